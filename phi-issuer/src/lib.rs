@@ -1,0 +1,1 @@
+//! Issue, mint, rotate, revoke and publish Phi licenses.

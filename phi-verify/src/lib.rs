@@ -1,0 +1,1 @@
+//! Verify Phi license tokens offline.

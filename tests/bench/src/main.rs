@@ -1,0 +1,3 @@
+//! Phi beside other license formats, measured in one run.
+
+fn main() {}
