@@ -1,1 +1,90 @@
 //! Verify Phi license tokens offline.
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use phi_verify::{RevocationPolicy, TrustState, UnixTime, Verifier, armor};
+//!
+//! let mut trust = TrustState::from_anchor(include_bytes!("../../keys/demo/root-1.phi"))?;
+//! trust.import(include_bytes!("../../keys/demo/keyset.phi"))?;
+//! let file = include_str!("../../keys/demo/license.txt");
+//!
+//! let verifier = Verifier::new(&trust, "demo-app", RevocationPolicy::Lenient);
+//! let now = UnixTime::from(std::time::SystemTime::now());
+//! let license = verifier.verify(&armor::unwrap(file)?, now)?;
+//! assert_eq!(license.plan(), "pro");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What is checked
+//! Length and shape, then the key, then the signature, and only then what the license says: its
+//! issuer and product, its key's window, its time, its machine and its revocation. The first
+//! check that fails is the [`Error`]; `docs/spec.md` has the order.
+//!
+//! # What is left to you
+//! The clock, the files and the network: time, bytes and the machine's components are handed in.
+//! What happens to a user whose license is in [grace](Validity::Grace) or was refused is the
+//! application's decision.
+//!
+//! # Features
+//! | feature | default | what it adds |
+//! | --- | --- | --- |
+//! | `std` | yes | [`UnixTime`] from [`std::time::SystemTime`]; without it the crate is `no_std` with `alloc` |
+//! | `inspect` | no | [`dangerous_inspect`]: reading objects that nobody verified |
+#![no_std]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+extern crate alloc;
+#[cfg(any(feature = "std", test))]
+extern crate std;
+
+mod catalog;
+mod cbor;
+mod claims;
+mod document;
+mod error;
+mod fingerprint;
+mod key;
+mod keyset;
+mod pae;
+mod root;
+mod status;
+mod terms;
+mod time;
+mod token;
+mod trust;
+mod verifier;
+
+pub mod armor;
+#[cfg(feature = "inspect")]
+pub mod dangerous_inspect;
+
+pub use catalog::{Catalog, Name};
+pub use claims::{Claims, Extension, LicenseId, Minimum, NotAnId, TokenId};
+pub use document::{DocumentKind, PayloadHash, UnsignedDocument, UntrustedDocument};
+pub use error::{Error, KeyError, Malformed};
+pub use fingerprint::{Binding, ComponentDigest, Fingerprint, MAX_COMPONENTS};
+pub use key::{KeyId, MAX_SIGNERS, PublicKey, RoleKeys};
+pub use keyset::{KeyState, Keyset, LicenseKey};
+pub use root::{Floors, Root};
+pub use status::{ExactList, Freshness, Reason, Rule, RuleClass, Status, Subject, Verdict};
+pub use terms::{
+    Allowance, FLAG_CODES, FlagCode, FlagSet, LIMIT_CODES, LimitCode, Period, QUOTA_CODES, Quota,
+    QuotaCode, Terms,
+};
+pub use time::UnixTime;
+pub use token::{MAX_TOKEN, UnsignedToken};
+pub use trust::{Imported, TrustState};
+pub use verifier::{
+    CLOCK_TOLERANCE, ClockPolicy, License, NOT_BEFORE_LEEWAY, RevocationPolicy, Validity, Verifier,
+};
+
+#[cfg(test)]
+mod tests {
+    use ed25519_dalek::SigningKey;
+
+    /// A key that anyone can make.
+    pub(crate) fn snakeoil(seed: u8) -> SigningKey {
+        SigningKey::from_bytes(&[seed; 32])
+    }
+}

@@ -1,1 +1,8 @@
 //! One test binary: each module is one subject.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that unwraps an error has failed"
+)]
+
+mod verify;

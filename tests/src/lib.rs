@@ -1,1 +1,3 @@
-//! Cross-crate tests of Phi; see `it/`.
+//! What the tests of several crates share: an issuer whose keys anyone can make.
+
+pub mod snakeoil;

@@ -1,0 +1,47 @@
+//! Reads objects that nobody verified, to explain them to a person.
+//!
+//! Nothing here is to be believed: anyone can write these bytes. It is apart, behind a feature,
+//! so that no application reads a license without verifying it.
+
+use crate::{
+    Catalog, Claims, Error, KeyId, Keyset, Root, Status, UntrustedDocument, document::DocumentKind,
+    token::UntrustedToken,
+};
+
+/// What a token says, whoever wrote it.
+///
+/// # Errors
+/// Why the token does not decode.
+pub fn token(text: &str) -> Result<(KeyId, Claims), Error> {
+    let token = UntrustedToken::parse(text)?;
+    let claims = Claims::decode(token.dangerous_body()).map_err(Error::License)?;
+    Ok((token.key_id(), claims))
+}
+
+/// What a document says, whoever wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Document {
+    /// A root document.
+    Root(Root),
+    /// A keyset.
+    Keyset(Keyset),
+    /// A status document.
+    Status(Status),
+    /// A catalog.
+    Catalog(Catalog),
+}
+
+/// What a document says, whoever wrote it.
+///
+/// # Errors
+/// Why the document does not decode.
+pub fn document(bytes: &[u8]) -> Result<Document, Error> {
+    let document = UntrustedDocument::parse(bytes)?;
+    let payload = document.unverified_payload();
+    Ok(match document.kind() {
+        DocumentKind::Root => Document::Root(Root::decode(payload)?),
+        DocumentKind::Keyset => Document::Keyset(Keyset::decode(payload)?),
+        DocumentKind::Status => Document::Status(Status::decode(payload)?),
+        DocumentKind::Catalog => Document::Catalog(Catalog::decode(payload)?),
+    })
+}

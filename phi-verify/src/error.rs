@@ -1,0 +1,596 @@
+//! Every reason for which something is refused: one variant, one sentence and one stable code
+//! each.
+
+use alloc::string::String;
+use core::fmt;
+
+use crate::{UnixTime, document::DocumentKind, key::KeyId, status::Reason, status::RuleClass};
+
+/// Why a key is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// The same key stands twice in one role.
+    Duplicate,
+    /// The key's order is not prime: it has a component of small order.
+    MixedOrder,
+    /// The text is not a key id of 12 base64url characters.
+    NotAKeyId,
+    /// The bytes do not decode to a point of the curve.
+    NotAPoint,
+    /// The bytes are a second encoding of a point.
+    NotCanonical,
+    /// The text is not a `k4.public` PASERK.
+    NotPaserk,
+    /// No set of the role's keys can meet its threshold.
+    Threshold,
+    /// The key has small order: a signature under it would hold for any message.
+    Weak,
+}
+
+impl KeyError {
+    /// The stable code of the error.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Duplicate => "key-duplicate",
+            Self::MixedOrder => "key-mixed-order",
+            Self::NotAKeyId => "key-id-invalid",
+            Self::NotAPoint => "key-not-a-point",
+            Self::NotCanonical => "key-not-canonical",
+            Self::NotPaserk => "key-not-paserk",
+            Self::Threshold => "key-threshold",
+            Self::Weak => "key-weak",
+        }
+    }
+}
+
+impl fmt::Display for KeyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Duplicate => "the same key stands twice in one role",
+            Self::MixedOrder => "the key is not of prime order",
+            Self::NotAKeyId => "a key id is 12 base64url characters",
+            Self::NotAPoint => "the key is not a point of the curve",
+            Self::NotCanonical => "the key is not in its canonical encoding",
+            Self::NotPaserk => "the key is not of the form k4.public.<43 base64url characters>",
+            Self::Threshold => "the threshold is zero or beyond the number of keys",
+            Self::Weak => "the key has small order",
+        })
+    }
+}
+
+impl core::error::Error for KeyError {}
+
+/// Why signed bytes are not the object that they should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Malformed {
+    /// A float, a tag, null or another type that Phi does not use.
+    CborForbiddenType,
+    /// Map keys that do not strictly ascend: out of order or twice.
+    CborKeyOrder,
+    /// Not the one deterministic encoding: a longer form, an indefinite length, trailing bytes.
+    CborNotDeterministic,
+    /// Not CBOR, or nested too deep.
+    CborSyntax,
+    /// A field's value breaks its rule.
+    Field {
+        /// The field's number.
+        key: u64,
+        /// The rule that is broken, as a predicate.
+        problem: &'static str,
+    },
+    /// A key in the object is refused.
+    Key {
+        /// The number of the field that holds the key.
+        key: u64,
+        /// Why the key is refused.
+        cause: KeyError,
+    },
+    /// The object is of another kind.
+    Kind {
+        /// The kind that was asked for.
+        expected: u64,
+        /// The kind that the object states.
+        found: u64,
+    },
+    /// A field that must be there is not.
+    MissingField {
+        /// The field's number.
+        key: u64,
+    },
+    /// A field that this version does not know and must not ignore.
+    UnknownField {
+        /// The field's number.
+        key: u64,
+    },
+}
+
+impl Malformed {
+    /// The stable code of the error.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::CborForbiddenType => "cbor-forbidden-type",
+            Self::CborKeyOrder => "cbor-key-order",
+            Self::CborNotDeterministic => "cbor-not-deterministic",
+            Self::CborSyntax => "cbor-syntax",
+            Self::Field { .. } => "field-invalid",
+            Self::Key { cause, .. } => cause.code(),
+            Self::Kind { .. } => "kind-mismatch",
+            Self::MissingField { .. } => "field-missing",
+            Self::UnknownField { .. } => "field-unknown",
+        }
+    }
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CborForbiddenType => f.write_str("holds a CBOR type that Phi does not use"),
+            Self::CborKeyOrder => f.write_str("has map keys out of order or twice"),
+            Self::CborNotDeterministic => f.write_str("is not in deterministic CBOR"),
+            Self::CborSyntax => f.write_str("is not CBOR, or is nested too deep"),
+            Self::Field { key, problem } => write!(f, "field {key} {problem}"),
+            Self::Key { key, cause } => write!(f, "field {key} holds a bad key: {cause}"),
+            Self::Kind { expected, found } => {
+                write!(f, "is of object kind {found}, not {expected}")
+            }
+            Self::MissingField { key } => write!(f, "lacks field {key}"),
+            Self::UnknownField { key } => write!(f, "has the unknown field {key}"),
+        }
+    }
+}
+
+impl core::error::Error for Malformed {}
+
+/// Why a token or a document is refused.
+///
+/// [`Error::code`] is stable; the sentence says what a support engineer needs to know. Only a
+/// failed signature carries nothing: there is nothing in it to believe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// Armored text whose lines do not make one object.
+    Armor(&'static str),
+    /// The clock is behind a time that a trusted signature proves.
+    ClockBehind {
+        /// The time that was handed in.
+        now: UnixTime,
+        /// The newest time that a verified document states.
+        floor: UnixTime,
+    },
+    /// A verified document does not decode.
+    Document {
+        /// The kind of document.
+        kind: DocumentKind,
+        /// What is wrong with it.
+        cause: Malformed,
+    },
+    /// The bytes are not a document envelope.
+    DocumentEnvelope(&'static str),
+    /// The document is of another kind.
+    DocumentKind {
+        /// The kind that was asked for.
+        expected: DocumentKind,
+        /// The kind that the envelope states.
+        found: DocumentKind,
+    },
+    /// The document is beyond its size limit.
+    DocumentTooLarge {
+        /// The kind of document.
+        kind: DocumentKind,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// Two documents of one version differ: their signer says two things.
+    Equivocation {
+        /// The kind of document.
+        kind: DocumentKind,
+        /// The version that both state.
+        version: u64,
+    },
+    /// The license expired, and any grace is over.
+    Expired {
+        /// The time that was handed in.
+        now: UnixTime,
+        /// When the license expired.
+        expires: UnixTime,
+        /// When its grace ended, if it had any.
+        grace_ends: Option<UnixTime>,
+    },
+    /// A fingerprint request does not decode.
+    FingerprintRequest(&'static str),
+    /// The object names another issuer than the trust anchor.
+    IssuerMismatch {
+        /// The anchor's issuer.
+        expected: String,
+        /// The object's issuer.
+        found: String,
+    },
+    /// A key is refused.
+    Key(KeyError),
+    /// One key stands in two roles.
+    KeyInTwoRoles(KeyId),
+    /// The key is announced and not yet in use.
+    KeyNotActive(KeyId),
+    /// The token was issued outside the key's window.
+    KeyOutsideWindow {
+        /// The key that signed.
+        key_id: KeyId,
+        /// When the token says it was issued.
+        issued_at: UnixTime,
+        /// The first time at which the key signs.
+        from: UnixTime,
+        /// The time from which the key signs no more.
+        until: Option<UnixTime>,
+    },
+    /// The keyset says that the key is revoked.
+    KeyRevoked(KeyId),
+    /// No keyset was imported.
+    KeysetMissing,
+    /// A verified license does not decode.
+    License(Malformed),
+    /// The license is bound to a machine, and no fingerprint was handed in.
+    MachineUnknown,
+    /// Too few components of the machine match.
+    MachineMismatch {
+        /// How many components match.
+        matched: usize,
+        /// How many must.
+        required: usize,
+        /// How many the license names.
+        of: usize,
+    },
+    /// A status document names a keyset other than the one at hand.
+    MixAndMatch {
+        /// The keyset version that the status document names.
+        version: u64,
+    },
+    /// The license is not valid yet.
+    NotYetValid {
+        /// The time that was handed in.
+        now: UnixTime,
+        /// When the license begins.
+        not_before: UnixTime,
+    },
+    /// The license is newer than the status list, which cannot speak of it.
+    NotCovered {
+        /// The newest status epoch when the token was minted.
+        mint_epoch: u64,
+        /// The epoch of the list at hand.
+        epoch: u64,
+    },
+    /// The license is for another product.
+    ProductMismatch {
+        /// The application's product.
+        expected: String,
+        /// The license's product.
+        found: String,
+    },
+    /// The license is revoked.
+    Revoked {
+        /// What was revoked.
+        class: RuleClass,
+        /// Why.
+        reason: Reason,
+    },
+    /// The document is older than one that was imported, or than the root allows.
+    Rollback {
+        /// The kind of document.
+        kind: DocumentKind,
+        /// The version that was offered.
+        offered: u64,
+        /// The version that is needed at least.
+        at_least: u64,
+    },
+    /// A root document is not the next of the chain.
+    RootGap {
+        /// The version at hand.
+        current: u64,
+        /// The version that was offered.
+        offered: u64,
+    },
+    /// The keyset was signed under a newer root.
+    RootTooOld {
+        /// The root version at hand.
+        current: u64,
+        /// The root version that is needed.
+        needed: u64,
+    },
+    /// The signature does not hold.
+    SignatureInvalid,
+    /// Two signatures of one document name the same key.
+    SignatureDuplicate(KeyId),
+    /// Too few keys of the role signed.
+    SignaturesMissing {
+        /// The kind of document.
+        kind: DocumentKind,
+        /// How many keys signed.
+        valid: usize,
+        /// How many must.
+        threshold: usize,
+    },
+    /// The license needs newer trust documents.
+    StaleTrust {
+        /// The kind of document.
+        kind: DocumentKind,
+        /// The version at hand, 0 if there is none.
+        current: u64,
+        /// The version that is needed.
+        needed: u64,
+    },
+    /// No status document was imported, and the policy or the license asks for one.
+    StatusMissing,
+    /// The status document is past the time that the policy or the license allows.
+    StatusTooOld {
+        /// The time that was handed in.
+        now: UnixTime,
+        /// When the list was to be replaced.
+        limit: UnixTime,
+    },
+    /// The text is empty.
+    TokenEmpty,
+    /// The text is not a token: its prefix is another.
+    TokenPrefix,
+    /// The token's parts are not of the right number or length.
+    TokenShape,
+    /// The token is not strict base64url without padding.
+    TokenEncoding,
+    /// The token's payload is not the two bytes `{}`.
+    TokenPayload,
+    /// The token's footer does not begin with a key id.
+    TokenFooter,
+    /// The token is longer than 4096 characters.
+    TokenTooLong {
+        /// Its length in bytes.
+        length: usize,
+    },
+    /// The keyset does not name the key.
+    UnknownKey(KeyId),
+}
+
+impl Error {
+    /// The stable code of the error, for logs, tickets and other languages.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Armor(_) => "armor-invalid",
+            Self::ClockBehind { .. } => "clock-behind",
+            Self::Document { cause, .. } | Self::License(cause) => cause.code(),
+            Self::DocumentEnvelope(_) => "document-envelope",
+            Self::DocumentKind { .. } => "document-kind",
+            Self::DocumentTooLarge { .. } => "document-too-large",
+            Self::Equivocation { .. } => "equivocation",
+            Self::Expired { .. } => "expired",
+            Self::FingerprintRequest(_) => "fingerprint-invalid",
+            Self::IssuerMismatch { .. } => "issuer-mismatch",
+            Self::Key(cause) => cause.code(),
+            Self::KeyInTwoRoles(_) => "key-in-two-roles",
+            Self::KeyNotActive(_) => "key-not-active",
+            Self::KeyOutsideWindow { .. } => "key-outside-window",
+            Self::KeyRevoked(_) => "key-revoked",
+            Self::KeysetMissing => "keyset-missing",
+            Self::MachineMismatch { .. } => "machine-mismatch",
+            Self::MachineUnknown => "machine-unknown",
+            Self::MixAndMatch { .. } => "mix-and-match",
+            Self::NotCovered { .. } => "not-covered",
+            Self::NotYetValid { .. } => "not-yet-valid",
+            Self::ProductMismatch { .. } => "product-mismatch",
+            Self::Revoked { .. } => "revoked",
+            Self::Rollback { .. } => "rollback",
+            Self::RootGap { .. } => "root-gap",
+            Self::RootTooOld { .. } => "root-too-old",
+            Self::SignatureDuplicate(_) => "signature-duplicate",
+            Self::SignatureInvalid => "signature-invalid",
+            Self::SignaturesMissing { .. } => "signatures-missing",
+            Self::StaleTrust { .. } => "stale-trust",
+            Self::StatusMissing => "status-missing",
+            Self::StatusTooOld { .. } => "status-too-old",
+            Self::TokenEmpty => "token-empty",
+            Self::TokenEncoding => "token-encoding",
+            Self::TokenFooter => "token-footer",
+            Self::TokenPayload => "token-payload",
+            Self::TokenPrefix => "token-prefix",
+            Self::TokenShape => "token-shape",
+            Self::TokenTooLong { .. } => "token-too-long",
+            Self::UnknownKey(_) => "unknown-key",
+        }
+    }
+}
+
+impl From<KeyError> for Error {
+    fn from(cause: KeyError) -> Self {
+        Self::Key(cause)
+    }
+}
+
+impl fmt::Display for Error {
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one sentence a variant reads best as one list"
+    )]
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Armor(problem) => write!(f, "armored text {problem}"),
+            Self::ClockBehind { now, floor } => {
+                write!(
+                    f,
+                    "clock reads {now}, but a trusted signature was made at {floor}"
+                )
+            }
+            Self::Document { kind, cause } => write!(f, "{kind} document {cause}"),
+            Self::DocumentEnvelope(problem) => write!(f, "document envelope {problem}"),
+            Self::DocumentKind { expected, found } => {
+                write!(f, "document is of kind {found}, not {expected}")
+            }
+            Self::DocumentTooLarge { kind, limit } => {
+                write!(f, "{kind} document is larger than {limit} bytes")
+            }
+            Self::Equivocation { kind, version } => {
+                write!(f, "two different {kind} documents have version {version}")
+            }
+            Self::Expired {
+                now,
+                expires,
+                grace_ends: None,
+            } => {
+                write!(f, "license expired at {expires}, now {now}")
+            }
+            Self::Expired {
+                now,
+                expires,
+                grace_ends: Some(end),
+            } => {
+                write!(
+                    f,
+                    "license expired at {expires}, its grace ended at {end}, now {now}"
+                )
+            }
+            Self::FingerprintRequest(problem) => write!(f, "fingerprint request {problem}"),
+            Self::IssuerMismatch { expected, found } => {
+                write!(
+                    f,
+                    "issuer is {found:?}, the trust anchor is for {expected:?}"
+                )
+            }
+            Self::Key(cause) => cause.fmt(f),
+            Self::KeyInTwoRoles(key_id) => write!(f, "key {key_id} stands in two roles"),
+            Self::KeyNotActive(key_id) => {
+                write!(f, "key {key_id} is announced and not yet in use")
+            }
+            Self::KeyOutsideWindow {
+                key_id,
+                issued_at,
+                from,
+                until: None,
+            } => {
+                write!(
+                    f,
+                    "issued at {issued_at}, but key {key_id} signs from {from} on"
+                )
+            }
+            Self::KeyOutsideWindow {
+                key_id,
+                issued_at,
+                from,
+                until: Some(until),
+            } => {
+                write!(
+                    f,
+                    "issued at {issued_at}, but key {key_id} signs from {from} until {until}"
+                )
+            }
+            Self::KeyRevoked(key_id) => write!(f, "key {key_id} is revoked"),
+            Self::KeysetMissing => f.write_str("no keyset was imported"),
+            Self::License(cause) => write!(f, "license {cause}"),
+            Self::MachineMismatch {
+                matched,
+                required,
+                of,
+            } => write!(
+                f,
+                "{matched} of the license's {of} machine components match, {required} must"
+            ),
+            Self::MachineUnknown => {
+                f.write_str("license is bound to a machine, and no fingerprint was handed in")
+            }
+            Self::MixAndMatch { version } => {
+                write!(
+                    f,
+                    "status document names another keyset of version {version}"
+                )
+            }
+            Self::NotCovered { mint_epoch, epoch } => write!(
+                f,
+                "token was minted at status epoch {mint_epoch}, the list at hand is of epoch {epoch}"
+            ),
+            Self::NotYetValid { now, not_before } => {
+                write!(f, "license begins at {not_before}, now {now}")
+            }
+            Self::ProductMismatch { expected, found } => {
+                write!(f, "license is for product {found:?}, not {expected:?}")
+            }
+            Self::Revoked { class, reason } => write!(f, "{class} is revoked: {reason}"),
+            Self::Rollback {
+                kind,
+                offered,
+                at_least,
+            } => {
+                write!(
+                    f,
+                    "{kind} document has version {offered}, at least {at_least} is needed"
+                )
+            }
+            Self::RootGap { current, offered } => {
+                write!(
+                    f,
+                    "root document has version {offered}, the next after {current} is needed"
+                )
+            }
+            Self::RootTooOld { current, needed } => {
+                write!(
+                    f,
+                    "keyset needs root version {needed}, at hand is {current}"
+                )
+            }
+            Self::SignatureDuplicate(key_id) => {
+                write!(f, "document has two signatures of key {key_id}")
+            }
+            Self::SignatureInvalid => f.write_str("signature does not hold"),
+            Self::SignaturesMissing {
+                kind,
+                valid,
+                threshold,
+            } => {
+                write!(
+                    f,
+                    "{kind} document has {valid} valid signatures, {threshold} are needed"
+                )
+            }
+            Self::StaleTrust {
+                kind,
+                current: 0,
+                needed,
+            } => {
+                write!(
+                    f,
+                    "license needs {kind} version {needed}, none was imported"
+                )
+            }
+            Self::StaleTrust {
+                kind,
+                current,
+                needed,
+            } => {
+                write!(
+                    f,
+                    "license needs {kind} version {needed}, at hand is {current}"
+                )
+            }
+            Self::StatusMissing => f.write_str("no status document was imported"),
+            Self::StatusTooOld { now, limit } => {
+                write!(f, "status document was good until {limit}, now {now}")
+            }
+            Self::TokenEmpty => f.write_str("token is empty"),
+            Self::TokenEncoding => f.write_str("token is not base64url without padding"),
+            Self::TokenFooter => f.write_str("token's footer does not begin with a key id"),
+            Self::TokenPayload => f.write_str("token's payload is not {}"),
+            Self::TokenPrefix => f.write_str("token does not begin with v4.public."),
+            Self::TokenShape => f.write_str("token is cut short or has parts too many"),
+            Self::TokenTooLong { length } => {
+                write!(
+                    f,
+                    "token has {length} characters, more than {}",
+                    crate::token::MAX_TOKEN
+                )
+            }
+            Self::UnknownKey(key_id) => write!(f, "keyset does not name key {key_id}"),
+        }
+    }
+}
+
+impl core::error::Error for Error {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        // The sentences above already speak for their causes, which are part of this layer.
+        None
+    }
+}

@@ -1,0 +1,301 @@
+//! What an application believes: the root, the keyset, the status list and the catalogs, each
+//! the newest that was imported.
+//!
+//! An import either raises the state or leaves it as it was. Storing the documents between runs
+//! is left to the application: importing the same files again gives the same state.
+
+use alloc::{collections::BTreeMap, string::String};
+
+use crate::{
+    UnixTime,
+    catalog::Catalog,
+    document::{DocumentKind, PayloadHash, UntrustedDocument, same_issuer},
+    error::Error,
+    key::RoleKeys,
+    keyset::Keyset,
+    root::{Floors, Root},
+    status::Status,
+};
+
+/// The trust state of an application.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrustState {
+    root: Held<Root>,
+    keyset: Option<Held<Keyset>>,
+    status: Option<Held<Status>>,
+    catalogs: BTreeMap<String, Held<Catalog>>,
+    floors: Floors,
+}
+
+/// A verified document with the hash of its payload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Held<T> {
+    document: T,
+    hash: PayloadHash,
+}
+
+/// What an import did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Imported {
+    /// The state now holds the document.
+    Updated(DocumentKind),
+    /// The state held the document already.
+    Unchanged(DocumentKind),
+}
+
+impl TrustState {
+    /// Begins with a trust anchor: a root document that is believed because it is compiled in.
+    ///
+    /// # Errors
+    /// If the anchor is not a root document, or not signed by its own root keys.
+    pub fn from_anchor(anchor: &[u8]) -> Result<Self, Error> {
+        let document = UntrustedDocument::parse(anchor)?;
+        if document.kind() != DocumentKind::Root {
+            let (expected, found) = (DocumentKind::Root, document.kind());
+            return Err(Error::DocumentKind { expected, found });
+        }
+        // The anchor is believed without proof; that its own keys signed it shows it is whole.
+        let root = Root::decode(document.unverified_payload())?;
+        document.verify(&root.root)?;
+        let floors = root.floors;
+        Ok(Self {
+            root: Held {
+                document: root,
+                hash: document.payload_hash(),
+            },
+            keyset: None,
+            status: None,
+            catalogs: BTreeMap::new(),
+            floors,
+        })
+    }
+
+    /// Imports a root, keyset, status or catalog document. On an error the state is as before.
+    ///
+    /// # Errors
+    /// Why the document is refused.
+    pub fn import(&mut self, bytes: &[u8]) -> Result<Imported, Error> {
+        let document = UntrustedDocument::parse(bytes)?;
+        let updated = match document.kind() {
+            DocumentKind::Root => self.import_root(&document)?,
+            DocumentKind::Keyset => self.import_keyset(&document)?,
+            DocumentKind::Status => self.import_status(&document)?,
+            DocumentKind::Catalog => self.import_catalog(&document)?,
+        };
+        let kind = document.kind();
+        Ok(if updated {
+            Imported::Updated(kind)
+        } else {
+            Imported::Unchanged(kind)
+        })
+    }
+
+    /// The root in force.
+    pub const fn root(&self) -> &Root {
+        &self.root.document
+    }
+
+    /// The newest keyset.
+    pub fn keyset(&self) -> Option<&Keyset> {
+        self.keyset.as_ref().map(|held| &held.document)
+    }
+
+    /// The newest status list.
+    pub fn status(&self) -> Option<&Status> {
+        self.status.as_ref().map(|held| &held.document)
+    }
+
+    /// The newest catalog of a product.
+    pub fn catalog(&self, product: &str) -> Option<&Catalog> {
+        self.catalogs.get(product).map(|held| &held.document)
+    }
+
+    /// The payload hash of the newest keyset, which a status document names.
+    pub fn keyset_hash(&self) -> Option<PayloadHash> {
+        self.keyset.as_ref().map(|held| held.hash)
+    }
+
+    /// The payload hash of the newest status list, which its successor names.
+    pub fn status_hash(&self) -> Option<PayloadHash> {
+        self.status.as_ref().map(|held| held.hash)
+    }
+
+    /// The newest time that a trusted signature proves to be past.
+    pub fn signed_floor(&self) -> UnixTime {
+        let keyset = self.keyset().map(|keyset| keyset.issued_at);
+        let status = self.status().map(|status| status.this_update);
+        let catalogs = self.catalogs.values().map(|held| held.document.issued_at);
+        let times = keyset.into_iter().chain(status).chain(catalogs);
+        times.fold(self.root().issued_at, UnixTime::max)
+    }
+
+    /// The N/N+1 rule of TUF (specification, section 5.3): the next root is signed by this root's
+    /// keys and by its own, and is the very next.
+    fn import_root(&mut self, document: &UntrustedDocument<'_>) -> Result<bool, Error> {
+        let current = self.root();
+        let root = Root::decode(document.verify(&current.root)?)?;
+        same_issuer(&current.issuer, root.issuer.clone())?;
+        let (kind, held) = (DocumentKind::Root, (current.version, self.root.hash));
+        if !newer(kind, root.version, document.payload_hash(), Some(held))? {
+            return Ok(false);
+        }
+        if root.version != current.version + 1 {
+            return Err(Error::RootGap {
+                current: current.version,
+                offered: root.version,
+            });
+        }
+        document.verify(&root.root)?;
+        self.enter(Held {
+            document: root,
+            hash: document.payload_hash(),
+        });
+        Ok(true)
+    }
+
+    /// Takes a new root into force. Where too few of a role's keys remain, what the role signed
+    /// is forgotten and the root's floor counts: so a thief's fast-forward can be undone. Where
+    /// they remain, floors only rise: so an ordinary change opens no door to old documents.
+    fn enter(&mut self, root: Held<Root>) {
+        let (old, new) = (self.root.document.clone(), &root.document);
+        if replaced(&old.keyset, &new.keyset) {
+            self.keyset = None;
+            self.catalogs.clear();
+            self.floors.keyset = new.floors.keyset;
+        }
+        if replaced(&old.status, &new.status) {
+            self.status = None;
+            self.floors.status = new.floors.status;
+        }
+        self.floors.keyset = self.floors.keyset.max(new.floors.keyset);
+        self.floors.status = self.floors.status.max(new.floors.status);
+        self.root = root;
+    }
+
+    fn import_keyset(&mut self, document: &UntrustedDocument<'_>) -> Result<bool, Error> {
+        let root = self.root();
+        let keyset = Keyset::decode(document.verify(&root.keyset)?)?;
+        same_issuer(&root.issuer, keyset.issuer.clone())?;
+        if keyset.root_version > root.version {
+            let (current, needed) = (root.version, keyset.root_version);
+            return Err(Error::RootTooOld { current, needed });
+        }
+        if let Some(shared) = keyset.keys().iter().find(|entry| root.names(&entry.key)) {
+            return Err(Error::KeyInTwoRoles(shared.key.id()));
+        }
+        let (version, hash) = (keyset.version, document.payload_hash());
+        at_least(DocumentKind::Keyset, version, self.floors.keyset)?;
+        let held = self
+            .keyset
+            .as_ref()
+            .map(|held| (held.document.version, held.hash));
+        if !newer(DocumentKind::Keyset, version, hash, held)? {
+            return Ok(false);
+        }
+        self.keyset = Some(Held {
+            document: keyset,
+            hash,
+        });
+        Ok(true)
+    }
+
+    fn import_status(&mut self, document: &UntrustedDocument<'_>) -> Result<bool, Error> {
+        let root = self.root();
+        let status = Status::decode(document.verify(&root.status)?)?;
+        same_issuer(&root.issuer, status.issuer.clone())?;
+        let (epoch, hash) = (status.epoch, document.payload_hash());
+        at_least(DocumentKind::Status, epoch, self.floors.status)?;
+        let held = self
+            .status
+            .as_ref()
+            .map(|held| (held.document.epoch, held.hash));
+        if !newer(DocumentKind::Status, epoch, hash, held)? {
+            return Ok(false);
+        }
+        let follows = held.is_some_and(|(version, _)| version + 1 == epoch);
+        if follows && status.previous != self.status_hash() {
+            return Err(Error::Equivocation {
+                kind: DocumentKind::Status,
+                version: epoch - 1,
+            });
+        }
+        self.check_keyset_of(&status)?;
+        self.status = Some(Held {
+            document: status,
+            hash,
+        });
+        Ok(true)
+    }
+
+    /// A status list goes with the keyset that it names, or with a newer one.
+    fn check_keyset_of(&self, status: &Status) -> Result<(), Error> {
+        let (version, hash) = status.keyset;
+        let keyset = self.keyset.as_ref().ok_or(Error::KeysetMissing)?;
+        let current = keyset.document.version;
+        let unlike = current == version && keyset.hash != hash;
+        if current < version || unlike {
+            Err(Error::MixAndMatch { version })
+        } else {
+            Ok(())
+        }
+    }
+
+    fn import_catalog(&mut self, document: &UntrustedDocument<'_>) -> Result<bool, Error> {
+        let root = self.root();
+        let catalog = Catalog::decode(document.verify(&root.keyset)?)?;
+        same_issuer(&root.issuer, catalog.issuer.clone())?;
+        let hash = document.payload_hash();
+        let held = self.catalogs.get(&catalog.product);
+        let held = held.map(|held| (held.document.revision, held.hash));
+        if !newer(DocumentKind::Catalog, catalog.revision, hash, held)? {
+            return Ok(false);
+        }
+        self.catalogs.insert(
+            catalog.product.clone(),
+            Held {
+                document: catalog,
+                hash,
+            },
+        );
+        Ok(true)
+    }
+}
+
+/// Whether the version is newer than the one held: an older one is refused, the same one must
+/// be the same document.
+fn newer(
+    kind: DocumentKind,
+    offered: u64,
+    hash: PayloadHash,
+    held: Option<(u64, PayloadHash)>,
+) -> Result<bool, Error> {
+    let Some((current, current_hash)) = held else {
+        return Ok(true);
+    };
+    at_least(kind, offered, current)?;
+    match (offered == current, hash == current_hash) {
+        (true, true) => Ok(false),
+        (true, false) => Err(Error::Equivocation {
+            kind,
+            version: offered,
+        }),
+        (false, _) => Ok(true),
+    }
+}
+
+fn at_least(kind: DocumentKind, offered: u64, at_least: u64) -> Result<(), Error> {
+    if offered >= at_least {
+        Ok(())
+    } else {
+        Err(Error::Rollback {
+            kind,
+            offered,
+            at_least,
+        })
+    }
+}
+
+/// Whether fewer of the old keys remain than the old threshold asked for.
+fn replaced(old: &RoleKeys, new: &RoleKeys) -> bool {
+    old.keys().iter().filter(|key| new.contains(key)).count() < old.threshold()
+}

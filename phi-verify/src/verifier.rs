@@ -1,0 +1,370 @@
+//! The checks of a license token, in their order, and the license that only they can make.
+
+use crate::{
+    Claims, UnixTime,
+    claims::{Extension, Minimum},
+    document::{DocumentKind, same_issuer},
+    error::Error,
+    fingerprint::{Binding, Fingerprint},
+    key::KeyId,
+    keyset::{KeyState, LicenseKey},
+    status::{Freshness, Verdict},
+    terms::{Allowance, FlagCode, FlagSet, LimitCode, Quota, QuotaCode},
+    token::UntrustedToken,
+    trust::TrustState,
+};
+
+/// How far a clock may lie behind a trusted signature before that is held against it: a day, as
+/// license managers have settled on (`FlexNet`, LM-X), covers time zones and drift.
+pub const CLOCK_TOLERANCE: u64 = 24 * 60 * 60;
+
+/// How far a machine's clock may lie behind the issuer's for a license that just began.
+pub const NOT_BEFORE_LEEWAY: u64 = 5 * 60;
+
+/// What an application asks of revocation. There is no default: whoever embeds a verifier
+/// decides what a missing or an old list means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RevocationPolicy {
+    /// Only a license that a fresh list knows to be good is accepted.
+    Strict,
+    /// A list is needed and may be late, up to its hard expiry; a license that is newer than the
+    /// list is accepted.
+    Balanced,
+    /// Only what a list at hand revokes is refused; no list is needed.
+    Lenient,
+}
+
+/// What to do when the clock is over [`CLOCK_TOLERANCE`] behind a trusted signature.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClockPolicy {
+    /// Refuse the license: [`Error::ClockBehind`].
+    #[default]
+    Deny,
+    /// Judge the license at the time of that signature.
+    UseFloor,
+}
+
+/// Checks the license tokens of one product.
+///
+/// It only reads: one verifier can serve any number of threads.
+#[derive(Clone, Debug)]
+pub struct Verifier<'a> {
+    trust: &'a TrustState,
+    product: &'a str,
+    revocation: RevocationPolicy,
+    clock: ClockPolicy,
+    machine: Option<&'a Fingerprint>,
+}
+
+impl<'a> Verifier<'a> {
+    /// A verifier for the licenses of this product.
+    pub const fn new(
+        trust: &'a TrustState,
+        product: &'a str,
+        revocation: RevocationPolicy,
+    ) -> Self {
+        Self {
+            trust,
+            product,
+            revocation,
+            clock: ClockPolicy::Deny,
+            machine: None,
+        }
+    }
+
+    /// The machine that the application runs on, for licenses that are bound to one.
+    #[must_use]
+    pub const fn on_machine(self, machine: &'a Fingerprint) -> Self {
+        Self {
+            machine: Some(machine),
+            ..self
+        }
+    }
+
+    /// What to do when the clock is far behind.
+    #[must_use]
+    pub const fn with_clock_policy(self, clock: ClockPolicy) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// Checks a token at this time. Nothing is allocated before the signature holds.
+    ///
+    /// # Errors
+    /// The first check that fails, in the order of docs/spec.md, "Order of checks".
+    pub fn verify(&self, token: &str, now: UnixTime) -> Result<License, Error> {
+        let mut token = UntrustedToken::parse(token)?;
+        let entry = self.usable_key(token.key_id())?;
+        let body = token.verify_license(&entry.key)?;
+        let claims = Claims::decode(body).map_err(Error::License)?;
+        same_issuer(&self.trust.root().issuer, claims.issuer.clone())?;
+        self.check_product(&claims)?;
+        check_window(entry, claims.issued_at)?;
+        self.check_minimum(claims.minimum)?;
+        let now = self.effective_time(now)?;
+        let validity = check_time(&claims, now)?;
+        self.check_machine(claims.binding.as_ref())?;
+        self.check_revocation(claims, entry.key.id(), validity, now)
+    }
+
+    fn usable_key(&self, key_id: KeyId) -> Result<&'a LicenseKey, Error> {
+        let keyset = self.trust.keyset().ok_or(Error::KeysetMissing)?;
+        let entry = keyset.key(key_id).ok_or(Error::UnknownKey(key_id))?;
+        match entry.state {
+            KeyState::Staged => Err(Error::KeyNotActive(key_id)),
+            KeyState::Revoked => Err(Error::KeyRevoked(key_id)),
+            KeyState::Active { .. } | KeyState::Retired { .. } => Ok(entry),
+        }
+    }
+
+    fn check_product(&self, claims: &Claims) -> Result<(), Error> {
+        if claims.product == self.product {
+            return Ok(());
+        }
+        let (expected, found) = (self.product.into(), claims.product.clone());
+        Err(Error::ProductMismatch { expected, found })
+    }
+
+    fn check_minimum(&self, minimum: Minimum) -> Result<(), Error> {
+        let keyset = self.trust.keyset().map_or(0, |keyset| keyset.version);
+        let status = self.trust.status().map_or(0, |status| status.epoch);
+        for (kind, current, needed) in [
+            (DocumentKind::Keyset, keyset, minimum.keyset),
+            (DocumentKind::Status, status, minimum.status),
+        ] {
+            if current < needed {
+                return Err(Error::StaleTrust {
+                    kind,
+                    current,
+                    needed,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The clock, or the newest signed time if the clock is behind it.
+    fn effective_time(&self, now: UnixTime) -> Result<UnixTime, Error> {
+        let floor = self.trust.signed_floor();
+        let far_behind = now < floor.minus(CLOCK_TOLERANCE);
+        if far_behind && self.clock == ClockPolicy::Deny {
+            return Err(Error::ClockBehind { now, floor });
+        }
+        Ok(now.max(floor))
+    }
+
+    fn check_machine(&self, binding: Option<&Binding>) -> Result<(), Error> {
+        let Some(binding) = binding else {
+            return Ok(());
+        };
+        let machine = self.machine.ok_or(Error::MachineUnknown)?;
+        let (matched, required) = (binding.matched(machine), binding.required());
+        if matched < required {
+            let of = binding.components().len();
+            return Err(Error::MachineMismatch {
+                matched,
+                required,
+                of,
+            });
+        }
+        Ok(())
+    }
+
+    fn check_revocation(
+        &self,
+        claims: Claims,
+        key_id: KeyId,
+        validity: Validity,
+        now: UnixTime,
+    ) -> Result<License, Error> {
+        let Some(status) = self.trust.status() else {
+            let needed =
+                self.revocation != RevocationPolicy::Lenient || claims.max_status_age.is_some();
+            if needed {
+                return Err(Error::StatusMissing);
+            }
+            let freshness = Freshness::Missing;
+            return Ok(License {
+                claims,
+                key_id,
+                validity,
+                freshness,
+                disabled: FlagSet::default(),
+            });
+        };
+        let verdict = status.verdict(&claims, key_id);
+        if let Verdict::Revoked { class, reason } = verdict {
+            return Err(Error::Revoked { class, reason });
+        }
+        let limit = claims
+            .max_status_age
+            .map(|age| status.this_update.plus(age));
+        let policy_limit = match self.revocation {
+            RevocationPolicy::Strict => Some(status.next_update),
+            RevocationPolicy::Balanced => Some(status.hard_expiry),
+            RevocationPolicy::Lenient => None,
+        };
+        // The stricter of the application's limit and the license's own.
+        if let Some(limit) = limit
+            .into_iter()
+            .chain(policy_limit)
+            .min()
+            .filter(|at| *at <= now)
+        {
+            return Err(Error::StatusTooOld { now, limit });
+        }
+        if self.revocation == RevocationPolicy::Strict && verdict == Verdict::NotCovered {
+            let (mint_epoch, epoch) = (claims.mint_epoch, status.epoch);
+            return Err(Error::NotCovered { mint_epoch, epoch });
+        }
+        let (disabled, freshness) = (status.disabled_flags(&claims), status.freshness(now));
+        Ok(License {
+            claims,
+            key_id,
+            validity,
+            freshness,
+            disabled,
+        })
+    }
+}
+
+fn check_window(entry: &LicenseKey, issued_at: UnixTime) -> Result<(), Error> {
+    if entry.state.signs_at(issued_at) {
+        return Ok(());
+    }
+    let key_id = entry.key.id();
+    Err(match entry.state {
+        KeyState::Active { from } => Error::KeyOutsideWindow {
+            key_id,
+            issued_at,
+            from,
+            until: None,
+        },
+        KeyState::Retired { from, until } => Error::KeyOutsideWindow {
+            key_id,
+            issued_at,
+            from,
+            until: Some(until),
+        },
+        KeyState::Staged => Error::KeyNotActive(key_id),
+        KeyState::Revoked => Error::KeyRevoked(key_id),
+    })
+}
+
+fn check_time(claims: &Claims, now: UnixTime) -> Result<Validity, Error> {
+    let not_before = claims.begins();
+    if now < not_before.minus(NOT_BEFORE_LEEWAY) {
+        return Err(Error::NotYetValid { now, not_before });
+    }
+    let Some(expires) = claims.expires.filter(|expires| *expires <= now) else {
+        return Ok(Validity::Valid);
+    };
+    let ends = expires.plus(claims.grace);
+    if now < ends {
+        return Ok(Validity::Grace {
+            expired: expires,
+            ends,
+        });
+    }
+    let grace_ends = Some(ends).filter(|_| claims.grace > 0);
+    Err(Error::Expired {
+        now,
+        expires,
+        grace_ends,
+    })
+}
+
+/// Whether a license is within its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Validity {
+    /// Within its time.
+    Valid,
+    /// Past its expiry and still working: warn, and ask for the renewal.
+    Grace {
+        /// When the license expired.
+        expired: UnixTime,
+        /// When it stops working.
+        ends: UnixTime,
+    },
+}
+
+/// A verified license. It exists only as the result of [`Verifier::verify`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct License {
+    claims: Claims,
+    key_id: KeyId,
+    validity: Validity,
+    freshness: Freshness,
+    disabled: FlagSet,
+}
+
+impl License {
+    /// Whether the feature is on: granted, and not revoked by the status list.
+    pub fn has(&self, flag: FlagCode) -> bool {
+        self.claims.terms.flags.contains(flag) && !self.disabled.contains(flag)
+    }
+
+    /// The features that are on, in ascending order of their codes.
+    pub fn flags(&self) -> impl Iterator<Item = FlagCode> + '_ {
+        self.claims
+            .terms
+            .flags
+            .iter()
+            .filter(|flag| !self.disabled.contains(*flag))
+    }
+
+    /// The features that were granted and are revoked by the status list.
+    pub const fn disabled_flags(&self) -> &FlagSet {
+        &self.disabled
+    }
+
+    /// The quota, if any is granted.
+    pub fn quota(&self, quota: QuotaCode) -> Option<Quota> {
+        self.claims.terms.quotas.get(&quota).copied()
+    }
+
+    /// The concurrency limit, if any is granted.
+    pub fn limit(&self, limit: LimitCode) -> Option<Allowance> {
+        self.claims.terms.limits.get(&limit).copied()
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &str {
+        &self.claims.plan
+    }
+
+    /// The customer.
+    pub fn customer(&self) -> &str {
+        &self.claims.customer
+    }
+
+    /// When the license expires; `None` is a perpetual license.
+    pub const fn expires(&self) -> Option<UnixTime> {
+        self.claims.expires
+    }
+
+    /// Whether the license is within its time, or in grace.
+    pub const fn validity(&self) -> Validity {
+        self.validity
+    }
+
+    /// How old the status list is under which the license was accepted.
+    pub const fn freshness(&self) -> Freshness {
+        self.freshness
+    }
+
+    /// The extension claim of this negative number.
+    pub fn extension(&self, number: i64) -> Option<&Extension> {
+        self.claims.extensions.get(&number)
+    }
+
+    /// The key that signed the token.
+    pub const fn key_id(&self) -> KeyId {
+        self.key_id
+    }
+
+    /// Everything that the token says. What a status list took away is still in there: ask
+    /// [`License::has`] for features.
+    pub const fn claims(&self) -> &Claims {
+        &self.claims
+    }
+}
