@@ -30,6 +30,7 @@
 //! | feature | default | what it adds |
 //! | --- | --- | --- |
 //! | `std` | yes | [`UnixTime`] from [`std::time::SystemTime`]; without it the crate is `no_std` with `alloc` |
+//! | `serde` | no | text forms of ids, words and times |
 //! | `inspect` | no | [`dangerous_inspect`]: reading objects that nobody verified |
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -47,6 +48,8 @@ mod fingerprint;
 mod key;
 mod keyset;
 mod pae;
+#[cfg(feature = "serde")]
+mod serde;
 mod root;
 mod status;
 mod terms;
