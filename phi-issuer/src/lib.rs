@@ -1,3 +1,5 @@
 //! Issue, mint, rotate, revoke and publish Phi licenses.
 
 pub mod durable;
+pub mod keyfile;
+pub mod passphrase;
