@@ -68,17 +68,11 @@ impl SigningKey {
     /// [`KeyError::Memory`]; [`KeyError::WrongPassphrase`]; [`KeyError::PublicHalf`].
     pub fn open(sealed: &str, passphrase: &Passphrase) -> Result<Self, KeyError> {
         let keypair = pbkw::unwrap(sealed, passphrase)?;
-        let (seed, public) = keypair
-            .split_first_chunk()
-            .expect("a key pair has 64 bytes");
-        let key = Self::from_seed(seed);
         // Signing under a public half that belongs to another seed gives the seed away
-        // (RUSTSEC-2022-0093), so the stored half is compared and never used.
-        if key.public().as_slice() == public {
-            Ok(key)
-        } else {
-            Err(KeyError::PublicHalf)
-        }
+        // (RUSTSEC-2022-0093): this derives the half and compares the stored one with it.
+        let key = ed25519_dalek::SigningKey::from_keypair_bytes(&keypair)
+            .map_err(|_| KeyError::PublicHalf)?;
+        Ok(Self(Box::new(key)))
     }
 
     /// The public half.

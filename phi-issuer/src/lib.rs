@@ -2,4 +2,6 @@
 
 pub mod durable;
 pub mod keyfile;
+pub mod machine;
 pub mod passphrase;
+pub mod qr;
