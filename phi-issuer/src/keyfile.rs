@@ -9,11 +9,8 @@ mod pbkw;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use blake2::digest::consts::U33;
-use blake2::{Blake2b, Digest as _};
-use ed25519_dalek::{Signature, Signer as _, VerifyingKey};
+use ed25519_dalek::Signer as _;
+use phi_verify::{KeyId, PublicKey};
 use zeroize::Zeroizing;
 
 use crate::durable::{self, FileError, Mode};
@@ -25,7 +22,7 @@ pub use pbkw::KdfStrength;
 /// Whoever can sign: a key in memory, or a device that keeps the key to itself.
 pub trait Signer {
     /// The public half of the key that [`Signer::sign`] uses.
-    fn public_key(&self) -> [u8; 32];
+    fn public_key(&self) -> &PublicKey;
 
     /// Signs `message` with pure Ed25519 and checks the signature before giving it out.
     ///
@@ -37,8 +34,11 @@ pub trait Signer {
 /// An Ed25519 signing key in memory.
 ///
 /// It is wiped when dropped, cannot be cloned and does not show itself.
-// Boxed, so that moving the key moves a pointer and leaves no copy of the secret behind.
-pub struct SigningKey(Box<ed25519_dalek::SigningKey>);
+pub struct SigningKey {
+    /// Boxed, so that moving the key moves a pointer and leaves no copy of the secret behind.
+    secret: Box<ed25519_dalek::SigningKey>,
+    public: PublicKey,
+}
 
 impl SigningKey {
     /// Makes a new key from the randomness of the system.
@@ -48,7 +48,7 @@ impl SigningKey {
     pub fn generate() -> Result<Self, KeyError> {
         let mut seed = Zeroizing::new([0; 32]);
         pbkw::fill_random(seed.as_mut_slice())?;
-        Ok(Self::from_seed(&seed))
+        Self::new(Box::new(ed25519_dalek::SigningKey::from_bytes(&seed)))
     }
 
     /// Encrypts the key: a PASERK `k4.secret-pw`.
@@ -57,7 +57,7 @@ impl SigningKey {
     /// [`KeyError::Memory`] if the system cannot give the memory that `strength` asks for,
     /// [`KeyError::Randomness`].
     pub fn seal(&self, passphrase: &Passphrase, strength: KdfStrength) -> Result<String, KeyError> {
-        let keypair = Zeroizing::new(self.0.to_keypair_bytes());
+        let keypair = Zeroizing::new(self.secret.to_keypair_bytes());
         pbkw::wrap(&keypair, passphrase, strength)
     }
 
@@ -72,37 +72,37 @@ impl SigningKey {
         // (RUSTSEC-2022-0093): this derives the half and compares the stored one with it.
         let key = ed25519_dalek::SigningKey::from_keypair_bytes(&keypair)
             .map_err(|_| KeyError::PublicHalf)?;
-        Ok(Self(Box::new(key)))
+        Self::new(Box::new(key))
     }
 
     /// The public half.
-    pub fn public(&self) -> [u8; 32] {
-        self.0.verifying_key().to_bytes()
+    pub fn public(&self) -> &PublicKey {
+        &self.public
     }
 
-    /// The public half as a PASERK `k4.public`.
-    pub fn public_paserk(&self) -> String {
-        public_paserk(&self.public())
+    /// The name of the key.
+    pub fn key_id(&self) -> KeyId {
+        self.public.id()
     }
 
-    /// The first 9 bytes of the digest in the key's PASERK `k4.pid`.
-    pub fn key_id(&self) -> [u8; 9] {
-        key_id(&self.public())
-    }
-
-    fn from_seed(seed: &[u8; 32]) -> Self {
-        Self(Box::new(ed25519_dalek::SigningKey::from_bytes(seed)))
+    fn new(secret: Box<ed25519_dalek::SigningKey>) -> Result<Self, KeyError> {
+        let public = PublicKey::from_bytes(secret.verifying_key().as_bytes())
+            .map_err(|_| KeyError::PublicHalf)?;
+        Ok(Self { secret, public })
     }
 }
 
 impl Signer for SigningKey {
-    fn public_key(&self) -> [u8; 32] {
-        self.public()
+    fn public_key(&self) -> &PublicKey {
+        &self.public
     }
 
     fn sign(&self, message: &[u8]) -> Result<[u8; 64], SignError> {
-        let signature = self.0.try_sign(message).map_err(|_| SignError::Failed)?;
-        checked(&self.0.verifying_key(), message, signature)
+        let signature = self
+            .secret
+            .try_sign(message)
+            .map_err(|_| SignError::Failed)?;
+        checked(&self.public, message, signature.to_bytes())
     }
 }
 
@@ -113,27 +113,12 @@ impl fmt::Debug for SigningKey {
 }
 
 /// Gives out a signature that holds, and no other: a flipped bit while signing can reveal the key.
-fn checked(
-    key: &VerifyingKey,
-    message: &[u8],
-    signature: Signature,
-) -> Result<[u8; 64], SignError> {
-    key.verify_strict(message, &signature)
-        .map_err(|_| SignError::Failed)?;
-    Ok(signature.to_bytes())
-}
-
-fn public_paserk(public: &[u8; 32]) -> String {
-    format!("k4.public.{}", URL_SAFE_NO_PAD.encode(public))
-}
-
-/// The PASERK `k4.pid` operation, of whose digest Phi uses the first 9 bytes.
-fn key_id(public: &[u8; 32]) -> [u8; 9] {
-    let digest = Blake2b::<U33>::new()
-        .chain_update(b"k4.pid.")
-        .chain_update(public_paserk(public).as_bytes())
-        .finalize();
-    *digest.first_chunk().expect("the digest has 33 bytes")
+fn checked(public: &PublicKey, message: &[u8], signature: [u8; 64]) -> Result<[u8; 64], SignError> {
+    if public.verify(message, &signature) {
+        Ok(signature)
+    } else {
+        Err(SignError::Failed)
+    }
 }
 
 /// Writes `key`, encrypted, to a new file `<role>-<key id>.key` in `folder` and returns its path.
@@ -154,10 +139,7 @@ pub fn store(
             role: role.to_owned(),
         });
     }
-    let path = folder.join(format!(
-        "{role}-{}.key",
-        URL_SAFE_NO_PAD.encode(key.key_id())
-    ));
+    let path = folder.join(format!("{role}-{}.key", key.key_id()));
     // Looked at first only to spare the seconds of stretching; `create_new` is what decides.
     if path.exists() {
         return Err(KeyError::File(FileError::AlreadyExists { path }));

@@ -98,7 +98,8 @@ impl Error for ComponentError {}
 /// Collects the components of the machine whose file system is at `root`, `/` for this one.
 ///
 /// The files are those of Linux. On another system, or without the rights to read them, there are
-/// fewer components or none. The order is fixed, and no component comes twice.
+/// fewer components or none. The order is fixed, no component comes twice, and there are fewer
+/// than [`phi_verify::MAX_COMPONENTS`].
 pub fn collect(root: &Path) -> Vec<Component> {
     let mut found = Vec::new();
     let dmi = |name: &str| read_line(&root.join("sys/class/dmi/id").join(name));
@@ -305,8 +306,10 @@ const LOCALLY_ADMINISTERED: u8 = 0b10;
 
 const MAX_KIND_LEN: usize = 32;
 const MAX_VALUE_LEN: usize = 256;
-/// Enough for every card and disk of a workstation; a storage server is known by its first ones.
-const MAX_PER_KIND: usize = 16;
+/// Enough for a workstation; a server with more is known by its first ones. All that is found
+/// fits one fingerprint, with room for components that the caller adds.
+const MAX_PER_KIND: usize = 4;
+const _: () = assert!(4 + 2 * MAX_PER_KIND < phi_verify::MAX_COMPONENTS);
 /// More interfaces or disks than this are virtual; the bound keeps the listing short.
 const MAX_ENTRIES: usize = 4096;
 /// Far longer than any value that is kept.

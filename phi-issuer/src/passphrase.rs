@@ -275,7 +275,7 @@ mod tests {
             &[&longest[..], b"x\r\n"].concat(),
             Err("passphrase-too-long"),
         );
-        check(&[b'x'; 100_000], Err("passphrase-too-long"));
+        check(&vec![b'x'; 100_000], Err("passphrase-too-long"));
     }
 
     #[test]

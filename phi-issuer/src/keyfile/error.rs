@@ -35,7 +35,7 @@ pub enum KeyError {
     },
     /// The passphrase is another one, or the file was changed: the tag cannot tell which.
     WrongPassphrase,
-    /// The public half stored with the secret belongs to another secret.
+    /// The public half stored with the secret belongs to another secret, or is no key.
     PublicHalf,
     /// A role is not 1 to 32 lowercase letters and hyphens.
     Role {

@@ -6,14 +6,13 @@ use std::fs;
 use super::*;
 
 const SECRET_PW: &str = include_str!("../../tests/data/k4.secret-pw.json");
-const PID: &str = include_str!("../../tests/data/k4.pid.json");
 
 fn passphrase(text: &str) -> Passphrase {
     Passphrase::from_bytes(text.as_bytes()).unwrap()
 }
 
 fn snakeoil(byte: u8) -> SigningKey {
-    SigningKey::from_seed(&[byte; 32])
+    SigningKey::new(Box::new(ed25519_dalek::SigningKey::from_bytes(&[byte; 32]))).unwrap()
 }
 
 fn cases(json: &str) -> Vec<serde_json::Value> {
@@ -39,25 +38,10 @@ fn keys_sealed_elsewhere_open() {
     for case in cases {
         let key = SigningKey::open(text(&case, "paserk"), &passphrase(text(&case, "password")));
         let key = key.unwrap_or_else(|error| panic!("{}: {error}", case["name"]));
-        let keypair = key.0.to_keypair_bytes();
+        let keypair = key.secret.to_keypair_bytes();
         assert_eq!(
             keypair.as_slice(),
             unhex(text(&case, "unwrapped")),
-            "{}",
-            case["name"]
-        );
-    }
-}
-
-#[test]
-fn key_ids_are_those_of_the_standard() {
-    let cases = cases(PID);
-    assert_eq!(cases.len(), 3);
-    for case in cases {
-        let public: [u8; 32] = unhex(text(&case, "key")).try_into().unwrap();
-        let digest = text(&case, "paserk").strip_prefix("k4.pid.").unwrap();
-        assert!(
-            digest.starts_with(&URL_SAFE_NO_PAD.encode(key_id(&public))),
             "{}",
             case["name"]
         );
@@ -72,17 +56,12 @@ fn pasetors_agrees_about_public_halves() {
 
     for byte in 0..8 {
         let key = snakeoil(byte);
-        let theirs = AsymmetricPublicKey::<V4>::try_from(key.public_paserk().as_str()).unwrap();
-        assert_eq!(theirs.as_bytes(), key.public());
-        let mut paserk = String::new();
-        theirs.fmt(&mut paserk).unwrap();
-        assert_eq!(paserk, key.public_paserk());
+        let paserk = key.public().to_paserk();
+        let theirs = AsymmetricPublicKey::<V4>::try_from(paserk.as_str()).unwrap();
+        assert_eq!(theirs.as_bytes(), key.public().as_bytes());
         let mut id = String::new();
         Id::from(&theirs).fmt(&mut id).unwrap();
-        assert_eq!(
-            id["k4.pid.".len()..][..12],
-            URL_SAFE_NO_PAD.encode(key.key_id())
-        );
+        assert_eq!(id["k4.pid.".len()..][..12], key.key_id().to_string());
     }
 }
 
@@ -108,7 +87,7 @@ fn sealed_keys_open_again() {
 #[test]
 fn generated_keys_differ() {
     let keys: Vec<_> = (0..16)
-        .map(|_| SigningKey::generate().unwrap().public())
+        .map(|_| *SigningKey::generate().unwrap().public().as_bytes())
         .collect();
     for (at, key) in keys.iter().enumerate() {
         assert!(!keys[..at].contains(key));
@@ -117,8 +96,8 @@ fn generated_keys_differ() {
 
 #[test]
 fn a_foreign_public_half_is_refused() {
-    let mut keypair = snakeoil(1).0.to_keypair_bytes();
-    keypair[32..].copy_from_slice(&snakeoil(2).public());
+    let mut keypair = snakeoil(1).secret.to_keypair_bytes();
+    keypair[32..].copy_from_slice(snakeoil(2).public().as_bytes());
     let pass = passphrase("correct horse");
     let sealed = pbkw::wrap(&keypair, &pass, KdfStrength::Fast).unwrap();
     let error = SigningKey::open(&sealed, &pass).unwrap_err();
@@ -131,10 +110,7 @@ fn signatures_hold_and_are_deterministic() {
     for message in [&b""[..], b"message", &[0; 10_000]] {
         let signature = key.sign(message).unwrap();
         assert_eq!(key.sign(message).unwrap(), signature);
-        let public = VerifyingKey::from_bytes(&key.public_key()).unwrap();
-        public
-            .verify_strict(message, &Signature::from_bytes(&signature))
-            .unwrap();
+        assert!(key.public_key().verify(message, &signature));
     }
 }
 
@@ -142,13 +118,12 @@ fn signatures_hold_and_are_deterministic() {
 fn a_signature_gone_wrong_is_not_given_out() {
     let key = snakeoil(3);
     let signature = key.sign(b"message").unwrap();
-    let public = key.0.verifying_key();
-    let check = |bytes: &[u8; 64]| checked(&public, b"message", Signature::from_bytes(bytes));
-    assert_eq!(check(&signature), Ok(signature));
+    let check = |bytes: [u8; 64]| checked(key.public(), b"message", bytes);
+    assert_eq!(check(signature), Ok(signature));
     for bit in 0..512 {
         let mut flipped = signature;
         flipped[bit / 8] ^= 1 << (bit % 8);
-        assert_eq!(check(&flipped), Err(SignError::Failed), "bit {bit}");
+        assert_eq!(check(flipped), Err(SignError::Failed), "bit {bit}");
     }
 }
 
@@ -176,10 +151,7 @@ fn stored_keys_load_again() {
     let (key, pass) = (snakeoil(4), passphrase("correct horse"));
     let path = store(folder.path(), "license", &key, &pass, KdfStrength::Fast).unwrap();
     let name = path.file_name().unwrap().to_str().unwrap();
-    assert_eq!(
-        name,
-        format!("license-{}.key", URL_SAFE_NO_PAD.encode(key.key_id()))
-    );
+    assert_eq!(name, format!("license-{}.key", key.key_id()));
     assert_eq!(load(&path, &pass).unwrap().public(), key.public());
 
     let before = fs::read(&path).unwrap();
