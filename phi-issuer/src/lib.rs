@@ -1,1 +1,3 @@
 //! Issue, mint, rotate, revoke and publish Phi licenses.
+
+pub mod catalog;
