@@ -34,7 +34,11 @@ pub struct Diagnostic {
 
 impl Diagnostic {
     pub(super) fn new(position: Position, message: impl Into<String>) -> Self {
-        Self { position, message: message.into(), hint: None }
+        Self {
+            position,
+            message: message.into(),
+            hint: None,
+        }
     }
 
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -75,7 +79,11 @@ impl Diagnostics {
 
     /// All of them, one a line, each with the name of the file before it.
     pub fn in_file(&self, file: &str) -> impl fmt::Display {
-        let lines: Vec<String> = self.0.iter().map(|one| one.in_file(file).to_string()).collect();
+        let lines: Vec<String> = self
+            .0
+            .iter()
+            .map(|one| one.in_file(file).to_string())
+            .collect();
         lines.join("\n")
     }
 }
@@ -118,19 +126,33 @@ pub(super) struct Lines<'t> {
 impl<'t> Lines<'t> {
     pub(super) fn of(text: &'t str) -> Self {
         // A byte order mark is no character of the first line.
-        let first = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+        let first = if text.starts_with('\u{feff}') {
+            '\u{feff}'.len_utf8()
+        } else {
+            0
+        };
         let after_newline = text.match_indices('\n').map(|(at, _)| at + 1);
-        Self { text, starts: std::iter::once(first).chain(after_newline).collect() }
+        Self {
+            text,
+            starts: std::iter::once(first).chain(after_newline).collect(),
+        }
     }
 
     /// The position of a byte offset; an offset past the end is the end.
     pub(super) fn position(&self, offset: usize) -> Position {
         let line = self.starts.partition_point(|&start| start <= offset).max(1);
         let start = self.starts[line - 1];
-        let before = self.text.as_bytes().get(start..offset.min(self.text.len())).unwrap_or(&[]);
+        let before = self
+            .text
+            .as_bytes()
+            .get(start..offset.min(self.text.len()))
+            .unwrap_or(&[]);
         // Each character has one byte that does not continue another.
         let characters = before.iter().filter(|&&byte| byte & 0xc0 != 0x80).count();
-        Position { line, column: characters + 1 }
+        Position {
+            line,
+            column: characters + 1,
+        }
     }
 }
 

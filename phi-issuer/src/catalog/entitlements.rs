@@ -105,10 +105,17 @@ impl fmt::Display for EntitlementError {
                 write!(f, "no plan is called {plan:?}; plans: {}", listed(known))
             }
             Self::UnknownAddon { addon, known } => {
-                write!(f, "no add-on is called {addon:?}; add-ons: {}", listed(known))
+                write!(
+                    f,
+                    "no add-on is called {addon:?}; add-ons: {}",
+                    listed(known)
+                )
             }
             Self::UnknownName { name } => write!(f, "no flag, quota or limit is called {name:?}"),
-            Self::RetiredName { name, now: Some(now) } => {
+            Self::RetiredName {
+                name,
+                now: Some(now),
+            } => {
                 write!(f, "{name:?} is called {now:?} now")
             }
             Self::RetiredName { name, now: None } => {
@@ -121,7 +128,10 @@ impl fmt::Display for EntitlementError {
                 write!(f, "the overrides both grant {name:?} and take it away")
             }
             Self::TooMuch { name } => {
-                write!(f, "plan and add-ons grant more of {name:?} than can be counted")
+                write!(
+                    f,
+                    "plan and add-ons grant more of {name:?} than can be counted"
+                )
             }
             Self::Inconsistent { kind, code } => {
                 write!(f, "the catalog grants {kind} {code} but does not define it")
@@ -133,7 +143,11 @@ impl fmt::Display for EntitlementError {
 impl std::error::Error for EntitlementError {}
 
 fn listed(names: &[String]) -> String {
-    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+    if names.is_empty() {
+        "none".to_owned()
+    } else {
+        names.join(", ")
+    }
 }
 
 impl Revision {
@@ -152,16 +166,28 @@ impl Revision {
         addons: &[String],
         overrides: &Overrides,
     ) -> Result<Entitlements, EntitlementError> {
-        let plan = self.plan(plan).ok_or_else(|| EntitlementError::UnknownPlan {
-            plan: plan.to_owned(),
-            known: self.plans().iter().map(|plan| plan.name.to_string()).collect(),
-        })?;
+        let plan = self
+            .plan(plan)
+            .ok_or_else(|| EntitlementError::UnknownPlan {
+                plan: plan.to_owned(),
+                known: self
+                    .plans()
+                    .iter()
+                    .map(|plan| plan.name.to_string())
+                    .collect(),
+            })?;
         let mut grants = plan.grants.clone();
         for name in addons {
-            let addon = self.addon(name).ok_or_else(|| EntitlementError::UnknownAddon {
-                addon: name.clone(),
-                known: self.addons().iter().map(|addon| addon.name.to_string()).collect(),
-            })?;
+            let addon = self
+                .addon(name)
+                .ok_or_else(|| EntitlementError::UnknownAddon {
+                    addon: name.clone(),
+                    known: self
+                        .addons()
+                        .iter()
+                        .map(|addon| addon.name.to_string())
+                        .collect(),
+                })?;
             self.add(&mut grants, &addon.grants)?;
         }
         self.apply(&mut grants, overrides)?;
@@ -191,19 +217,19 @@ impl Revision {
         Ok(())
     }
 
-    fn apply(
-        &self,
-        grants: &mut Grants,
-        overrides: &Overrides,
-    ) -> Result<(), EntitlementError> {
+    fn apply(&self, grants: &mut Grants, overrides: &Overrides) -> Result<(), EntitlementError> {
         for name in &overrides.flags {
             grants.flags.insert(self.code_of(name, Kind::Flag)?);
         }
         for (name, &amount) in &overrides.quotas {
-            grants.quotas.insert(self.code_of(name, Kind::Quota)?, amount);
+            grants
+                .quotas
+                .insert(self.code_of(name, Kind::Quota)?, amount);
         }
         for (name, &amount) in &overrides.limits {
-            grants.limits.insert(self.code_of(name, Kind::Limit)?, amount);
+            grants
+                .limits
+                .insert(self.code_of(name, Kind::Limit)?, amount);
         }
         for name in &overrides.without {
             let granted = overrides.flags.contains(name)
@@ -225,14 +251,19 @@ impl Revision {
     fn find(&self, name: &str) -> Result<(Kind, u16, &Term), EntitlementError> {
         self.terms().find(name).ok_or_else(|| {
             let name = name.to_owned();
-            let renamed = self.terms().iter().find(|(_, _, term)| term.former.contains(&*name));
-            let removed = self.reserved().iter().any(|(_, _, term)| {
-                *term.name == *name || term.former.contains(&*name)
-            });
+            let renamed = self
+                .terms()
+                .iter()
+                .find(|(_, _, term)| term.former.contains(&*name));
+            let removed = self
+                .reserved()
+                .iter()
+                .any(|(_, _, term)| *term.name == *name || term.former.contains(&*name));
             match renamed {
-                Some((_, _, term)) => {
-                    EntitlementError::RetiredName { name, now: Some(term.name.to_string()) }
-                }
+                Some((_, _, term)) => EntitlementError::RetiredName {
+                    name,
+                    now: Some(term.name.to_string()),
+                },
                 None if removed => EntitlementError::RetiredName { name, now: None },
                 None => EntitlementError::UnknownName { name },
             }
@@ -242,9 +273,11 @@ impl Revision {
     fn code_of(&self, name: &str, wanted: Kind) -> Result<u16, EntitlementError> {
         match self.find(name)? {
             (kind, code, _) if kind == wanted => Ok(code),
-            (kind, _, _) => {
-                Err(EntitlementError::WrongKind { name: name.to_owned(), kind, wanted })
-            }
+            (kind, _, _) => Err(EntitlementError::WrongKind {
+                name: name.to_owned(),
+                kind,
+                wanted,
+            }),
         }
     }
 
@@ -252,10 +285,18 @@ impl Revision {
     fn with_periods(&self, grants: Grants) -> Result<Entitlements, EntitlementError> {
         let terms = self.terms();
         let undefined = |kind, code| EntitlementError::Inconsistent { kind, code };
-        if let Some(&code) = grants.flags.iter().find(|code| !terms.flags.contains_key(code)) {
+        if let Some(&code) = grants
+            .flags
+            .iter()
+            .find(|code| !terms.flags.contains_key(code))
+        {
             return Err(undefined(Kind::Flag, code));
         }
-        if let Some(&code) = grants.limits.keys().find(|code| !terms.limits.contains_key(code)) {
+        if let Some(&code) = grants
+            .limits
+            .keys()
+            .find(|code| !terms.limits.contains_key(code))
+        {
             return Err(undefined(Kind::Limit, code));
         }
         let mut quotas = BTreeMap::new();
@@ -266,6 +307,146 @@ impl Revision {
             };
             quotas.insert(code, (amount, *period));
         }
-        Ok(Entitlements { flags: grants.flags, quotas, limits: grants.limits })
+        Ok(Entitlements {
+            flags: grants.flags,
+            quotas,
+            limits: grants.limits,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Source;
+    use super::*;
+
+    fn revision() -> Revision {
+        let text = r#"
+            product = "p"
+            flags = { sso = "SSO", old = "Old", gone = "Gone" }
+            quotas = { api = { period = "month" }, jobs = { period = "day" } }
+            limits = { seats = "Seats" }
+            [plans.team]
+            flags = ["sso"]
+            quotas = { api = 100 }
+            limits = { seats = 9223372036854775807 }
+            [addons.calls]
+            flags = ["old"]
+            quotas = { api = 5, jobs = 1 }
+            [addons.flat]
+            quotas = { api = "unlimited" }
+            [addons.seats]
+            limits = { seats = 9223372036854775807 }
+        "#;
+        let edited = text
+            .replace("old = \"Old\", gone = \"Gone\"", "new = { was = \"old\" }")
+            .replace("[\"old\"]", "[\"new\"]");
+        let first = Revision::first(&Source::parse(text).unwrap()).unwrap();
+        first.next(&Source::parse(&edited).unwrap()).unwrap()
+    }
+
+    fn resolve(addons: &[&str], overrides: &Overrides) -> Result<Entitlements, EntitlementError> {
+        let addons: Vec<String> = addons.iter().map(ToString::to_string).collect();
+        revision().entitlements("team", &addons, overrides)
+    }
+
+    fn names(all: &[&str]) -> BTreeSet<String> {
+        all.iter().map(ToString::to_string).collect()
+    }
+
+    fn amount(name: &str, amount: Allowance) -> BTreeMap<String, Allowance> {
+        BTreeMap::from([(name.to_owned(), amount)])
+    }
+
+    #[test]
+    fn addons_add_and_count_each_time() {
+        let none = Overrides::default();
+        let twice = resolve(&["calls", "calls"], &none).unwrap();
+        assert_eq!(twice.flags, BTreeSet::from([0, 1]));
+        assert_eq!(twice.quotas[&0], (Allowance::Limited(110), Period::Month));
+        assert_eq!(twice.quotas[&1], (Allowance::Limited(2), Period::Day));
+        let flat = resolve(&["flat", "calls"], &none).unwrap();
+        assert_eq!(flat.quotas[&0], (Allowance::Unlimited, Period::Month));
+        let name = "seats".to_owned();
+        assert!(resolve(&["seats"], &none).is_ok());
+        assert_eq!(
+            resolve(&["seats", "seats"], &none),
+            Err(EntitlementError::TooMuch { name })
+        );
+    }
+
+    #[test]
+    fn overrides_come_last() {
+        let overrides = Overrides {
+            flags: names(&["new"]),
+            without: names(&["sso", "jobs", "seats"]),
+            quotas: amount("api", Allowance::Limited(0)),
+            limits: BTreeMap::new(),
+        };
+        let granted = resolve(&["calls"], &overrides).unwrap();
+        assert_eq!(granted.flags, BTreeSet::from([1]));
+        let api = (Allowance::Limited(0), Period::Month);
+        assert_eq!(granted.quotas, BTreeMap::from([(0, api)]));
+        assert!(granted.limits.is_empty());
+        let limits = amount("seats", Allowance::Unlimited);
+        let raised = resolve(
+            &[],
+            &Overrides {
+                limits,
+                ..Overrides::default()
+            },
+        )
+        .unwrap();
+        assert_eq!(raised.limits[&0], Allowance::Unlimited);
+    }
+
+    #[test]
+    fn what_cannot_be_resolved_says_why() {
+        #[track_caller]
+        fn check(overrides: Overrides, expected: &str) {
+            assert_eq!(resolve(&[], &overrides).unwrap_err().to_string(), expected);
+        }
+        let flags = |name| Overrides {
+            flags: names(&[name]),
+            ..Overrides::default()
+        };
+        check(flags("api"), "\"api\" is a quota, not a flag");
+        check(flags("ss"), "no flag, quota or limit is called \"ss\"");
+        check(flags("old"), "\"old\" is called \"new\" now");
+        check(flags("gone"), "\"gone\" was removed from the catalog");
+        let without = Overrides {
+            without: names(&["x"]),
+            ..Overrides::default()
+        };
+        check(without, "no flag, quota or limit is called \"x\"");
+        let both = Overrides {
+            without: names(&["sso"]),
+            ..flags("sso")
+        };
+        check(both, "the overrides both grant \"sso\" and take it away");
+        let refused = revision()
+            .entitlements("gold", &[], &Overrides::default())
+            .unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "no plan is called \"gold\"; plans: team"
+        );
+        let refused = resolve(&["gold"], &Overrides::default()).unwrap_err();
+        assert!(refused.to_string().ends_with("add-ons: calls, flat, seats"));
+    }
+
+    #[test]
+    fn a_tampered_revision_grants_nothing() {
+        for (table, code) in [("flags", 0), ("quotas", 0), ("limits", 0)] {
+            let mut stored = serde_json::to_value(revision()).unwrap();
+            let terms = stored["terms"][table].as_object_mut().unwrap();
+            terms.remove(&code.to_string());
+            let tampered: Revision = serde_json::from_value(stored).unwrap();
+            let refused = tampered.entitlements("team", &[], &Overrides::default());
+            assert!(matches!(
+                refused,
+                Err(EntitlementError::Inconsistent { code: 0, .. })
+            ));
+        }
     }
 }

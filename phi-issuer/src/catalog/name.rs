@@ -115,7 +115,10 @@ impl fmt::Display for InvalidName {
         match self {
             Self::Empty => f.write_str("a name must not be empty"),
             Self::TooLong { bytes } => {
-                write!(f, "a name has at most {MAX_NAME_BYTES} bytes, this one has {bytes}")
+                write!(
+                    f,
+                    "a name has at most {MAX_NAME_BYTES} bytes, this one has {bytes}"
+                )
             }
             Self::BadStart(c) => write!(f, "a name must not start with {c:?}"),
             Self::BadCharacter(c) => write!(f, "a name must not contain {c:?}"),
@@ -135,7 +138,10 @@ pub(super) fn title_problem(text: &str) -> Option<String> {
         return Some("must not be empty".to_owned());
     }
     if text.len() > MAX_TITLE_BYTES {
-        return Some(format!("has at most {MAX_TITLE_BYTES} bytes, this one has {}", text.len()));
+        return Some(format!(
+            "has at most {MAX_TITLE_BYTES} bytes, this one has {}",
+            text.len()
+        ));
     }
     let bad = text.chars().find(|&c| breaks_a_line(c))?;
     Some(format!("must be one line of plain text, without {bad:?}"))
@@ -162,7 +168,10 @@ mod tests {
         assert_eq!(Name::new("aB"), Err(InvalidName::BadCharacter('B')));
         assert_eq!(Name::new("a b"), Err(InvalidName::BadCharacter(' ')));
         assert_eq!(Name::new("naïve"), Err(InvalidName::BadCharacter('ï')));
-        assert_eq!(Name::new("x".repeat(65)), Err(InvalidName::TooLong { bytes: 65 }));
+        assert_eq!(
+            Name::new("x".repeat(65)),
+            Err(InvalidName::TooLong { bytes: 65 })
+        );
     }
 
     #[test]

@@ -93,18 +93,20 @@ pub(super) fn read_offer(
     offer
 }
 
-fn read_amounts(
-    reader: &mut Reader<'_>,
-    kind: Kind,
-    item: &Item<'_>,
-    amounts: &mut Vec<Amount>,
-) {
+fn read_amounts(reader: &mut Reader<'_>, kind: Kind, item: &Item<'_>, amounts: &mut Vec<Amount>) {
     for entry in reader.entries(&format!("`{}`", kind.plural()), item) {
         let name = reader.key_name(&entry);
         let allowance = reader.allowance(entry.item);
         if let (Some(value), Some(allowance)) = (name, allowance) {
-            let name = At { value, position: entry.position };
-            amounts.push(Amount { kind, name, allowance });
+            let name = At {
+                value,
+                position: entry.position,
+            };
+            amounts.push(Amount {
+                kind,
+                name,
+                allowance,
+            });
         }
     }
 }
@@ -118,7 +120,11 @@ pub(super) fn resolve_addons(
     let resolve = |offer: RawOffer| {
         let own = own_grants(reader, known, &offer);
         let granted = applied(Granted::default(), &own);
-        Offered { name: offer.name, title: offer.title, granted }
+        Offered {
+            name: offer.name,
+            title: offer.title,
+            granted,
+        }
     };
     offers.into_iter().map(resolve).collect()
 }
@@ -131,8 +137,10 @@ pub(super) fn resolve_plans(
     offers: Vec<RawOffer>,
 ) -> Vec<Offered> {
     let parents = parents(reader, &offers);
-    let own: Vec<Granted> =
-        offers.iter().map(|offer| own_grants(reader, known, offer)).collect();
+    let own: Vec<Granted> = offers
+        .iter()
+        .map(|offer| own_grants(reader, known, offer))
+        .collect();
     let mut resolved: Vec<Option<Granted>> = vec![None; offers.len()];
     for index in 0..offers.len() {
         for link in chain_from_top(index, &parents).unwrap_or_default() {
@@ -149,7 +157,11 @@ pub(super) fn resolve_plans(
     let pairs = offers.into_iter().zip(resolved);
     pairs
         .filter_map(|(offer, granted)| {
-            Some(Offered { name: offer.name, title: offer.title, granted: granted? })
+            Some(Offered {
+                name: offer.name,
+                title: offer.title,
+                granted: granted?,
+            })
         })
         .collect()
 }
@@ -164,8 +176,11 @@ enum Parent {
 
 /// Whom each plan extends; refuses unknown plans and circles.
 fn parents(reader: &mut Reader<'_>, offers: &[RawOffer]) -> Vec<Parent> {
-    let index: BTreeMap<&Name, usize> =
-        offers.iter().enumerate().map(|(at, offer)| (&offer.name, at)).collect();
+    let index: BTreeMap<&Name, usize> = offers
+        .iter()
+        .enumerate()
+        .map(|(at, offer)| (&offer.name, at))
+        .collect();
     let mut parents = Vec::new();
     for offer in offers {
         parents.push(match &offer.extends {
@@ -200,8 +215,10 @@ fn refuse_unknown_plan(
     extends: &At<Name>,
     index: &BTreeMap<&Name, usize>,
 ) {
-    let mut unknown =
-        Diagnostic::new(extends.position, format!("no plan is called `{}`", extends.value));
+    let mut unknown = Diagnostic::new(
+        extends.position,
+        format!("no plan is called `{}`", extends.value),
+    );
     if let Some(near) = reader.suggest(&extends.value, index.keys().map(|name| &***name)) {
         unknown = unknown.hint(format!("did you mean `{near}`?"));
     }
@@ -246,9 +263,18 @@ fn own_grants(reader: &mut Reader<'_>, known: &Known, offer: &RawOffer) -> Grant
             own.flags.insert(flag.value.clone());
         }
     }
-    for Amount { kind, name, allowance } in &offer.amounts {
+    for Amount {
+        kind,
+        name,
+        allowance,
+    } in &offer.amounts
+    {
         if is_known(reader, known, name, Some(*kind)) {
-            let amounts = if *kind == Kind::Quota { &mut own.quotas } else { &mut own.limits };
+            let amounts = if *kind == Kind::Quota {
+                &mut own.quotas
+            } else {
+                &mut own.limits
+            };
             amounts.insert(name.value.clone(), *allowance);
         }
     }
@@ -256,12 +282,7 @@ fn own_grants(reader: &mut Reader<'_>, known: &Known, offer: &RawOffer) -> Grant
 }
 
 /// Whether a name is defined, as `wanted` if that is given; refuses it otherwise.
-fn is_known(
-    reader: &mut Reader<'_>,
-    known: &Known,
-    name: &At<Name>,
-    wanted: Option<Kind>,
-) -> bool {
+fn is_known(reader: &mut Reader<'_>, known: &Known, name: &At<Name>, wanted: Option<Kind>) -> bool {
     let found = known.get(&name.value).map(|(kind, _)| *kind);
     let refusal = match (found, wanted) {
         (Some(found), Some(wanted)) if found != wanted => {
@@ -273,7 +294,9 @@ fn is_known(
         (None, _) => {
             let word = wanted.map_or("flag, quota or limit", Kind::word);
             let message = format!("no {word} is called `{}`", name.value);
-            let fits = known.iter().filter(|(_, (kind, _))| wanted.is_none_or(|w| w == *kind));
+            let fits = known
+                .iter()
+                .filter(|(_, (kind, _))| wanted.is_none_or(|w| w == *kind));
             let hint = match reader.suggest(&name.value, fits.map(|(name, _)| &**name)) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => "define it first".to_owned(),
@@ -300,7 +323,10 @@ fn without(
         }
         let word = &name.value;
         if own.grants(word) {
-            let message = format!("plan `{}` both grants `{word}` and takes it away", offer.name);
+            let message = format!(
+                "plan `{}` both grants `{word}` and takes it away",
+                offer.name
+            );
             reader.refuse(Diagnostic::new(name.position, message).hint("remove one of them"));
         } else if !rest.remove(word) {
             let message = match &offer.extends {
@@ -316,7 +342,81 @@ fn without(
 /// `base` with `own` on top: flags are added, amounts replaced.
 fn applied(mut base: Granted, own: &Granted) -> Granted {
     base.flags.extend(own.flags.iter().cloned());
-    base.quotas.extend(own.quotas.iter().map(|(name, amount)| (name.clone(), *amount)));
-    base.limits.extend(own.limits.iter().map(|(name, amount)| (name.clone(), *amount)));
+    base.quotas.extend(
+        own.quotas
+            .iter()
+            .map(|(name, amount)| (name.clone(), *amount)),
+    );
+    base.limits.extend(
+        own.limits
+            .iter()
+            .map(|(name, amount)| (name.clone(), *amount)),
+    );
     base
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Overrides, Revision, Source};
+    use super::*;
+
+    #[test]
+    fn plans_inherit_whatever_the_order_of_the_text() {
+        let source = Source::parse(
+            r#"
+            product = "p"
+            flags = { a = "A", b = "B", c = "C" }
+            quotas = { q = { period = "day" }, r = { period = "year" } }
+            limits = { seats = "Seats" }
+            [plans.top]
+            extends = "middle"
+            flags = ["a"]
+            without = ["b", "r", "seats"]
+            [plans.middle]
+            extends = "base"
+            flags = ["c"]
+            without = ["a"]
+            quotas = { q = "unlimited" }
+            [plans.base]
+            flags = ["a", "b"]
+            quotas = { q = 10, r = 20 }
+            limits = { seats = 1 }
+            "#,
+        )
+        .unwrap();
+        let revision = Revision::first(&source).unwrap();
+        let granted = |plan| {
+            let all = revision
+                .entitlements(plan, &[], &Overrides::default())
+                .unwrap();
+            let amounts: Vec<Allowance> = all.quotas.values().map(|(amount, _)| *amount).collect();
+            (
+                all.flags.into_iter().collect::<Vec<_>>(),
+                amounts,
+                all.limits.len(),
+            )
+        };
+        let (ten, twenty) = (Allowance::Limited(10), Allowance::Limited(20));
+        assert_eq!(granted("base"), (vec![0, 1], vec![ten, twenty], 1));
+        assert_eq!(
+            granted("middle"),
+            (vec![1, 2], vec![Allowance::Unlimited, twenty], 1)
+        );
+        assert_eq!(granted("top"), (vec![0, 2], vec![Allowance::Unlimited], 0));
+    }
+
+    #[test]
+    fn a_long_chain_resolves() {
+        let mut text = "product = 'p'\nflags = { f = 'F' }\n[plans.p0]\nflags = ['f']\n".to_owned();
+        for n in 1..256 {
+            text.push_str(&format!("[plans.p{n}]\nextends = 'p{}'\n", n - 1));
+        }
+        let source = Source::parse(&text).unwrap();
+        assert!(
+            source
+                .plans
+                .iter()
+                .all(|plan| plan.granted.flags.len() == 1)
+        );
+    }
 }

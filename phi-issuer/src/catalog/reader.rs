@@ -42,7 +42,11 @@ pub(super) struct Reader<'t> {
 
 impl<'t> Reader<'t> {
     pub(super) fn new(text: &'t str) -> Self {
-        Self { lines: Lines::of(text), found: Vec::new(), suggestions: 0 }
+        Self {
+            lines: Lines::of(text),
+            found: Vec::new(),
+            suggestions: 0,
+        }
     }
 
     pub(super) fn into_found(self) -> Vec<Diagnostic> {
@@ -67,11 +71,7 @@ impl<'t> Reader<'t> {
     }
 
     /// The entries of a table in the order of the text.
-    pub(super) fn entries<'a, 'i>(
-        &mut self,
-        what: &str,
-        item: &'a Item<'i>,
-    ) -> Vec<Entry<'a, 'i>> {
+    pub(super) fn entries<'a, 'i>(&mut self, what: &str, item: &'a Item<'i>) -> Vec<Entry<'a, 'i>> {
         if let DeValue::Table(table) = item.get_ref() {
             return self.table_entries(table);
         }
@@ -96,10 +96,24 @@ impl<'t> Reader<'t> {
 
     /// Refuses a field the format does not have.
     pub(super) fn unknown_field(&mut self, entry: &Entry<'_, '_>, known: &[&str]) {
+        self.refuse_field(entry, known, "");
+    }
+
+    /// Refuses a field of a term, which may be the second half of a name with a dot.
+    pub(super) fn unknown_field_of(&mut self, term: &Name, entry: &Entry<'_, '_>, known: &[&str]) {
+        let dotted = format!("{term}.{}", entry.key);
+        let quotes = match Name::new(&dotted) {
+            Ok(_) => format!("; if `{dotted}` is the name, write it in quotes"),
+            Err(_) => String::new(),
+        };
+        self.refuse_field(entry, known, &quotes);
+    }
+
+    fn refuse_field(&mut self, entry: &Entry<'_, '_>, known: &[&str], more: &str) {
         let message = format!("unknown field `{}`", entry.key.escape_debug());
         let hint = match self.suggest(entry.key, known.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => format!("known fields: {}", known.join(", ")),
+            None => format!("known fields: {}{more}", known.join(", ")),
         };
         self.refuse(Diagnostic::new(entry.position, message).hint(hint));
     }
@@ -170,7 +184,9 @@ impl<'t> Reader<'t> {
         let mut seen = std::collections::BTreeSet::new();
         let mut names = Vec::new();
         for element in array {
-            let Some(name) = self.name("a name", element) else { continue };
+            let Some(name) = self.name("a name", element) else {
+                continue;
+            };
             if seen.insert(name.value.clone()) {
                 names.push(name);
             } else {
@@ -193,7 +209,10 @@ impl<'t> Reader<'t> {
                     _ => format!("an amount is at most {MAX_COUNT}"),
                 }
             }
-            other => format!("an amount is a number or \"{UNLIMITED}\", not {}", sort_of(other)),
+            other => format!(
+                "an amount is a number or \"{UNLIMITED}\", not {}",
+                sort_of(other)
+            ),
         };
         self.refuse_item(item, message, &hint);
         None

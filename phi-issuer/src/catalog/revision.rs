@@ -105,8 +105,9 @@ impl Revision {
 
     fn after(before: Option<&Self>, source: &Source) -> Result<Self, Diagnostics> {
         let nothing = Terms::default();
-        let (old, old_reserved) =
-            before.map_or((&nothing, &nothing), |before| (&before.terms, &before.reserved));
+        let (old, old_reserved) = before.map_or((&nothing, &nothing), |before| {
+            (&before.terms, &before.reserved)
+        });
         let (terms, reserved) = codes::assign(old, old_reserved, source)?;
         let codes = terms.codes_by_name();
         let offers = |all: &[Offered]| all.iter().map(|one| Offer::coded(one, &codes)).collect();
@@ -187,7 +188,11 @@ impl Terms {
 
     /// Every term with its kind and code.
     pub fn iter(&self) -> impl Iterator<Item = (Kind, u16, &Term)> {
-        let of = |kind| self.of(kind).iter().map(move |(&code, term)| (kind, code, term));
+        let of = |kind| {
+            self.of(kind)
+                .iter()
+                .map(move |(&code, term)| (kind, code, term))
+        };
         Kind::ALL.into_iter().flat_map(of)
     }
 
@@ -197,7 +202,9 @@ impl Terms {
     }
 
     fn codes_by_name(&self) -> BTreeMap<&Name, u16> {
-        self.iter().map(|(_, code, term)| (&term.name, code)).collect()
+        self.iter()
+            .map(|(_, code, term)| (&term.name, code))
+            .collect()
     }
 }
 
@@ -205,9 +212,16 @@ impl Offer {
     fn coded(offered: &Offered, codes: &BTreeMap<&Name, u16>) -> Self {
         let code = |name: &Name| *codes.get(name).expect("a source grants what it defines");
         let amounts = |by_name: &BTreeMap<Name, Allowance>| {
-            by_name.iter().map(|(name, &amount)| (code(name), amount)).collect()
+            by_name
+                .iter()
+                .map(|(name, &amount)| (code(name), amount))
+                .collect()
         };
-        let Granted { flags, quotas, limits } = &offered.granted;
+        let Granted {
+            flags,
+            quotas,
+            limits,
+        } = &offered.granted;
         Self {
             name: offered.name.clone(),
             title: offered.title.clone(),
@@ -230,7 +244,10 @@ mod tests {
         let revision = Revision::first(&Source::parse(&text).unwrap()).unwrap();
         let mut cbor = Vec::new();
         ciborium::into_writer(&revision, &mut cbor).unwrap();
-        assert_eq!(ciborium::from_reader::<Revision, _>(&cbor[..]).unwrap(), revision);
+        assert_eq!(
+            ciborium::from_reader::<Revision, _>(&cbor[..]).unwrap(),
+            revision
+        );
         let json = serde_json::to_string(&revision).unwrap();
         assert_eq!(serde_json::from_str::<Revision>(&json).unwrap(), revision);
     }
@@ -240,6 +257,10 @@ mod tests {
         let atlas = Source::parse("product = \"atlas\"").unwrap();
         let other = Source::parse("\n  product = \"other\"").unwrap();
         let refused = Revision::first(&atlas).unwrap().next(&other).unwrap_err();
-        assert!(refused.to_string().starts_with("2:13: this is the catalog of `atlas`"));
+        assert!(
+            refused
+                .to_string()
+                .starts_with("2:13: this is the catalog of `atlas`")
+        );
     }
 }

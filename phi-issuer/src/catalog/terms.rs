@@ -109,7 +109,13 @@ pub enum Period {
 
 impl Period {
     /// Every period, in the order of their numbers on the wire.
-    pub const ALL: [Self; 5] = [Self::Lifetime, Self::Hour, Self::Day, Self::Month, Self::Year];
+    pub const ALL: [Self; 5] = [
+        Self::Lifetime,
+        Self::Hour,
+        Self::Day,
+        Self::Month,
+        Self::Year,
+    ];
 
     /// The period's word in `catalog.toml`.
     pub const fn word(self) -> &'static str {
@@ -211,7 +217,11 @@ mod tests {
 
     #[test]
     fn allowances_are_a_number_or_a_word() {
-        let all = [Allowance::Limited(0), Allowance::Limited(u64::MAX), Allowance::Unlimited];
+        let all = [
+            Allowance::Limited(0),
+            Allowance::Limited(u64::MAX),
+            Allowance::Unlimited,
+        ];
         let json = serde_json::to_string(&all).unwrap();
         assert_eq!(json, r#"[0,18446744073709551615,"unlimited"]"#);
         assert_eq!(serde_json::from_str::<[Allowance; 3]>(&json).unwrap(), all);
