@@ -48,9 +48,9 @@ mod fingerprint;
 mod key;
 mod keyset;
 mod pae;
+mod root;
 #[cfg(feature = "serde")]
 mod serde;
-mod root;
 mod status;
 mod terms;
 mod time;

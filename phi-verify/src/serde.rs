@@ -91,7 +91,9 @@ impl de::Visitor<'_> for AllowanceVisitor {
         if word == UNLIMITED {
             return Ok(Allowance::Unlimited);
         }
-        let limit = word.parse().map_err(|_| E::invalid_value(de::Unexpected::Str(word), &self))?;
+        let limit = word
+            .parse()
+            .map_err(|_| E::invalid_value(de::Unexpected::Str(word), &self))?;
         Ok(Allowance::Limited(limit))
     }
 }
