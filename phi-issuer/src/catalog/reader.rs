@@ -2,12 +2,13 @@
 //! is something else becomes a diagnostic with its place. What the values mean is left to the
 //! caller.
 
+use phi_verify::{Allowance, Period};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::{Diagnostic, Lines, Position, nearest};
 use super::name::{NAME_RULE, Name, title_problem};
-use super::terms::{Allowance, Period, UNLIMITED};
+use super::terms::UNLIMITED;
 
 /// The largest number TOML can write.
 const MAX_COUNT: u64 = i64::MAX.unsigned_abs();
@@ -221,9 +222,9 @@ impl<'t> Reader<'t> {
     /// The period of a quota.
     pub(super) fn period(&mut self, item: &Item<'_>) -> Option<Period> {
         let word = self.string("`period`", item)?;
-        let period = Period::ALL.into_iter().find(|period| period.word() == word);
+        let period = Period::from_name(word);
         if period.is_none() {
-            let words: Vec<&str> = Period::ALL.iter().map(|period| period.word()).collect();
+            let words: Vec<&str> = Period::ALL.iter().map(|period| period.name()).collect();
             let message = format!("unknown period \"{}\"", word.escape_debug());
             self.refuse_item(item, message, &format!("one of: {}", words.join(", ")));
         }
