@@ -6,7 +6,7 @@ use phi_verify::Allowance;
 use serde::Serialize;
 
 use super::name::Name;
-use super::terms::{Kind, serialize_amount};
+use super::terms::Kind;
 
 /// One difference.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

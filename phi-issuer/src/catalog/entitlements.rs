@@ -7,7 +7,7 @@ use phi_verify::{Allowance, Period};
 use serde::{Deserialize, Serialize};
 
 use super::revision::{Grants, Revision, Term};
-use super::terms::{Kind, Meaning, amounts, quotas, sum};
+use super::terms::{Kind, Meaning};
 
 /// What one license changes about its plan and add-ons, by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,7 +12,7 @@ use super::diagnostic::{Diagnostic, Diagnostics};
 use super::name::Name;
 use super::plans::{Granted, Offered};
 use super::source::Source;
-use super::terms::{Kind, Meaning, amounts};
+use super::terms::{Kind, Meaning};
 
 /// A recorded catalog. Codes in it are given once: no later revision gives them another meaning.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
