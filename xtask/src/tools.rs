@@ -73,7 +73,7 @@ pub(crate) fn interop_node_modules() -> Result<PathBuf, Failure> {
         "--no-package-lock",
         "--no-audit",
         "--no-fund",
-        "--silent",
+        "--loglevel=error",
     ]);
     run(install.arg("--prefix").arg(&folder))?;
     Ok(folder.join("node_modules"))
