@@ -7,42 +7,17 @@ use std::{fs, io};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ciborium::Value;
-use phi_verify::{Binding, DocumentKind, Fingerprint, armor};
-use phi_verify_fuzz::{WORLD, catalog, claims, keyset, root, seal, status, token, with_keyset};
+use phi_verify::{
+    Binding, DocumentKind, ExactList, Extension, Fingerprint, FlagCode, LicenseId, Minimum, Reason,
+    Rule, Status, Subject, TokenId, armor,
+};
+use phi_verify_fuzz::{seal, snakeoil, token};
 
 fn main() -> io::Result<()> {
-    let body = claims().encode().expect("well formed");
-    seed("token", "body", &body)?;
-    seed("token", "text", token(&body).expect("short").as_bytes())?;
-    let mut bound = claims();
-    bound.binding = Some(Binding::new(&fingerprint(), 1).expect("one of two"));
-    bound.expires = None;
-    bound.grace = 0;
-    seed(
-        "token",
-        "body-bound-perpetual",
-        &bound.encode().expect("well formed"),
-    )?;
-
-    let next = seal(DocumentKind::Root, &root(2).unsigned());
-    let documents = [
-        ("root", next),
-        ("keyset", seal(DocumentKind::Keyset, &keyset(2).unsigned())),
-        (
-            "status",
-            seal(DocumentKind::Status, &status(&with_keyset()).unsigned()),
-        ),
-        (
-            "catalog",
-            seal(DocumentKind::Catalog, &catalog().unsigned()),
-        ),
-    ];
-    for (target, document) in &documents {
-        seed(target, "document", document)?;
-        seed(target, "payload", &payload(document))?;
-    }
-
-    let word = armor::document_to_text(&WORLD.keyset).expect("a document");
+    tokens()?;
+    documents()?;
+    let keyset = seal(DocumentKind::Keyset, &snakeoil::keyset().unsigned());
+    let word = armor::document_to_text(&keyset).expect("a document");
     seed("armor", "word", word.as_bytes())?;
     seed("armor", "wrapped", armor::wrap("KEYSET", &word).as_bytes())?;
     let request = fingerprint().to_request().expect("two components");
@@ -52,6 +27,65 @@ fn main() -> io::Result<()> {
         .expect("the prefix of a request");
     let object = URL_SAFE_NO_PAD.decode(object).expect("base64url");
     seed("fingerprint", "object", &object[..object.len() - 4])
+}
+
+fn tokens() -> io::Result<()> {
+    let mut claims = snakeoil::claims();
+    let body = claims.encode().expect("well formed");
+    seed("token", "body", &body)?;
+    seed("token", "text", token(&body).expect("short").as_bytes())?;
+    claims.binding = Some(Binding::new(&fingerprint(), 1).expect("one of two"));
+    (claims.expires, claims.grace) = (None, 0);
+    claims.minimum = Minimum {
+        keyset: 1,
+        status: 0,
+    };
+    claims.max_status_age = Some(400 * snakeoil::DAY);
+    claims
+        .extensions
+        .insert(-1, Extension::List(vec![Extension::Bool(true)]));
+    seed(
+        "token",
+        "body-bound-perpetual",
+        &claims.encode().expect("well formed"),
+    )
+}
+
+fn documents() -> io::Result<()> {
+    let mut root = snakeoil::root();
+    root.version = 2;
+    let documents = [
+        (DocumentKind::Root, root.unsigned()),
+        (DocumentKind::Keyset, snakeoil::keyset().unsigned()),
+        (DocumentKind::Status, revoking().unsigned()),
+        (DocumentKind::Catalog, snakeoil::catalog().unsigned()),
+    ];
+    for (kind, unsigned) in documents {
+        let document = seal(kind, &unsigned);
+        seed(kind.name(), "document", &document)?;
+        seed(kind.name(), "payload", &payload(&document))?;
+    }
+    Ok(())
+}
+
+/// A status with a rule of each class and a token on its list.
+fn revoking() -> Status {
+    let mut status = snakeoil::status();
+    let subjects = [
+        Subject::License(LicenseId::from_bytes([8; 8])),
+        Subject::Customer([7; 16]),
+        Subject::Key(snakeoil::Seed::Retired.id()),
+        Subject::Feature(snakeoil::PRODUCT.into(), FlagCode::new(1)),
+    ];
+    let rule = |subject| Rule {
+        subject,
+        issued_before: Some(snakeoil::NOW),
+        reason: Reason::Unspecified,
+        since: snakeoil::START,
+    };
+    status.rules = subjects.map(rule).into();
+    status.tokens = ExactList::new(&status.salt, [TokenId::from_bytes([1; 16])]);
+    status
 }
 
 fn fingerprint() -> Fingerprint {
