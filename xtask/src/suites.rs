@@ -47,7 +47,7 @@ impl Suite {
 
     fn run(self) -> Result<(), Failure> {
         match self {
-            Self::Fmt => run_command(&mut cargo("fmt --all --check")),
+            Self::Fmt => fmt(),
             Self::Clippy => clippy(),
             Self::Build => {
                 run_command(&mut cargo("build --workspace --exclude phi-bench --locked"))
@@ -66,7 +66,7 @@ impl Suite {
     /// What to do when the suite fails and the failure itself does not say.
     fn hint(self) -> &'static str {
         match self {
-            Self::Fmt => "run `cargo fmt --all`",
+            Self::Fmt => "run `cargo fmt --all`, with `--manifest-path` for a package of its own",
             Self::Clippy => "fix the code; a local exception is `#[expect(.., reason = \"..\")]`",
             Self::Build => "if Cargo.lock is out of date, run `cargo build` and commit the file",
             Self::Tests => "run one test again with `cargo test -p PACKAGE NAME`",
@@ -147,6 +147,15 @@ fn report(
     } else {
         ExitCode::SUCCESS
     }
+}
+
+/// Packages with a manifest of their own are no members: Cargo formats them one by one.
+fn fmt() -> Result<(), Failure> {
+    run_command(&mut cargo("fmt --all --check"))?;
+    for manifest in ["phi-verify/fuzz/Cargo.toml", "tests/no-std/Cargo.toml"] {
+        run_command(cargo("fmt --check --manifest-path").arg(manifest))?;
+    }
+    Ok(())
 }
 
 fn clippy() -> Result<(), Failure> {

@@ -60,11 +60,12 @@ fn facts() -> String {
         text("id", &sample::base64url(&sample::TOKEN_ID)),
     ];
     facts.extend(sample::FLAGS.iter().map(|(_, flag)| text("flag", flag)));
-    facts.extend(
-        sample::QUOTAS.iter().map(|(_, name, limit, _, period)| {
-            format!("quota(\"{name}\", {limit}, \"{period}\");")
-        }),
-    );
+    facts.extend(sample::QUOTAS.map(|quota| {
+        format!(
+            "quota(\"{}\", {}, \"{}\");",
+            quota.name, quota.limit, quota.period
+        )
+    }));
     facts.concat()
 }
 

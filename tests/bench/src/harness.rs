@@ -40,9 +40,9 @@ pub(crate) fn measure(candidates: &[Candidate], effort: &Effort) -> Vec<Measurem
         }
     }
     let yardstick = times.first().cloned().unwrap_or_default();
-    let timed = candidates.into_iter().zip(times);
-    timed
-        .map(|(candidate, times)| summarize(&candidate, times, &yardstick))
+    let pairs = candidates.iter().zip(times);
+    pairs
+        .map(|(candidate, times)| summarize(candidate, times, &yardstick))
         .collect()
 }
 

@@ -16,7 +16,7 @@ pub(crate) fn candidate() -> Candidate {
     validation.set_issuer(&[sample::ISSUER]);
     validation.validate_nbf = true;
     Candidate {
-        name: "jsonwebtoken 11 EdDSA (rust_crypto), JSON",
+        name: "jsonwebtoken 11 EdDSA (rust_crypto, not strict), JSON",
         token_chars: Some(token.len()),
         check: Box::new(move || {
             let license = decode::<Value>(&token, &key, &validation).expect("the token is valid");

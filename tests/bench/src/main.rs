@@ -8,6 +8,7 @@ mod biscuit;
 mod harness;
 mod jwt;
 mod paseto;
+mod phi;
 mod sample;
 mod signature;
 
@@ -35,8 +36,9 @@ fn main() {
         rounds: options.rounds.max(1),
         checks: options.checks.max(1),
     };
-    let candidates = vec![
+    let candidates = [
         signature::candidate(),
+        phi::candidate(),
         paseto::candidate(),
         jwt::candidate(),
         biscuit::candidate(),

@@ -1,17 +1,15 @@
 //! The license every format carries: a realistic one, with terms of every kind.
 
 use ed25519_dalek::SigningKey;
+use phi_tests::snakeoil::{self, DAY, START, Seed};
 use serde_json::{Value, json};
 
-/// The key every token is signed with: a test key, worth nothing.
-const SNAKEOIL_SEED: [u8; 32] = [0x42; 32];
-
-pub(crate) const ISSUER: &str = "licensing.example.com";
+pub(crate) const ISSUER: &str = snakeoil::ISSUER;
+pub(crate) const PRODUCT: &str = snakeoil::PRODUCT;
 pub(crate) const CUSTOMER: &str = "org-northwind";
-pub(crate) const PRODUCT: &str = "editor";
 pub(crate) const PLAN: &str = "enterprise";
-pub(crate) const ISSUED_AT: u64 = 1_767_225_600; // 2026-01-01
-pub(crate) const EXPIRES_AT: u64 = 1_924_992_000; // 2031-01-01
+pub(crate) const ISSUED_AT: u64 = START.seconds() + 45 * DAY;
+pub(crate) const EXPIRES_AT: u64 = START.seconds() + 5 * 365 * DAY;
 pub(crate) const TOKEN_ID: [u8; 16] =
     *b"\x01\x8f\x2a\x40\x77\x31\x7c\x55\x9d\x10\x6e\x2b\x90\x4c\x03\xfe";
 pub(crate) const FINGERPRINT: [u8; 32] = [0xa7; 32];
@@ -28,26 +26,52 @@ pub(crate) const FLAGS: [(u16, &str); 6] = [
     (22, "geo_replication"),
 ];
 
-/// Quotas by catalog code: name, limit, and the period's code and name.
-pub(crate) const QUOTAS: [(u64, &str, u64, u64, &str); 4] = [
-    (0, "api_calls", 1_000_000, 3, "month"),
-    (1, "build_minutes", 50_000, 3, "month"),
-    (2, "storage_gib", 2_000, 0, "lifetime"),
-    (3, "exports", 100, 2, "day"),
+/// An amount for each period.
+pub(crate) struct Quota {
+    pub(crate) code: u16,
+    pub(crate) name: &'static str,
+    pub(crate) limit: u64,
+    pub(crate) period: &'static str,
+}
+
+pub(crate) const QUOTAS: [Quota; 4] = [
+    Quota {
+        code: 0,
+        name: "api_calls",
+        limit: 1_000_000,
+        period: "month",
+    },
+    Quota {
+        code: 1,
+        name: "build_minutes",
+        limit: 50_000,
+        period: "month",
+    },
+    Quota {
+        code: 2,
+        name: "storage_gib",
+        limit: 2_000,
+        period: "lifetime",
+    },
+    Quota {
+        code: 3,
+        name: "exports",
+        limit: 100,
+        period: "day",
+    },
 ];
 
+/// The key every token is signed with: a test key, worth nothing.
 pub(crate) fn signing_key() -> SigningKey {
-    SigningKey::from_bytes(&SNAKEOIL_SEED)
+    Seed::License.signing_key()
 }
 
 /// The license as JSON, with names for terms, as one would write it in a JWT.
 pub(crate) fn json() -> Value {
     let flags: Vec<&str> = FLAGS.iter().map(|(_, name)| *name).collect();
-    let quotas = QUOTAS.iter().map(|(_, name, limit, _, period)| {
-        (
-            (*name).to_owned(),
-            json!({ "limit": limit, "period": period }),
-        )
+    let quotas = QUOTAS.map(|quota| {
+        let amount = json!({ "limit": quota.limit, "period": quota.period });
+        (quota.name.to_owned(), amount)
     });
     json!({
         "iss": ISSUER,
@@ -59,7 +83,7 @@ pub(crate) fn json() -> Value {
         "jti": base64url(&TOKEN_ID),
         "plan": PLAN,
         "flags": flags,
-        "quotas": quotas.collect::<serde_json::Map<_, _>>(),
+        "quotas": serde_json::Map::from_iter(quotas),
         "limits": { "seats": SEATS, "nodes": NODES },
         "fingerprint": base64url(&FINGERPRINT),
     })

@@ -5,12 +5,12 @@ use std::hint::black_box;
 use ed25519_dalek::Signer as _;
 
 use crate::harness::Candidate;
-use crate::{paseto, sample};
+use crate::{phi, sample};
 
 pub(crate) fn candidate() -> Candidate {
     let signing = sample::signing_key();
     let key = signing.verifying_key();
-    let message = paseto::signed_bytes();
+    let message = phi::signed_bytes();
     let signature = signing.sign(&message);
     Candidate {
         name: "bare ed25519-dalek 3 `verify_strict`, key decoded",
