@@ -183,6 +183,18 @@ fn a_scheduled_rotation_needs_one_publication() {
 }
 
 #[test]
+fn a_token_of_the_second_of_a_rotation_stays_valid() {
+    let mut rig = Rig::new();
+    let license = rig.issue();
+    let token = rig.mint(license).unwrap();
+    rig.rotate(Role::License, None);
+    rig.publish();
+    rig.check(&token, "accepted");
+    let same_second = rig.mint(license).unwrap();
+    rig.check(&same_second, "accepted");
+}
+
+#[test]
 fn a_retired_key_is_dropped_when_its_last_token_ends() {
     let mut rig = Rig::new();
     let license = rig.issue();

@@ -90,6 +90,14 @@ impl<'c> Query<'c> {
         Ok(select.query_row(params, |row| row.get(0))?)
     }
 
+    /// When the newest token under the key was issued.
+    pub(crate) fn last_issue_under(&self, key_id: KeyId) -> Result<Option<UnixTime>, Error> {
+        let sql = "SELECT max(issued_at) FROM tokens WHERE key_id = ?1";
+        let mut select = self.connection.prepare_cached(sql)?;
+        let last: Option<i64> = select.query_row([key_id.to_string()], |row| row.get(0))?;
+        last.map(time).transpose()
+    }
+
     /// The products that have a catalog.
     pub(crate) fn products(&self) -> Result<Vec<String>, Error> {
         self.all(
