@@ -3,6 +3,7 @@
 //! Each command is a file. They run Cargo and other tools; what is tested lives in the crates.
 
 mod bench;
+mod demo;
 mod dependencies;
 mod docs;
 mod failure;
@@ -12,6 +13,7 @@ mod policy;
 mod process;
 mod suites;
 mod tools;
+mod vectors;
 
 use std::process::ExitCode;
 
@@ -36,6 +38,18 @@ enum Command {
         #[arg(long = "only", value_name = "SUITE", value_enum)]
         only: Vec<suites::Suite>,
     },
+    /// Show the whole life of a license, with the real commands and their real output
+    Demo {
+        /// A list of features: lines of plan, tab and feature; cumulative plans
+        #[arg(long, value_name = "FILE", env = "PHI_FEATURE_LIST")]
+        features: Option<std::path::PathBuf>,
+    },
+    /// Write the test vectors, the demo keys and the worked examples of the spec
+    Vectors {
+        /// Compare with what is committed, and write nothing
+        #[arg(long)]
+        check: bool,
+    },
     /// Measure license checks beside other formats and print a table
     Bench {
         /// Arguments for the benchmark, see `cargo xtask bench -- --help`
@@ -57,6 +71,8 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Xtask::parse().command {
         Command::Test { only } => return suites::run(&only),
+        Command::Demo { features } => demo::run(features.as_deref()),
+        Command::Vectors { check } => vectors::run(check),
         Command::Bench { arguments } => bench::run(&arguments),
         Command::Docs => docs::run(),
         Command::Fuzz { seconds, target } => fuzz::run(seconds, target.as_deref()),

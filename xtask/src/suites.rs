@@ -1,5 +1,6 @@
 //! `cargo xtask test`: the suites in the order CI runs them.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -7,7 +8,7 @@ use clap::ValueEnum;
 
 use crate::failure::Failure;
 use crate::process::{cargo, run as run_command};
-use crate::{dependencies, docs, fuzz, interop, policy, tools};
+use crate::{demo, dependencies, docs, fuzz, interop, policy, tools, vectors};
 
 /// Long enough to load every seed and mutate for a moment; `cargo xtask fuzz` searches.
 const FUZZ_SMOKE_SECONDS: u32 = 5;
@@ -25,6 +26,8 @@ pub(crate) enum Suite {
     Tests,
     /// Examples in the documentation compile and hold
     Doctests,
+    /// The committed vectors are what their program writes
+    Vectors,
     /// phi-verify links into a program without the standard library
     NoStd,
     /// phi-verify depends on nothing that can open a socket, and on nothing unlisted
@@ -35,6 +38,8 @@ pub(crate) enum Suite {
     Interop,
     /// Every fuzz target holds on its saved corpus and a short search
     Fuzz,
+    /// The demo goes through
+    Demo,
     /// API documentation builds without warnings and links lead somewhere
     Docs,
 }
@@ -54,6 +59,12 @@ impl Suite {
             }
             Self::Tests => tests(),
             Self::Doctests => doctests(),
+            Self::Vectors => vectors::run(true),
+            Self::Demo => demo::run(
+                std::env::var_os("PHI_FEATURE_LIST")
+                    .as_deref()
+                    .map(Path::new),
+            ),
             Self::NoStd => policy::no_std(),
             Self::Dependencies => dependencies::check(),
             Self::Deny => policy::deny(),
@@ -71,6 +82,8 @@ impl Suite {
             Self::Build => "if Cargo.lock is out of date, run `cargo build` and commit the file",
             Self::Tests => "run one test again with `cargo test -p PACKAGE NAME`",
             Self::Doctests => "run `cargo test --doc -p PACKAGE`",
+            Self::Vectors => "run `cargo xtask vectors` and review what changed",
+            Self::Demo => "run `cargo xtask demo`",
             Self::NoStd => "use `core` and `alloc`, and switch off default features upstream",
             Self::Dependencies => "see the head of phi-verify/dependencies.txt",
             Self::Deny => "each exception in deny.toml states its reason",
