@@ -1,1 +1,36 @@
 //! Issue, mint, rotate, revoke and publish Phi licenses.
+//!
+//! The library decides, records, signs and writes; it prints nothing and reads no clock. The
+//! `phi` command is built on it and on nothing else.
+//!
+//! An [`Issuer`] is a folder: settings, an append-only ledger with the tables derived from it,
+//! encrypted key files, and the published documents that applications import. Every change is an
+//! event that is durable before anything is given out.
+
+pub mod catalog;
+pub mod durable;
+pub mod keyfile;
+pub mod machine;
+pub mod passphrase;
+pub mod qr;
+
+mod customer;
+mod error;
+mod event;
+mod issuer;
+mod keys;
+mod license;
+mod mint;
+mod publish;
+mod revoke;
+mod store;
+
+pub use customer::{Customer, CustomerKind};
+pub use error::{Error, ErrorClass};
+pub use event::{Event, MintedToken, Publication, Revocation, Subject};
+pub use issuer::{Context, InitOptions, Issuer, Settings, StatusTimes};
+pub use keys::{KeyRecord, Role, Rotation};
+pub use license::{LicenseRecord, NewLicense};
+pub use mint::{MAX_TOKENS, MintRequest};
+pub use publish::{Published, StatusReport};
+pub use revoke::RevokeRequest;

@@ -30,6 +30,7 @@
 //! | feature | default | what it adds |
 //! | --- | --- | --- |
 //! | `std` | yes | [`UnixTime`] from [`std::time::SystemTime`]; without it the crate is `no_std` with `alloc` |
+//! | `serde` | no | text forms of ids, words and times |
 //! | `inspect` | no | [`dangerous_inspect`]: reading objects that nobody verified |
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -48,6 +49,8 @@ mod key;
 mod keyset;
 mod pae;
 mod root;
+#[cfg(feature = "serde")]
+mod serde;
 mod status;
 mod terms;
 mod time;

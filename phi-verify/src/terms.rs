@@ -82,6 +82,24 @@ impl Allowance {
         }
     }
 
+    /// The sum of two allowances; `None` if it cannot be counted. Unlimited wins.
+    ///
+    /// ```
+    /// use phi_verify::Allowance::{Limited, Unlimited};
+    /// assert_eq!(Limited(2).checked_add(Limited(3)), Some(Limited(5)));
+    /// assert_eq!(Limited(2).checked_add(Unlimited), Some(Unlimited));
+    /// assert_eq!(Limited(2).checked_add(Limited(u64::MAX)), None);
+    /// ```
+    pub const fn checked_add(self, other: Self) -> Option<Self> {
+        match (self, other) {
+            (Self::Limited(one), Self::Limited(two)) => match one.checked_add(two) {
+                Some(sum) => Some(Self::Limited(sum)),
+                None => None,
+            },
+            _ => Some(Self::Unlimited),
+        }
+    }
+
     pub(crate) fn decode(value: cbor::Value, key: u64) -> Result<Self, Malformed> {
         match value {
             cbor::Value::Bool(true) => Ok(Self::Unlimited),

@@ -1,0 +1,266 @@
+//! Events: the facts that the ledger keeps, from which every table is derived.
+//!
+//! An event is written once, as deterministic CBOR (RFC 8949 section 4.2.1), and never changed.
+
+use ciborium::Value;
+use phi_verify::{
+    DocumentKind, KeyId, LicenseId, PublicKey, Reason, RuleClass, TokenId, UnixTime,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    catalog::Revision,
+    customer::Customer,
+    error::Error,
+    keys::Role,
+    license::LicenseRecord,
+};
+
+/// A fact. The time, the actor and the place in the ledger stand beside it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum Event {
+    /// The issuer began.
+    IssuerCreated {
+        /// Its name.
+        issuer: String,
+    },
+    /// A key was made.
+    KeyAdded {
+        /// What it signs.
+        role: Role,
+        /// Its public half.
+        public: PublicKey,
+        /// When it begins to sign; a staged key has no time yet.
+        from: Option<UnixTime>,
+    },
+    /// A staged key got its time.
+    KeyActivated {
+        /// The key.
+        key_id: KeyId,
+        /// When it begins to sign.
+        from: UnixTime,
+    },
+    /// A key signs no more from a time on.
+    KeyRetired {
+        /// The key.
+        key_id: KeyId,
+        /// The time.
+        until: UnixTime,
+    },
+    /// A retired key left the keyset: nothing under it is valid any more.
+    KeyDropped {
+        /// The key.
+        key_id: KeyId,
+    },
+    /// An edited catalog was recorded.
+    CatalogRecorded {
+        /// The catalog with its codes.
+        revision: Revision,
+        /// The text that a person wrote.
+        source: String,
+    },
+    /// A customer was added.
+    CustomerAdded {
+        /// The customer.
+        customer: Customer,
+    },
+    /// A license was issued.
+    LicenseIssued {
+        /// The license.
+        license: LicenseRecord,
+    },
+    /// A token was minted.
+    TokenMinted(MintedToken),
+    /// Something was revoked.
+    Revoked(Revocation),
+    /// A document was signed and is to be published.
+    DocumentPublished(Publication),
+}
+
+/// A token in the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MintedToken {
+    /// Its name.
+    pub token_id: TokenId,
+    /// The license of which it was minted.
+    pub license: LicenseId,
+    /// The revision of that license.
+    pub license_revision: u64,
+    /// The key that signed it.
+    pub key_id: KeyId,
+    /// When it was minted.
+    pub issued_at: UnixTime,
+    /// When it expires; `None` is never.
+    pub expires: Option<UnixTime>,
+    /// When nothing can accept it any more: its expiry and its grace.
+    pub ends: Option<UnixTime>,
+    /// The newest status epoch when it was minted.
+    pub mint_epoch: u64,
+    /// The token itself.
+    pub token: String,
+}
+
+/// The revocation of everything that one name covers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revocation {
+    /// What is revoked.
+    pub subject: Subject,
+    /// Only what was issued before this time; `None` is everything, also in the future.
+    pub issued_before: Option<UnixTime>,
+    /// Why.
+    pub reason: Reason,
+    /// When it was revoked.
+    pub since: UnixTime,
+}
+
+/// What can be revoked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Subject {
+    /// One token.
+    Token(TokenId),
+    /// A license with all its tokens.
+    License(LicenseId),
+    /// A customer with all its licenses.
+    Customer(String),
+    /// A license key with all that it signed.
+    Key(KeyId),
+    /// A feature of a product, by its catalog code.
+    Feature {
+        /// The product.
+        product: String,
+        /// The flag's code.
+        code: u16,
+    },
+}
+
+impl Subject {
+    /// The class of the subject.
+    pub const fn class(&self) -> RuleClass {
+        match self {
+            Self::Token(_) => RuleClass::Token,
+            Self::License(_) => RuleClass::License,
+            Self::Customer(_) => RuleClass::Customer,
+            Self::Key(_) => RuleClass::Key,
+            Self::Feature { .. } => RuleClass::Feature,
+        }
+    }
+
+    /// The subject's id as text, within its class.
+    pub fn id(&self) -> String {
+        match self {
+            Self::Token(id) => id.to_string(),
+            Self::License(id) => id.to_string(),
+            Self::Customer(id) => id.clone(),
+            Self::Key(id) => id.to_string(),
+            Self::Feature { product, code } => format!("{product}/{code}"),
+        }
+    }
+}
+
+/// A signed document.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Publication {
+    /// Root, keyset, status or catalog.
+    #[serde(with = "document_kind")]
+    pub kind: DocumentKind,
+    /// The product of a catalog; empty for the others.
+    pub product: String,
+    /// The version, epoch or revision.
+    pub version: u64,
+    /// When it was made.
+    pub issued_at: UnixTime,
+    /// The document's bytes.
+    #[serde(with = "serde_bytes")]
+    pub document: Vec<u8>,
+}
+
+impl Publication {
+    /// The file in the published folder.
+    pub fn file_name(&self) -> String {
+        match self.kind {
+            DocumentKind::Root => format!("root-{}.phi", self.version),
+            DocumentKind::Keyset => "keyset.phi".into(),
+            DocumentKind::Status => "status.phi".into(),
+            DocumentKind::Catalog => format!("catalog-{}.phi", self.product),
+        }
+    }
+}
+
+mod document_kind {
+    use phi_verify::DocumentKind;
+    use serde::{Deserialize as _, Deserializer, Serializer, de};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+    pub(super) fn serialize<S: Serializer>(
+        kind: &DocumentKind,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(kind.name())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<DocumentKind, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let known = DocumentKind::ALL.into_iter().find(|kind| kind.name() == name);
+        known.ok_or_else(|| de::Error::custom("not a kind of document"))
+    }
+}
+
+impl Event {
+    /// The event's word, for queries and audits.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::IssuerCreated { .. } => "issuer-created",
+            Self::KeyAdded { .. } => "key-added",
+            Self::KeyActivated { .. } => "key-activated",
+            Self::KeyRetired { .. } => "key-retired",
+            Self::KeyDropped { .. } => "key-dropped",
+            Self::CatalogRecorded { .. } => "catalog-recorded",
+            Self::CustomerAdded { .. } => "customer-added",
+            Self::LicenseIssued { .. } => "license-issued",
+            Self::TokenMinted(_) => "token-minted",
+            Self::Revoked(_) => "revoked",
+            Self::DocumentPublished(_) => "document-published",
+        }
+    }
+
+    /// The event's bytes.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut value = Value::serialized(self).expect("events have a CBOR form");
+        sort(&mut value);
+        encode(&value)
+    }
+
+    /// Reads an event, which must be in the encoding that this library writes.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Error> {
+        let damaged = |problem: String| Error::EventDamaged { problem };
+        let event: Self =
+            ciborium::from_reader(bytes).map_err(|error| damaged(error.to_string()))?;
+        if event.encode() != bytes {
+            return Err(damaged("it is not in deterministic CBOR".into()));
+        }
+        Ok(event)
+    }
+}
+
+fn encode(value: &Value) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    ciborium::into_writer(value, &mut bytes).expect("writing into memory cannot fail");
+    bytes
+}
+
+/// Map keys ascend by their encodings.
+fn sort(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(sort),
+        Value::Map(entries) => {
+            entries.iter_mut().for_each(|(_, value)| sort(value));
+            entries.sort_by_cached_key(|(key, _)| encode(key));
+        }
+        _ => {}
+    }
+}

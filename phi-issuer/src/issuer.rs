@@ -1,0 +1,356 @@
+//! The issuer's folder: settings, store, keys and published documents.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+};
+
+use phi_verify::{DocumentKind, Error as VerifyError, TrustState, UnixTime};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    catalog::{self, Name, Revision},
+    durable::{self, Mode},
+    error::Error,
+    event::Event,
+    keyfile::KdfStrength,
+    keys::{self, Role},
+    license::no_catalog,
+    passphrase::Passphrase,
+    publish,
+    store::{Query, Store},
+};
+
+/// An open issuer folder.
+#[derive(Debug)]
+pub struct Issuer {
+    pub(crate) folder: PathBuf,
+    pub(crate) settings: Settings,
+    pub(crate) store: Store,
+}
+
+/// Who makes a change, and when: the clock is the caller's.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// The time of the change.
+    pub now: UnixTime,
+    /// Who makes it, for the audit trail.
+    pub actor: String,
+}
+
+/// The settings in `phi.toml`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The issuer's stable name, in everything that it signs.
+    pub issuer: String,
+    /// How hard key files are to open by guessing.
+    #[serde(with = "strength")]
+    pub kdf: KdfStrength,
+    /// How long status lists serve.
+    #[serde(default)]
+    pub status: StatusTimes,
+}
+
+/// How long a status list serves, in days.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StatusTimes {
+    /// Days until the next list is due.
+    pub next_update_days: u32,
+    /// Days until the list is past its hard expiry.
+    pub hard_expiry_days: u32,
+}
+
+impl Default for StatusTimes {
+    /// A monthly list that may come two months late: what reaches an air-gapped site by courier.
+    fn default() -> Self {
+        Self { next_update_days: 30, hard_expiry_days: 90 }
+    }
+}
+
+mod strength {
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    use crate::keyfile::KdfStrength;
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+    pub(super) fn serialize<S: Serializer>(
+        strength: &KdfStrength,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(strength)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<KdfStrength, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
+/// What a new issuer is.
+#[derive(Clone, Debug)]
+pub struct InitOptions {
+    /// The issuer's stable name.
+    pub issuer: String,
+    /// The first product, for the catalog to begin with.
+    pub product: String,
+    /// How hard key files are to open by guessing.
+    pub kdf: KdfStrength,
+}
+
+const SETTINGS: &str = "phi.toml";
+const STORE: &str = "phi.db";
+const LOCK: &str = "phi.lock";
+const CATALOG: &str = "catalog.toml";
+const KEYS: &str = "keys";
+const PUBLISHED: &str = "published";
+/// Everything is made in here and moved into place when it is whole.
+const SCRATCH: &str = ".phi-init";
+/// Settings are a few lines.
+const MAX_SETTINGS: u64 = 64 << 10;
+
+impl Issuer {
+    /// Makes an issuer in the folder: settings, keys of every role, a store, a catalog to begin
+    /// with (unless there is one), and the first root, keyset and status documents.
+    ///
+    /// # Errors
+    /// [`Error::FolderInUse`] if any of that is there already; nothing is overwritten.
+    pub fn init(
+        folder: &Path,
+        options: &InitOptions,
+        passphrase: &Passphrase,
+        context: &Context,
+    ) -> Result<Self, Error> {
+        let settings = Settings {
+            issuer: options.issuer.clone(),
+            kdf: options.kdf,
+            status: StatusTimes::default(),
+        };
+        let product = Name::new(&*options.product)
+            .map_err(|cause| Error::Invalid { what: "a product", problem: cause.to_string() })?;
+        check_issuer(&settings.issuer)?;
+        fs::create_dir_all(folder).map_err(system("making the folder"))?;
+        for name in [SETTINGS, STORE, KEYS, PUBLISHED, SCRATCH] {
+            let path = folder.join(name);
+            if path.symlink_metadata().is_ok() {
+                return Err(Error::FolderInUse { path });
+            }
+        }
+        let scratch = folder.join(SCRATCH);
+        durable::create_folder(&scratch, Mode::Private)?;
+        let made = Self::make(&scratch, settings, passphrase, context)
+            .and_then(|()| place(&scratch, folder, &product));
+        if made.is_err() {
+            // Nothing was issued yet: what is half made can go.
+            let _ = fs::remove_dir_all(&scratch);
+        }
+        made?;
+        Self::open(folder)
+    }
+
+    /// Makes the parts of an issuer in an empty folder.
+    fn make(
+        folder: &Path,
+        settings: Settings,
+        passphrase: &Passphrase,
+        context: &Context,
+    ) -> Result<(), Error> {
+        durable::create_folder(&folder.join(KEYS), Mode::Private)?;
+        durable::create_folder(&folder.join(PUBLISHED), Mode::Public)?;
+        let text = settings_text(&settings);
+        durable::write(&folder.join(SETTINGS), text.as_bytes(), Mode::Public)?;
+        let store = Store::create(&folder.join(STORE))?;
+        let mut issuer = Self { folder: folder.into(), settings, store };
+        let created = Event::IssuerCreated { issuer: issuer.settings.issuer.clone() };
+        issuer.store.write(context, |writer| writer.append(&created))?;
+        let root = keys::make_all(&mut issuer, passphrase, context)?;
+        publish::first_root(&mut issuer, &root, context)?;
+        issuer.publish_keyset(passphrase, context)?;
+        issuer.publish_status(passphrase, context)?;
+        Ok(())
+    }
+
+    /// Opens the issuer in the folder.
+    ///
+    /// # Errors
+    /// [`Error::FolderMissing`], or why the settings or the store cannot be used.
+    pub fn open(folder: &Path) -> Result<Self, Error> {
+        let path = folder.join(SETTINGS);
+        if !path.exists() {
+            return Err(Error::FolderMissing { folder: folder.into() });
+        }
+        let text = durable::read_bounded(&path, MAX_SETTINGS)?;
+        let invalid = |problem: String| Error::Invalid { what: SETTINGS, problem };
+        let text = str::from_utf8(&text).map_err(|_| invalid("is not UTF-8".into()))?;
+        let settings: Settings = toml::from_str(text).map_err(|e| invalid(format!("is refused: {e}")))?;
+        check_issuer(&settings.issuer)?;
+        let times = settings.status;
+        if times.next_update_days == 0 || times.hard_expiry_days < times.next_update_days {
+            return Err(invalid("has status times out of order".into()));
+        }
+        let store = Store::open(&folder.join(STORE))?;
+        Ok(Self { folder: folder.into(), settings, store })
+    }
+
+    /// The settings.
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The folder with the published documents.
+    pub fn published_folder(&self) -> PathBuf {
+        self.folder.join(PUBLISHED)
+    }
+
+    /// The catalog text that people edit.
+    pub fn catalog_path(&self) -> PathBuf {
+        self.folder.join(CATALOG)
+    }
+
+    pub(crate) fn keys_folder(&self) -> PathBuf {
+        self.folder.join(KEYS)
+    }
+
+    /// The newest recorded catalog of a product, or of the only product.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is none, or more than one and none is named.
+    pub fn catalog(&mut self, product: Option<&str>) -> Result<Revision, Error> {
+        let product = self.product_or_only(product)?;
+        self.store.read(|query| {
+            Ok(query.catalog(&product, None)?.ok_or_else(|| no_catalog(&product))?.0)
+        })
+    }
+
+    /// The named product, or the only one that has a catalog.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if none is named and there is not exactly one.
+    pub fn product_or_only(&mut self, product: Option<&str>) -> Result<String, Error> {
+        if let Some(product) = product {
+            return Ok(product.into());
+        }
+        match <[String; 1]>::try_from(self.store.read(|query| query.products())?) {
+            Ok([only]) => Ok(only),
+            Err(none) if none.is_empty() => Err(no_catalog("(none is recorded)")),
+            Err(several) => Err(Error::NotFound {
+                what: "single product; there are",
+                name: several.join(", "),
+                hint: "name one with --product",
+            }),
+        }
+    }
+
+    /// What an application believes that imported everything published.
+    ///
+    /// # Errors
+    /// [`Error::PublicationBehind`] if the documents do not make a whole.
+    pub fn trust_state(&mut self) -> Result<TrustState, Error> {
+        self.store.read(trust_state)
+    }
+
+    /// Makes the derived tables again from the events; how many events there are.
+    ///
+    /// # Errors
+    /// If an event does not read; the tables are then as before.
+    pub fn rebuild(&mut self) -> Result<u64, Error> {
+        self.store.rebuild()
+    }
+
+    /// Writes every published document that the folder does not have as the ledger has it.
+    ///
+    /// # Errors
+    /// [`Error::PublicationUnwritten`]: run it again when the folder can be written.
+    pub fn write_published(&mut self) -> Result<(), Error> {
+        // Two publishers must not put an older file over a newer one.
+        let lock = File::create(self.folder.join(LOCK)).map_err(system("opening the lock file"))?;
+        lock.lock().map_err(system("taking the lock"))?;
+        let documents = self.store.read(|query| query.published())?;
+        for publication in documents {
+            let path = self.published_folder().join(publication.file_name());
+            let limit = publication.kind.size_limit() as u64;
+            let same = |bytes: Vec<u8>| bytes == publication.document;
+            if !durable::read_bounded(&path, limit).is_ok_and(same) {
+                durable::write(&path, &publication.document, Mode::Public)
+                    .map_err(Error::PublicationUnwritten)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn trust_state(query: &Query<'_>) -> Result<TrustState, Error> {
+    let behind = |cause: VerifyError| Error::PublicationBehind {
+        problem: format!("the published documents do not fit together: {cause}"),
+        hint: "run `phi keyset publish` and then `phi status publish`",
+    };
+    let mut documents = query.published()?.into_iter();
+    let anchor = documents.next().ok_or_else(|| behind(VerifyError::KeysetMissing))?;
+    let mut trust = TrustState::from_anchor(&anchor.document).map_err(behind)?;
+    for publication in documents {
+        match trust.import(&publication.document) {
+            // A list that waits for its successor is no reason not to mint: lists are for
+            // revocation, and tokens are not judged by one that does not import.
+            Err(_) if publication.kind == DocumentKind::Status => {}
+            result => {
+                result.map_err(behind)?;
+            }
+        }
+    }
+    Ok(trust)
+}
+
+/// Moves what was made into place. The settings come last: they are what makes a folder an
+/// issuer's.
+fn place(scratch: &Path, folder: &Path, product: &Name) -> Result<(), Error> {
+    let catalog = folder.join(CATALOG);
+    if !catalog.exists() {
+        durable::create_new(&catalog, catalog::template(product).as_bytes(), Mode::Public)?;
+    }
+    for name in [KEYS, PUBLISHED, STORE, SETTINGS] {
+        fs::rename(scratch.join(name), folder.join(name)).map_err(system("moving into place"))?;
+    }
+    fs::remove_dir_all(scratch).map_err(system("removing the scratch folder"))?;
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(system("syncing the folder"))
+}
+
+fn settings_text(settings: &Settings) -> String {
+    let body = toml::to_string(settings).expect("settings are plain values");
+    format!("# Settings of this Phi issuer. The name stands in everything it signs: keep it.\n{body}")
+}
+
+/// The issuer's name is a claim of every token.
+fn check_issuer(issuer: &str) -> Result<(), Error> {
+    let bad = |c: char| c.is_control() || c.is_whitespace();
+    if issuer.is_empty() || issuer.len() > 64 || issuer.chars().any(bad) {
+        let problem = "is 1 to 64 bytes without blanks".into();
+        return Err(Error::Invalid { what: "an issuer name", problem });
+    }
+    Ok(())
+}
+
+pub(crate) fn system(step: &'static str) -> impl FnOnce(std::io::Error) -> Error {
+    move |source| Error::System { step, source }
+}
+
+/// Random bytes from the operating system.
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], Error> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| Error::System {
+        step: "drawing random bytes",
+        source: std::io::Error::other(error),
+    })?;
+    Ok(bytes)
+}
+
+impl Role {
+    /// How hard the file of a key of this role is to open: the root's is opened once in years.
+    pub(crate) const fn strength(self, settings: &Settings) -> KdfStrength {
+        match (self, settings.kdf) {
+            (Self::Root, KdfStrength::Standard) => KdfStrength::Strong,
+            (_, strength) => strength,
+        }
+    }
+}

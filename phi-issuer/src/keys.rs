@@ -1,0 +1,425 @@
+//! Keys: made, rotated and retired; each role has its own.
+
+use std::{fmt, path::PathBuf};
+
+use phi_verify::{
+    Error as VerifyError, KeyId, KeyState, LicenseKey, PublicKey, RoleKeys, UnixTime,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Context, Issuer,
+    error::Error,
+    event::{Event, Publication},
+    keyfile::{self, Signer, SigningKey},
+    passphrase::Passphrase,
+    publish,
+    store::{KeyRow, Query, Writer},
+};
+
+/// What a key signs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Root documents: who may sign everything else.
+    Root,
+    /// Keysets and catalogs.
+    Keyset,
+    /// Status lists.
+    Status,
+    /// Ledger checkpoints.
+    Ledger,
+    /// Licenses.
+    License,
+}
+
+impl Role {
+    /// Every role, from the top of the trust down.
+    pub const ALL: [Self; 5] =
+        [Self::Root, Self::Keyset, Self::Status, Self::Ledger, Self::License];
+
+    /// The role's word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Root => "root",
+            Self::Keyset => "keyset",
+            Self::Status => "status",
+            Self::Ledger => "ledger",
+            Self::License => "license",
+        }
+    }
+
+    /// The role with this word.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.name() == name)
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A key as the ledger has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyRecord {
+    /// What it signs.
+    pub role: Role,
+    /// Its public half.
+    pub public: PublicKey,
+    /// When it was made.
+    pub added: UnixTime,
+    /// Where it is in its life; `None` if it was dropped from the keyset.
+    pub state: Option<KeyState>,
+    /// The file with its private half, if it is in the folder.
+    pub file: Option<PathBuf>,
+}
+
+impl KeyRow {
+    /// Where the key is in its life; `None` if it was dropped.
+    pub(crate) const fn state(&self) -> Option<KeyState> {
+        if self.dropped {
+            return None;
+        }
+        Some(match (self.revoked, self.from, self.until) {
+            (true, ..) => KeyState::Revoked,
+            (false, None, _) => KeyState::Staged,
+            (false, Some(from), None) => KeyState::Active { from },
+            (false, Some(from), Some(until)) => KeyState::Retired { from, until },
+        })
+    }
+
+    fn signs_at(&self, now: UnixTime) -> bool {
+        self.state().is_some_and(|state| state.signs_at(now))
+    }
+}
+
+/// What a rotation did.
+#[derive(Clone, Debug)]
+pub struct Rotation {
+    /// The key that takes over.
+    pub new: KeyId,
+    /// The key that signs no more from then on; a revoked key leaves none to retire.
+    pub old: Option<KeyId>,
+    /// When that is.
+    pub at: UnixTime,
+    /// The root document that names the new key, for every role but `license`.
+    pub root: Option<Publication>,
+}
+
+impl Issuer {
+    /// The keys, oldest first.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn keys(&mut self) -> Result<Vec<KeyRecord>, Error> {
+        let rows = self.store.read(|query| query.keys())?;
+        Ok(rows.into_iter().map(|row| self.record(row)).collect())
+    }
+
+    fn record(&self, row: KeyRow) -> KeyRecord {
+        let file = Some(self.key_path(row.role, row.public.id())).filter(|path| path.exists());
+        KeyRecord { role: row.role, state: row.state(), added: row.added, public: row.public, file }
+    }
+
+    /// Makes a license key that is announced and not yet in use: [`Issuer::rotate_key`] or a
+    /// time brings it into use.
+    ///
+    /// # Errors
+    /// [`Error::NotAllowed`] for the other roles, whose keys are named by the root: rotate them.
+    pub fn new_key(
+        &mut self,
+        role: Role,
+        passphrase: &Passphrase,
+        context: &Context,
+    ) -> Result<KeyId, Error> {
+        if role != Role::License {
+            return Err(Error::NotAllowed {
+                what: format!("a {role} key"),
+                problem: "cannot wait beside the one in use: the root names one",
+                hint: "run `phi key rotate` with this role to replace it",
+            });
+        }
+        let public = self.make_key(role, passphrase)?;
+        let id = public.id();
+        let added = Event::KeyAdded { role, public, from: None };
+        self.store.write(context, |writer| writer.append(&added))?;
+        Ok(id)
+    }
+
+    /// Replaces the key of a role. A license key takes over at `at` (now, if `None`): a staged
+    /// one if there is one, or else a new one. The other roles' keys take over at once, by a new
+    /// root document.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a time in the past or, for the other roles, any time but now.
+    pub fn rotate_key(
+        &mut self,
+        role: Role,
+        at: Option<UnixTime>,
+        passphrase: &Passphrase,
+        context: &Context,
+    ) -> Result<Rotation, Error> {
+        let invalid =
+            |problem: &str| Err(Error::Invalid { what: "a rotation", problem: problem.into() });
+        if at.is_some_and(|at| at < context.now) {
+            return invalid("takes effect now or later, not in the past");
+        }
+        if role == Role::License {
+            return self.rotate_license_key(at.unwrap_or(context.now), passphrase, context);
+        }
+        if at.is_some() {
+            return invalid("of a key that the root names takes effect with the new root: leave the time out");
+        }
+        self.rotate_root_named(role, passphrase, context)
+    }
+
+    fn rotate_license_key(
+        &mut self,
+        at: UnixTime,
+        passphrase: &Passphrase,
+        context: &Context,
+    ) -> Result<Rotation, Error> {
+        let keys = self.store.read(|query| query.keys())?;
+        let staged = keys
+            .iter()
+            .find(|row| row.role == Role::License && row.state() == Some(KeyState::Staged))
+            .map(|row| row.public.id());
+        // The key file comes first: a key in the ledger always has its file.
+        let fresh = match staged {
+            Some(_) => None,
+            None => Some(self.make_key(Role::License, passphrase)?),
+        };
+        self.store.write(context, |writer| {
+            let old = last_license_key(&writer.query(), at)?;
+            let new = match (staged, fresh) {
+                (Some(key_id), _) => {
+                    writer.append(&Event::KeyActivated { key_id, from: at })?;
+                    key_id
+                }
+                (None, fresh) => {
+                    let public = fresh.expect("a key was made where none was staged");
+                    let id = public.id();
+                    let role = Role::License;
+                    writer.append(&Event::KeyAdded { role, public, from: Some(at) })?;
+                    id
+                }
+            };
+            if let Some(key_id) = old {
+                writer.append(&Event::KeyRetired { key_id, until: at })?;
+            }
+            Ok(Rotation { new, old, at, root: None })
+        })
+    }
+
+    /// The N/N+1 rule: the new root is signed by the root key in force, and by the new one if it
+    /// is the root's that changes.
+    fn rotate_root_named(
+        &mut self,
+        role: Role,
+        passphrase: &Passphrase,
+        context: &Context,
+    ) -> Result<Rotation, Error> {
+        let root_key = self.signer(Role::Root, passphrase, context.now)?;
+        let fresh = SigningKey::generate()?;
+        let public = public_of(&fresh)?;
+        self.write_key(role, &fresh, passphrase)?;
+        let (at, new) = (context.now, public.id());
+        let (old, root) = self.store.write(context, |writer| {
+            let old = in_force(&writer.query(), role, at)?.public.id();
+            writer.append(&Event::KeyAdded { role, public, from: Some(at) })?;
+            writer.append(&Event::KeyRetired { key_id: old, until: at })?;
+            let signers: &[&dyn Signer] =
+                if role == Role::Root { &[&root_key, &fresh] } else { &[&root_key] };
+            Ok((old, publish::next_root(writer, role, signers)?))
+        })?;
+        self.write_published()?;
+        Ok(Rotation { new, old: Some(old), at, root: Some(root) })
+    }
+
+    /// Retires a license key now, or takes back a staged one. Its tokens stay valid.
+    ///
+    /// # Errors
+    /// [`Error::NotAllowed`] for the key in use (rotate it) and for keys that sign no more.
+    pub fn retire_key(&mut self, key_id: KeyId, context: &Context) -> Result<(), Error> {
+        self.store.write(context, |writer| {
+            let row = find(&writer.query(), key_id)?;
+            let refuse = |problem, hint| {
+                Err(Error::NotAllowed { what: format!("key {key_id}"), problem, hint })
+            };
+            let rotate = "run `phi key rotate`, which puts another in its place";
+            match row.state() {
+                _ if row.role != Role::License => refuse("is named by the root", rotate),
+                Some(KeyState::Staged) => writer.append(&Event::KeyDropped { key_id }),
+                Some(KeyState::Active { .. }) => refuse("is the key in use", rotate),
+                Some(KeyState::Retired { until, .. }) if until > writer.context.now => {
+                    let until = writer.context.now;
+                    // A scheduled rotation must not leave a gap in which no key signs.
+                    another_signs_at(&writer.query(), until, key_id)?;
+                    writer.append(&Event::KeyRetired { key_id, until })
+                }
+                _ => refuse("signs no more already", "run `phi key list`"),
+            }
+        })
+    }
+
+    /// The signing key of a role that is in force at this time, opened.
+    pub(crate) fn signer(
+        &mut self,
+        role: Role,
+        passphrase: &Passphrase,
+        now: UnixTime,
+    ) -> Result<SigningKey, Error> {
+        let row = self.store.read(|query| in_force(query, role, now))?;
+        let path = self.key_path(role, row.public.id());
+        if !path.exists() {
+            return Err(Error::KeyFileMissing { role, key_id: row.public.id(), path });
+        }
+        let key = keyfile::load(&path, passphrase)?;
+        if key.public() != *row.public.as_bytes() {
+            let problem = format!("holds another key than {}", row.public.id());
+            return Err(Error::Invalid { what: "the key file", problem });
+        }
+        Ok(key)
+    }
+
+    /// Makes a key and writes its file.
+    fn make_key(&self, role: Role, passphrase: &Passphrase) -> Result<PublicKey, Error> {
+        let key = SigningKey::generate()?;
+        self.write_key(role, &key, passphrase)?;
+        public_of(&key)
+    }
+
+    fn write_key(
+        &self,
+        role: Role,
+        key: &SigningKey,
+        passphrase: &Passphrase,
+    ) -> Result<(), Error> {
+        let strength = role.strength(&self.settings);
+        keyfile::store(&self.keys_folder(), role.name(), key, passphrase, strength)?;
+        Ok(())
+    }
+
+    fn key_path(&self, role: Role, key_id: KeyId) -> PathBuf {
+        self.keys_folder().join(format!("{role}-{key_id}.key"))
+    }
+}
+
+/// Makes the first key of every role; the root's is handed back to sign the first root.
+pub(crate) fn make_all(
+    issuer: &mut Issuer,
+    passphrase: &Passphrase,
+    context: &Context,
+) -> Result<SigningKey, Error> {
+    let root = SigningKey::generate()?;
+    issuer.write_key(Role::Root, &root, passphrase)?;
+    let mut added = vec![(Role::Root, public_of(&root)?)];
+    for role in Role::ALL.into_iter().filter(|role| *role != Role::Root) {
+        added.push((role, issuer.make_key(role, passphrase)?));
+    }
+    issuer.store.write(context, |writer| {
+        added.into_iter().try_for_each(|(role, public)| {
+            writer.append(&Event::KeyAdded { role, public, from: Some(context.now) })
+        })
+    })?;
+    Ok(root)
+}
+
+/// The key of a role in force at this time.
+pub(crate) fn in_force(query: &Query<'_>, role: Role, now: UnixTime) -> Result<KeyRow, Error> {
+    let keys = query.keys()?;
+    let mut usable = keys.into_iter().filter(|row| row.role == role && row.signs_at(now));
+    usable.next_back().ok_or_else(|| Error::NotFound {
+        what: "key in use for the role",
+        name: role.to_string(),
+        hint: "run `phi key list`; a revoked key is replaced with `phi key rotate`",
+    })
+}
+
+pub(crate) fn find(query: &Query<'_>, key_id: KeyId) -> Result<KeyRow, Error> {
+    let keys = query.keys()?;
+    keys.into_iter().find(|row| row.public.id() == key_id).ok_or_else(|| Error::NotFound {
+        what: "key",
+        name: key_id.to_string(),
+        hint: "run `phi key list`",
+    })
+}
+
+/// The role as a root document names it: the one key in force.
+pub(crate) fn role_keys(query: &Query<'_>, role: Role, now: UnixTime) -> Result<RoleKeys, Error> {
+    let key = in_force(query, role, now)?.public;
+    RoleKeys::new(vec![key], 1).map_err(|error| Error::NotVerified(VerifyError::Key(error)))
+}
+
+/// The license keys that belong into a keyset.
+pub(crate) fn license_keys(query: &Query<'_>) -> Result<Vec<LicenseKey>, Error> {
+    let rows = query.keys()?.into_iter().filter(|row| row.role == Role::License);
+    Ok(rows
+        .filter_map(|row| row.state().map(|state| LicenseKey { key: row.public, state }))
+        .collect())
+}
+
+/// Drops the retired and revoked keys under which no token can be valid any more.
+pub(crate) fn drop_ended(writer: &mut Writer<'_>) -> Result<(), Error> {
+    let now = writer.context.now;
+    for row in writer.query().keys()?.into_iter().filter(|row| row.role == Role::License) {
+        let over = match row.state() {
+            Some(KeyState::Retired { until, .. }) => until <= now,
+            Some(KeyState::Revoked) => true,
+            _ => false,
+        };
+        let key_id = row.public.id();
+        let ended = match writer.query().last_end_under(key_id)? {
+            None => true,
+            Some(last) => last.is_some_and(|last| last <= now),
+        };
+        if over && ended {
+            writer.append(&Event::KeyDropped { key_id })?;
+        }
+    }
+    Ok(())
+}
+
+/// The license key that signs up to this time, to be succeeded; none if it was revoked.
+fn last_license_key(query: &Query<'_>, at: UnixTime) -> Result<Option<KeyId>, Error> {
+    let keys = query.keys()?;
+    let last = |row: &&KeyRow| {
+        row.role == Role::License && matches!(row.state(), Some(KeyState::Active { .. }))
+    };
+    let Some(row) = keys.iter().rfind(last) else { return Ok(None) };
+    if row.from.is_some_and(|from| from > at) {
+        return Err(Error::NotAllowed {
+            what: format!("key {}", row.public.id()),
+            problem: "is already to take over, and later than that",
+            hint: "choose a later time, or wait for the rotation that is under way",
+        });
+    }
+    Ok(Some(row.public.id()))
+}
+
+/// Another license key than this one must sign at this time.
+fn another_signs_at(
+    query: &Query<'_>,
+    at: UnixTime,
+    except: KeyId,
+) -> Result<(), Error> {
+    let mut keys = query.keys()?.into_iter();
+    let signs = |row: KeyRow| {
+        row.role == Role::License && row.public.id() != except && row.signs_at(at)
+    };
+    if keys.any(signs) {
+        return Ok(());
+    }
+    Err(Error::NotAllowed {
+        what: format!("key {except}"),
+        problem: "is the only key that signs now",
+        hint: "run `phi key rotate` to put another in its place at once",
+    })
+}
+
+fn public_of(key: &SigningKey) -> Result<PublicKey, Error> {
+    PublicKey::from_bytes(&key.public())
+        .map_err(|error| Error::NotVerified(VerifyError::Key(error)))
+}

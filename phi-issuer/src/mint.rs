@@ -1,0 +1,249 @@
+//! Minting: tokens of a license, recorded before anyone sees them.
+
+use std::collections::BTreeMap;
+
+use phi_verify::{
+    Binding, Claims, DocumentKind, Error as VerifyError, Extension, Fingerprint, LicenseId,
+    Minimum, PublicKey, RevocationPolicy, TokenId, TrustState, UnixTime, UnsignedToken, Verifier,
+};
+
+use crate::{
+    Context, Issuer,
+    error::Error,
+    event::{Event, MintedToken},
+    issuer::{random, trust_state},
+    keyfile::{Signer, SigningKey},
+    keys::{self, Role},
+    license::{self, LicenseRecord},
+    passphrase::Passphrase,
+    store::{Query, Writer},
+};
+
+/// What a token is minted with, beside what its license says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MintRequest {
+    /// The license.
+    pub license: LicenseId,
+    /// The machine to which the token is bound, and how many of its components must match.
+    pub machine: Option<(Fingerprint, usize)>,
+    /// The oldest trust documents under which the token may be accepted.
+    pub minimum: Minimum,
+}
+
+impl MintRequest {
+    /// A token that is bound to no machine and demands nothing.
+    pub fn new(license: LicenseId) -> Self {
+        Self { license, machine: None, minimum: Minimum::default() }
+    }
+}
+
+/// One request mints at most this many tokens in one transaction; larger numbers are a batch.
+pub const MAX_TOKENS: usize = 10_000;
+
+impl Issuer {
+    /// Mints `count` tokens of a license. Each passes phi-verify under the published documents
+    /// and is in the ledger before this returns: all of them, or none.
+    ///
+    /// # Errors
+    /// [`Error::NotAllowed`] for a revoked license, [`Error::PublicationBehind`] if the key in
+    /// use is not in the published keyset yet, [`Error::NotVerified`] if a token fails the check.
+    pub fn mint(
+        &mut self,
+        request: &MintRequest,
+        count: usize,
+        passphrase: &Passphrase,
+        context: &Context,
+    ) -> Result<Vec<MintedToken>, Error> {
+        if count == 0 || count > MAX_TOKENS {
+            let problem = format!("is 1 to {MAX_TOKENS} at a time");
+            return Err(Error::Invalid { what: "the number of tokens", problem });
+        }
+        // Refuse what cannot be minted before the seconds that a key takes to open.
+        self.store.read(|query| mintable(query, request.license).map(drop))?;
+        let key = self.signer(Role::License, passphrase, context.now)?;
+        self.store.write(context, |writer| {
+            let mint = Mint::begin(&writer.query(), &key, context.now)?;
+            (0..count).map(|_| mint.mint(writer, request, None)).collect()
+        })
+    }
+
+    /// The token with this id.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn token(&mut self, id: TokenId) -> Result<MintedToken, Error> {
+        self.store.read(|query| {
+            query.token(id)?.ok_or_else(|| Error::NotFound {
+                what: "token",
+                name: id.to_string(),
+                hint: "run `phi license show` with the token's license",
+            })
+        })
+    }
+
+    /// The tokens of a license, in the order of minting.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn tokens_of(&mut self, license: LicenseId) -> Result<Vec<MintedToken>, Error> {
+        self.store.read(|query| query.tokens_of(license))
+    }
+}
+
+/// What all mints of one transaction share.
+pub(crate) struct Mint<'k> {
+    key: &'k SigningKey,
+    public: PublicKey,
+    trust: TrustState,
+    /// Read in the transaction that mints: the next list is made after it, and covers its tokens.
+    epoch: u64,
+}
+
+impl<'k> Mint<'k> {
+    pub(crate) fn begin(
+        query: &Query<'_>,
+        key: &'k SigningKey,
+        now: UnixTime,
+    ) -> Result<Self, Error> {
+        let public = keys::in_force(query, Role::License, now)?.public;
+        if *public.as_bytes() != key.public() {
+            return Err(Error::NotAllowed {
+                what: format!("key {}", public.id()),
+                problem: "took over while this mint was under way",
+                hint: "run the command again",
+            });
+        }
+        let trust = trust_state(query)?;
+        let published = trust.keyset().and_then(|keyset| keyset.key(public.id()));
+        if !published.is_some_and(|entry| entry.state.signs_at(now)) {
+            return Err(Error::PublicationBehind {
+                problem: format!("key {} is not active in the published keyset", public.id()),
+                hint: "run `phi keyset publish` first: nobody could verify the token",
+            });
+        }
+        let epoch = query.newest(DocumentKind::Status, "")?.map_or(0, |held| held.version);
+        Ok(Self { key, public, trust, epoch })
+    }
+
+    pub(crate) fn mint(
+        &self,
+        writer: &mut Writer<'_>,
+        request: &MintRequest,
+        idempotency_key: Option<&str>,
+    ) -> Result<MintedToken, Error> {
+        let license = mintable(&writer.query(), request.license)?;
+        let claims = self.claims(&writer.query(), &license, request, writer.context.now)?;
+        let unsigned =
+            UnsignedToken::license(self.public.id(), &claims).map_err(Error::NotVerified)?;
+        let token = unsigned.sealed(&self.key.sign(&unsigned.message())?);
+        self.check(&token, &claims, request)?;
+        let minted = MintedToken {
+            token_id: claims.token_id,
+            license: license.id,
+            license_revision: license.revision,
+            key_id: self.public.id(),
+            issued_at: claims.issued_at,
+            expires: claims.expires,
+            ends: claims.expires.map(|expires| expires.plus(claims.grace)),
+            mint_epoch: self.epoch,
+            token,
+        };
+        writer.append_keyed(&Event::TokenMinted(minted.clone()), idempotency_key)?;
+        Ok(minted)
+    }
+
+    fn claims(
+        &self,
+        query: &Query<'_>,
+        license: &LicenseRecord,
+        request: &MintRequest,
+        now: UnixTime,
+    ) -> Result<Claims, Error> {
+        if license.expires.is_some_and(|expires| expires <= now) {
+            return Err(Error::NotAllowed {
+                what: format!("license {}", license.id),
+                problem: "has expired",
+                hint: "issue a new license with `phi license issue`",
+            });
+        }
+        let binding = request.machine.as_ref().map(|(machine, required)| {
+            check_product(machine, license)?;
+            Binding::new(machine, *required).map_err(invalid_machine)
+        });
+        let texts = license.extensions.iter();
+        Ok(Claims {
+            issuer: self.trust.root().issuer.clone(),
+            customer: license.customer.clone(),
+            expires: license.expires,
+            not_before: license.not_before.filter(|begins| *begins > now),
+            issued_at: now,
+            token_id: TokenId::from_bytes(random()?),
+            product: license.product.clone(),
+            plan: license.plan.clone(),
+            terms: license::terms(query, license)?,
+            binding: binding.transpose()?,
+            grace: license.grace,
+            license_id: license.id,
+            license_revision: license.revision,
+            catalog_revision: license.catalog_revision,
+            minimum: request.minimum,
+            max_status_age: license.max_status_age,
+            mint_epoch: self.epoch,
+            extensions: texts
+                .map(|(number, text)| (*number, Extension::Text(text.clone())))
+                .collect::<BTreeMap<_, _>>(),
+        })
+    }
+
+    /// What leaves here is accepted there: by the verifier's own code, under what is published.
+    fn check(&self, token: &str, claims: &Claims, request: &MintRequest) -> Result<(), Error> {
+        // A list's age is for the application to judge; a revocation in it is not.
+        let verifier = Verifier::new(&self.trust, &claims.product, RevocationPolicy::Lenient);
+        let verifier = match &request.machine {
+            Some((machine, _)) => verifier.on_machine(machine),
+            None => verifier,
+        };
+        let license = match verifier.verify(token, claims.begins()) {
+            Err(VerifyError::StatusTooOld { .. } | VerifyError::StatusMissing)
+                if claims.max_status_age.is_some() =>
+            {
+                return Ok(());
+            }
+            result => result.map_err(Error::NotVerified)?,
+        };
+        if license.claims() != claims {
+            let problem = "reads differently than it was written".into();
+            return Err(Error::Invalid { what: "the token", problem });
+        }
+        Ok(())
+    }
+}
+
+/// A license of which tokens may be minted.
+fn mintable(query: &Query<'_>, id: LicenseId) -> Result<LicenseRecord, Error> {
+    let license = license::find(query, id)?;
+    let all = |revocation: crate::Revocation| revocation.issued_before.is_none();
+    let revoked = |class, id: &str| Ok::<_, Error>(query.revocation(class, id)?.is_some_and(all));
+    if revoked(phi_verify::RuleClass::License, &license.id.to_string())?
+        || revoked(phi_verify::RuleClass::Customer, &license.customer)?
+    {
+        return Err(Error::NotAllowed {
+            what: format!("license {id}"),
+            problem: "is revoked",
+            hint: "issue a new license with `phi license issue`",
+        });
+    }
+    Ok(license)
+}
+
+fn check_product(machine: &Fingerprint, license: &LicenseRecord) -> Result<(), Error> {
+    if machine.product() == license.product {
+        return Ok(());
+    }
+    let problem = format!("is for product {}, the license for {}", machine.product(), license.product);
+    Err(Error::Invalid { what: "the fingerprint", problem })
+}
+
+fn invalid_machine(cause: VerifyError) -> Error {
+    Error::Invalid { what: "the machine binding", problem: format!("is refused: {cause}") }
+}

@@ -1,0 +1,534 @@
+//! Publishing: root, keyset, status and catalog documents, recorded first and then written.
+
+use std::collections::BTreeMap;
+
+use phi_verify::{
+    Catalog, DocumentKind, Error as VerifyError, ExactList, FlagCode, Floors, KeyId, Keyset,
+    LimitCode, Name, PayloadHash, QuotaCode, Root, Rule, RuleClass, Status,
+    Subject as WireSubject, TrustState, UnixTime, UnsignedDocument, UntrustedDocument, Verdict,
+};
+
+use crate::{
+    Context, Issuer,
+    catalog::{Entitlements, Grants, Meaning, Offer, Revision, Source, Term, diff},
+    error::Error,
+    event::{Event, Publication, Subject},
+    issuer::random,
+    keyfile::{Signer, SigningKey},
+    keys::{self, Role},
+    license::{self, wire_terms},
+    passphrase::Passphrase,
+    store::{Query, Writer},
+};
+
+/// What a publication did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Published {
+    /// A new document is in force.
+    New(Publication),
+    /// The newest document says what there is to say.
+    Unchanged(Publication),
+}
+
+impl Published {
+    /// The document in force.
+    pub const fn publication(&self) -> &Publication {
+        match self {
+            Self::New(publication) | Self::Unchanged(publication) => publication,
+        }
+    }
+}
+
+/// What a status list says, in numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StatusReport {
+    /// Live tokens that the list was checked against.
+    pub checked: u64,
+    /// Live tokens that it revokes.
+    pub revoked: u64,
+    /// Rules in it.
+    pub rules: usize,
+    /// Tokens that it lists one by one.
+    pub listed: usize,
+}
+
+/// How often a list is made again with a new salt because two tokens collide in it: a collision
+/// has odds of one in 2^64 for each pair, so a second try is already a sign of something wrong.
+const SALT_TRIES: usize = 4;
+
+impl Issuer {
+    /// Publishes the keyset: the license keys as they are now. Keys under which nothing can be
+    /// valid any more are dropped. Catalogs signed by an earlier keyset key are signed anew.
+    ///
+    /// # Errors
+    /// If the keyset key cannot be opened, or [`Error::PublicationUnwritten`].
+    pub fn publish_keyset(
+        &mut self,
+        passphrase: &Passphrase,
+        context: &Context,
+    ) -> Result<Published, Error> {
+        let key = self.signer(Role::Keyset, passphrase, context.now)?;
+        let issuer = self.settings.issuer.clone();
+        let published = self.store.write(context, |writer| {
+            keys::drop_ended(writer)?;
+            let published = keyset(writer, &issuer, &key)?;
+            resign_catalogs(writer, &issuer, &key)?;
+            Ok(published)
+        })?;
+        self.write_published()?;
+        Ok(published)
+    }
+
+    /// Publishes a status list of everything revoked, as the next epoch. Before it is recorded it
+    /// is read back with phi-verify and asked about every live token.
+    ///
+    /// # Errors
+    /// If the status key cannot be opened, or [`Error::PublicationUnwritten`].
+    pub fn publish_status(
+        &mut self,
+        passphrase: &Passphrase,
+        context: &Context,
+    ) -> Result<(Publication, StatusReport), Error> {
+        let key = self.signer(Role::Status, passphrase, context.now)?;
+        let settings = self.settings.clone();
+        let published = self.store.write(context, |writer| {
+            for _ in 0..SALT_TRIES {
+                let list = status(&writer.query(), &settings, context.now)?;
+                let bytes = sealed(&list.unsigned(), &[&key])?;
+                let Some(report) = check_status(&writer.query(), &list, context.now)? else {
+                    continue;
+                };
+                let publication = Publication {
+                    kind: DocumentKind::Status,
+                    product: String::new(),
+                    version: list.epoch,
+                    issued_at: list.this_update,
+                    document: bytes,
+                };
+                import(&writer.query(), &publication)?;
+                writer.append(&Event::DocumentPublished(publication.clone()))?;
+                return Ok((publication, report));
+            }
+            Err(Error::Invalid {
+                what: "the status list",
+                problem: "would revoke a token that is not revoked, under every salt".into(),
+            })
+        })?;
+        self.write_published()?;
+        Ok(published)
+    }
+
+    /// Records an edited catalog as the product's next revision and publishes it.
+    ///
+    /// # Errors
+    /// [`Error::Catalog`] with line and column of everything that is refused.
+    pub fn publish_catalog(
+        &mut self,
+        text: &str,
+        passphrase: &Passphrase,
+        context: &Context,
+    ) -> Result<(Published, Revision), Error> {
+        let source = Source::parse(text)?;
+        // A refused edit must not cost the seconds that a key takes to open.
+        let planned = self.store.read(|query| next_revision(query, &source))?;
+        let key = match planned {
+            None => None,
+            Some(_) => Some(self.signer(Role::Keyset, passphrase, context.now)?),
+        };
+        let issuer = self.settings.issuer.clone();
+        let published = self.store.write(context, |writer| {
+            let next = next_revision(&writer.query(), &source)?;
+            let (Some(revision), Some(key)) = (next, &key) else {
+                return unchanged_catalog(&writer.query(), source.product());
+            };
+            let recorded =
+                Event::CatalogRecorded { revision: revision.clone(), source: text.into() };
+            writer.append(&recorded)?;
+            let publication = catalog(&revision, &issuer, writer.context.now, key)?;
+            import(&writer.query(), &publication)?;
+            writer.append(&Event::DocumentPublished(publication.clone()))?;
+            Ok((Published::New(publication), revision))
+        })?;
+        self.write_published()?;
+        Ok(published)
+    }
+
+    /// The newest published document of a kind, for catalogs that of a product.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn published(&mut self, kind: DocumentKind, product: &str) -> Result<Publication, Error> {
+        self.store.read(|query| {
+            query.newest(kind, product)?.ok_or_else(|| Error::NotFound {
+                what: "published document of kind",
+                name: kind.to_string(),
+                hint: "publish it first",
+            })
+        })
+    }
+}
+
+/// The first root: what applications compile in.
+pub(crate) fn first_root(
+    issuer: &mut Issuer,
+    key: &SigningKey,
+    context: &Context,
+) -> Result<(), Error> {
+    let name = issuer.settings.issuer.clone();
+    issuer.store.write(context, |writer| {
+        let root = root(&writer.query(), name, 1, Floors::default(), context.now)?;
+        record_root(writer, &root, &[key]).map(drop)
+    })
+}
+
+/// The next root, which names the keys now in force. A role whose key was replaced gets its
+/// floor raised: nothing that the old key signed can come back.
+pub(crate) fn next_root(
+    writer: &mut Writer<'_>,
+    replaced: Role,
+    signers: &[&dyn Signer],
+) -> Result<Publication, Error> {
+    let query = writer.query();
+    let trust = newest_root(&query)?;
+    let version = |kind| Ok::<_, Error>(query.newest(kind, "")?.map_or(0, |held| held.version));
+    let mut floors = trust.floors;
+    match replaced {
+        Role::Keyset => floors.keyset = version(DocumentKind::Keyset)?,
+        Role::Status => floors.status = version(DocumentKind::Status)?,
+        Role::Root | Role::Ledger | Role::License => {}
+    }
+    let root = root(&query, trust.issuer, trust.version + 1, floors, writer.context.now)?;
+    record_root(writer, &root, signers)
+}
+
+fn root(
+    query: &Query<'_>,
+    issuer: String,
+    version: u64,
+    floors: Floors,
+    now: UnixTime,
+) -> Result<Root, Error> {
+    Ok(Root {
+        issuer,
+        version,
+        issued_at: now,
+        root: keys::role_keys(query, Role::Root, now)?,
+        keyset: keys::role_keys(query, Role::Keyset, now)?,
+        status: keys::role_keys(query, Role::Status, now)?,
+        ledger: keys::role_keys(query, Role::Ledger, now)?,
+        floors,
+    })
+}
+
+fn record_root(
+    writer: &mut Writer<'_>,
+    root: &Root,
+    signers: &[&dyn Signer],
+) -> Result<Publication, Error> {
+    let publication = Publication {
+        kind: DocumentKind::Root,
+        product: String::new(),
+        version: root.version,
+        issued_at: root.issued_at,
+        document: sealed(&root.unsigned(), signers)?,
+    };
+    match roots(&writer.query())? {
+        None => TrustState::from_anchor(&publication.document).map(drop),
+        Some(mut trust) => trust.import(&publication.document).map(drop),
+    }
+    .map_err(Error::NotVerified)?;
+    writer.append(&Event::DocumentPublished(publication.clone()))?;
+    Ok(publication)
+}
+
+/// A trust state of the published roots alone.
+fn roots(query: &Query<'_>) -> Result<Option<TrustState>, Error> {
+    let documents = query.published()?.into_iter();
+    let mut roots = documents.filter(|held| held.kind == DocumentKind::Root);
+    let Some(anchor) = roots.next() else { return Ok(None) };
+    let mut trust = TrustState::from_anchor(&anchor.document).map_err(Error::NotVerified)?;
+    for root in roots {
+        trust.import(&root.document).map_err(Error::NotVerified)?;
+    }
+    Ok(Some(trust))
+}
+
+fn newest_root(query: &Query<'_>) -> Result<Root, Error> {
+    let trust = roots(query)?;
+    Ok(trust.ok_or(Error::NotVerified(VerifyError::KeysetMissing))?.root().clone())
+}
+
+/// The keyset, if it says anything new.
+fn keyset(
+    writer: &mut Writer<'_>,
+    issuer: &str,
+    key: &dyn Signer,
+) -> Result<Published, Error> {
+    let query = writer.query();
+    let (now, root) = (writer.context.now, newest_root(&query)?);
+    let held = query.newest(DocumentKind::Keyset, "")?;
+    let version = held.as_ref().map_or(1, |held| held.version + 1);
+    let entries = keys::license_keys(&query)?;
+    let make = |version, at| {
+        Keyset::new(issuer.into(), version, at, root.version, entries.clone())
+            .map_err(|error| Error::NotVerified(VerifyError::Key(error)))
+    };
+    if let Some(held) = held {
+        let same = make(held.version, held.issued_at)?.unsigned().payload_hash();
+        if payload_hash(&held)? == same && signed_by(&held, key)? {
+            return Ok(Published::Unchanged(held));
+        }
+    }
+    let publication = Publication {
+        kind: DocumentKind::Keyset,
+        product: String::new(),
+        version,
+        issued_at: now,
+        document: sealed(&make(version, now)?.unsigned(), &[key])?,
+    };
+    import(&query, &publication)?;
+    writer.append(&Event::DocumentPublished(publication.clone()))?;
+    Ok(Published::New(publication))
+}
+
+/// Catalogs are signed by the keyset role: its new key signs them again, as they are.
+fn resign_catalogs(writer: &mut Writer<'_>, issuer: &str, key: &dyn Signer) -> Result<(), Error> {
+    for product in writer.query().products()? {
+        let Some(held) = writer.query().newest(DocumentKind::Catalog, &product)? else { continue };
+        if signed_by(&held, key)? {
+            continue;
+        }
+        let recorded = writer.query().catalog(&product, Some(held.version))?;
+        let (revision, _) = recorded.ok_or_else(|| license::no_catalog(&product))?;
+        let publication = catalog(&revision, issuer, held.issued_at, key)?;
+        import(&writer.query(), &publication)?;
+        writer.append(&Event::DocumentPublished(publication))?;
+    }
+    Ok(())
+}
+
+/// The revision that this text would make, or `None` if it changes nothing.
+fn next_revision(query: &Query<'_>, source: &Source) -> Result<Option<Revision>, Error> {
+    let Some((current, _)) = query.catalog(source.product(), None)? else {
+        return Ok(Some(Revision::first(source)?));
+    };
+    let next = current.next(source)?;
+    Ok(if diff(&current, &next).is_empty() { None } else { Some(next) })
+}
+
+fn unchanged_catalog(query: &Query<'_>, product: &str) -> Result<(Published, Revision), Error> {
+    let recorded = query.catalog(product, None)?;
+    let (revision, _) = recorded.ok_or_else(|| license::no_catalog(product))?;
+    let held = query.newest(DocumentKind::Catalog, product)?;
+    let held = held.ok_or_else(|| license::no_catalog(product))?;
+    Ok((Published::Unchanged(held), revision))
+}
+
+fn catalog(
+    revision: &Revision,
+    issuer: &str,
+    issued_at: UnixTime,
+    key: &dyn Signer,
+) -> Result<Publication, Error> {
+    let name = |term: &Term| {
+        let unit = match &term.meaning {
+            Meaning::Quota { unit, .. } | Meaning::Limit { unit } => unit.clone(),
+            Meaning::Flag => None,
+        };
+        Name {
+            name: term.name.to_string(),
+            title: term.title.clone(),
+            unit: unit.unwrap_or_default(),
+        }
+    };
+    let terms = revision.terms();
+    let quota = |(code, term): (&u16, &Term)| match &term.meaning {
+        Meaning::Quota { period, .. } => Some((QuotaCode::new(*code), (name(term), *period))),
+        _ => None,
+    };
+    let document = Catalog {
+        issuer: issuer.into(),
+        product: revision.product().to_string(),
+        revision: revision.number(),
+        issued_at,
+        flags: terms.flags.iter().map(|(code, term)| (FlagCode::new(*code), name(term))).collect(),
+        quotas: terms.quotas.iter().filter_map(quota).collect(),
+        limits: terms
+            .limits
+            .iter()
+            .map(|(code, term)| (LimitCode::new(*code), name(term)))
+            .collect(),
+        plans: offers(revision, revision.plans()),
+        addons: offers(revision, revision.addons()),
+    };
+    Ok(Publication {
+        kind: DocumentKind::Catalog,
+        product: document.product.clone(),
+        version: document.revision,
+        issued_at,
+        document: sealed(&document.unsigned(), &[key])?,
+    })
+}
+
+/// Plans or add-ons with everything that they grant.
+fn offers(revision: &Revision, offers: &[Offer]) -> BTreeMap<String, phi_verify::Terms> {
+    let granted = |grants: &Grants| {
+        let quota = |(code, allowance): (&u16, &phi_verify::Allowance)| {
+            match &revision.terms().quotas.get(code)?.meaning {
+                Meaning::Quota { period, .. } => Some((*code, (*allowance, *period))),
+                _ => None,
+            }
+        };
+        wire_terms(Entitlements {
+            flags: grants.flags.clone(),
+            quotas: grants.quotas.iter().filter_map(quota).collect(),
+            limits: grants.limits.clone(),
+        })
+    };
+    offers.iter().map(|offer| (offer.name.to_string(), granted(&offer.grants))).collect()
+}
+
+/// The status list of everything that is revoked and could still be accepted.
+fn status(
+    query: &Query<'_>,
+    settings: &crate::Settings,
+    now: UnixTime,
+) -> Result<Status, Error> {
+    let keyset = query.newest(DocumentKind::Keyset, "")?.ok_or_else(|| Error::NotFound {
+        what: "published document of kind",
+        name: DocumentKind::Keyset.to_string(),
+        hint: "run `phi keyset publish`",
+    })?;
+    let held = query.newest(DocumentKind::Status, "")?;
+    let salt = random()?;
+    let days = |count: u32| u64::from(count) * 24 * 60 * 60;
+    let mut covered_keys: Vec<_> =
+        keys::license_keys(query)?.iter().map(|entry| entry.key.id()).collect();
+    covered_keys.sort_unstable();
+    let mut list = Status {
+        issuer: settings.issuer.clone(),
+        epoch: held.as_ref().map_or(1, |held| held.version + 1),
+        this_update: now,
+        next_update: now.plus(days(settings.status.next_update_days)),
+        hard_expiry: now.plus(days(settings.status.hard_expiry_days)),
+        keyset: (keyset.version, payload_hash(&keyset)?),
+        previous: held.as_ref().map(payload_hash).transpose()?,
+        salt,
+        covered_keys,
+        rules: Vec::new(),
+        tokens: ExactList::default(),
+    };
+    let mut tokens = Vec::new();
+    for revocation in query.revocations()? {
+        let subject = match revocation.subject {
+            Subject::Token(id) => {
+                tokens.push(id);
+                continue;
+            }
+            Subject::License(id) => WireSubject::License(id),
+            Subject::Customer(id) => WireSubject::Customer(list.customer_hash(&id)),
+            Subject::Key(id) => WireSubject::Key(id),
+            Subject::Feature { product, code } => {
+                WireSubject::Feature(product, FlagCode::new(code))
+            }
+        };
+        let (issued_before, reason, since) =
+            (revocation.issued_before, revocation.reason, revocation.since);
+        list.rules.push(Rule { subject, issued_before, reason, since });
+    }
+    let live = tokens.into_iter().filter_map(|id| match query.token(id) {
+        Ok(Some(token)) => token.ends.is_none_or(|ends| ends > now).then_some(Ok(id)),
+        Ok(None) => None,
+        Err(error) => Some(Err(error)),
+    });
+    list.tokens = ExactList::new(&salt, live.collect::<Result<Vec<_>, _>>()?);
+    Ok(list)
+}
+
+/// Asks the list about every live token, with the verifier's code: what the ledger revokes must
+/// be revoked and nothing else. `None` if a token that is not revoked is taken for one that is.
+fn check_status(
+    query: &Query<'_>,
+    list: &Status,
+    now: UnixTime,
+) -> Result<Option<StatusReport>, Error> {
+    let mut report =
+        StatusReport { rules: list.rules.len(), listed: list.tokens.len(), ..Default::default() };
+    let expected = Expected::of(query)?;
+    let mut wrong = false;
+    query.each_live_token(now, |token| {
+        let (key_id, claims) = read_token(&token.token)?;
+        let revoked = matches!(list.verdict(&claims, key_id), Verdict::Revoked { .. });
+        wrong |= revoked != expected.revoked(&claims, key_id);
+        report.checked += 1;
+        report.revoked += u64::from(revoked);
+        Ok(())
+    })?;
+    Ok(Some(report).filter(|_| !wrong))
+}
+
+/// What the ledger revokes, looked up without any of the list's hashing.
+struct Expected(std::collections::HashMap<(RuleClass, String), Option<UnixTime>>);
+
+impl Expected {
+    fn of(query: &Query<'_>) -> Result<Self, Error> {
+        let revocations = query.revocations()?.into_iter();
+        let entry = |revocation: crate::Revocation| {
+            let subject = revocation.subject;
+            ((subject.class(), subject.id()), revocation.issued_before)
+        };
+        Ok(Self(revocations.map(entry).collect()))
+    }
+
+    fn revoked(&self, claims: &phi_verify::Claims, key_id: KeyId) -> bool {
+        [
+            (RuleClass::Token, claims.token_id.to_string()),
+            (RuleClass::License, claims.license_id.to_string()),
+            (RuleClass::Customer, claims.customer.clone()),
+            (RuleClass::Key, key_id.to_string()),
+        ]
+        .iter()
+        .filter_map(|subject| self.0.get(subject))
+        .any(|before| before.is_none_or(|before| claims.issued_at < before))
+    }
+}
+
+/// A token of the ledger, which passed verification when it was minted.
+fn read_token(token: &str) -> Result<(KeyId, phi_verify::Claims), Error> {
+    phi_verify::dangerous_inspect::token(token).map_err(Error::NotVerified)
+}
+
+/// A new document must import on top of everything that is published.
+fn import(query: &Query<'_>, publication: &Publication) -> Result<(), Error> {
+    let mut trust = roots(query)?.ok_or(Error::NotVerified(VerifyError::KeysetMissing))?;
+    let others = query.published()?.into_iter().filter(|held| held.kind != DocumentKind::Root);
+    for held in others {
+        // After a role's key was replaced its old documents do not import; the new one must.
+        let _ = trust.import(&held.document);
+    }
+    trust.import(&publication.document).map(drop).map_err(Error::NotVerified)
+}
+
+fn sealed(document: &UnsignedDocument, signers: &[&dyn Signer]) -> Result<Vec<u8>, Error> {
+    let message = document.message();
+    let sign = |signer: &&dyn Signer| {
+        let key = phi_verify::PublicKey::from_bytes(&signer.public_key())
+            .map_err(|error| Error::NotVerified(VerifyError::Key(error)))?;
+        Ok((key.id(), signer.sign(&message)?))
+    };
+    let signatures = signers.iter().map(sign).collect::<Result<Vec<_>, Error>>()?;
+    Ok(document.sealed(&signatures))
+}
+
+fn payload_hash(publication: &Publication) -> Result<PayloadHash, Error> {
+    let document = UntrustedDocument::parse(&publication.document).map_err(Error::NotVerified)?;
+    Ok(document.payload_hash())
+}
+
+fn signed_by(publication: &Publication, key: &dyn Signer) -> Result<bool, Error> {
+    let document = UntrustedDocument::parse(&publication.document).map_err(Error::NotVerified)?;
+    let key = phi_verify::PublicKey::from_bytes(&key.public_key())
+        .map_err(|error| Error::NotVerified(VerifyError::Key(error)))?;
+    Ok(document.signers().any(|signer| signer == key.id()))
+}
+

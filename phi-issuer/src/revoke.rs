@@ -1,0 +1,138 @@
+//! Revoking: a token, a license, a customer, a license key or a feature.
+
+use phi_verify::{KeyState, Reason, UnixTime};
+
+use crate::{
+    Context, Issuer, customer,
+    error::Error,
+    event::{Event, Revocation, Subject},
+    keys::{self, Role},
+    license,
+    store::Query,
+};
+
+/// What is to be revoked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RevokeRequest {
+    /// The subject.
+    pub subject: Subject,
+    /// Only what was issued before this time; `None` is everything, also in the future.
+    pub issued_before: Option<UnixTime>,
+    /// Why.
+    pub reason: Reason,
+}
+
+impl Issuer {
+    /// How many live tokens a revocation would hit.
+    ///
+    /// # Errors
+    /// As [`Issuer::revoke`].
+    pub fn revocation_reach(
+        &mut self,
+        request: &RevokeRequest,
+        now: UnixTime,
+    ) -> Result<u64, Error> {
+        self.store.read(|query| {
+            check(query, request)?;
+            let id = match &request.subject {
+                Subject::Feature { product, .. } => product.clone(),
+                subject => subject.id(),
+            };
+            query.count_live_tokens(request.subject.class(), &id, now, request.issued_before)
+        })
+    }
+
+    /// Records a revocation; the next status list carries it out.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such subject, [`Error::NotAllowed`] if it is revoked
+    /// already or cannot be, [`Error::Invalid`] for a cut-off where none is possible.
+    pub fn revoke(
+        &mut self,
+        request: RevokeRequest,
+        context: &Context,
+    ) -> Result<Revocation, Error> {
+        let RevokeRequest { subject, issued_before, reason } = request.clone();
+        let revocation = Revocation { subject, issued_before, reason, since: context.now };
+        self.store.write(context, |writer| {
+            check(&writer.query(), &request)?;
+            writer.append(&Event::Revoked(revocation.clone()))
+        })?;
+        Ok(revocation)
+    }
+
+    /// What is revoked, in the order of revocation.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn revocations(&mut self) -> Result<Vec<Revocation>, Error> {
+        self.store.read(|query| query.revocations())
+    }
+}
+
+fn check(query: &Query<'_>, request: &RevokeRequest) -> Result<(), Error> {
+    check_subject(query, request)?;
+    let subject = &request.subject;
+    let Some(earlier) = query.revocation(subject.class(), &subject.id())? else { return Ok(()) };
+    // A revocation can only grow: what is refused today is not accepted tomorrow.
+    let grows = earlier.issued_before.is_some_and(|earlier| {
+        request.issued_before.is_none_or(|later| earlier < later)
+    });
+    if grows {
+        return Ok(());
+    }
+    Err(Error::NotAllowed {
+        what: format!("{} {}", subject.class(), subject.id()),
+        problem: "is revoked already",
+        hint: "run `phi status publish` to carry the revocation out",
+    })
+}
+
+fn check_subject(query: &Query<'_>, request: &RevokeRequest) -> Result<(), Error> {
+    match &request.subject {
+        Subject::Token(id) => {
+            if request.issued_before.is_some() {
+                let problem = "is issued once: leave the cut-off out".into();
+                return Err(Error::Invalid { what: "a token", problem });
+            }
+            query.token(*id)?.map(drop).ok_or_else(|| Error::NotFound {
+                what: "token",
+                name: id.to_string(),
+                hint: "run `phi license show` with the token's license",
+            })
+        }
+        Subject::License(id) => license::find(query, *id).map(drop),
+        Subject::Customer(id) => {
+            query.customer(id)?.map(drop).ok_or_else(|| customer::not_found(id))
+        }
+        Subject::Key(id) => check_key(keys::find(query, *id)?, request.issued_before),
+        Subject::Feature { product, code } => {
+            let (catalog, _) =
+                query.catalog(product, None)?.ok_or_else(|| license::no_catalog(product))?;
+            let known = catalog.terms().flags.contains_key(code);
+            known.then_some(()).ok_or_else(|| Error::NotFound {
+                what: "flag with code",
+                name: code.to_string(),
+                hint: "run `phi catalog show`",
+            })
+        }
+    }
+}
+
+fn check_key(row: crate::store::KeyRow, issued_before: Option<UnixTime>) -> Result<(), Error> {
+    let refuse = |problem, hint| {
+        Err(Error::NotAllowed { what: format!("key {}", row.public.id()), problem, hint })
+    };
+    if row.role != Role::License {
+        return refuse("is named by the root", "run `phi key rotate` with its role to replace it");
+    }
+    if issued_before.is_some() {
+        // A thief writes any time of issue: a cut-off by time would let him in.
+        return refuse("cannot be revoked up to a time", "leave the cut-off out");
+    }
+    match row.state() {
+        Some(KeyState::Staged) => refuse("is staged", "run `phi key retire` to take it back"),
+        None => refuse("was dropped from the keyset", "nothing under it is accepted any more"),
+        Some(_) => Ok(()),
+    }
+}

@@ -1,0 +1,153 @@
+//! The issuer's store: an append-only ledger of events in SQLite, and the tables derived from it.
+//!
+//! Every change is one transaction that appends events and applies them to the tables; what was
+//! committed survives a power cut, and two issuers on one store take turns.
+
+mod apply;
+mod query;
+
+use std::{path::Path, time::Duration};
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
+
+pub(crate) use query::{KeyRow, Query};
+
+use crate::{Context, error::Error, event::Event};
+
+/// Version of the tables. A store of a newer version is refused, an older one is migrated.
+const SCHEMA_VERSION: u32 = 1;
+/// SQLite's `application_id` of a Phi store: the letters "Phi1".
+const APPLICATION_ID: u32 = 0x5068_6931;
+/// How long one issuer waits for another: a batch commits about every 50 ms, a status list of a
+/// hundred thousand tokens takes seconds.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// An open store.
+#[derive(Debug)]
+pub(crate) struct Store {
+    connection: Connection,
+}
+
+impl Store {
+    /// Makes a store where there is none.
+    pub(crate) fn create(path: &Path) -> Result<Self, Error> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+        let connection = Connection::open_with_flags(path, flags)?;
+        configure(&connection)?;
+        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+        connection.execute_batch(include_str!("store/schema.sql"))?;
+        connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+        Ok(Self { connection })
+    }
+
+    /// Opens a store that is there.
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
+        let connection = Connection::open_with_flags(path, flags)?;
+        // The check comes first: it must not change a file that is not ours.
+        let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, u32>(0));
+        if pragma("application_id")? != APPLICATION_ID {
+            return Err(Error::StoreForeign { path: path.into() });
+        }
+        let found = pragma("user_version")?;
+        if found != SCHEMA_VERSION {
+            return Err(Error::StoreNewer { found, known: SCHEMA_VERSION });
+        }
+        configure(&connection)?;
+        Ok(Self { connection })
+    }
+
+    /// Reads the store as it is at one moment.
+    pub(crate) fn read<T>(
+        &mut self,
+        work: impl FnOnce(&Query<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let transaction = self.connection.transaction()?;
+        work(&Query::new(&transaction))
+    }
+
+    /// Changes the store in one transaction: all of it is durable when this returns, or none of
+    /// it happened.
+    pub(crate) fn write<T>(
+        &mut self,
+        context: &Context,
+        work: impl FnOnce(&mut Writer<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let transaction =
+            self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let result = work(&mut Writer { connection: &transaction, context })?;
+        transaction.commit()?;
+        Ok(result)
+    }
+
+    /// Makes the derived tables again from the events.
+    pub(crate) fn rebuild(&mut self) -> Result<u64, Error> {
+        let transaction =
+            self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        transaction.pragma_update(None, "defer_foreign_keys", true)?;
+        for table in apply::TABLES {
+            transaction.execute(&format!("DELETE FROM {table}"), [])?;
+        }
+        let count = Query::new(&transaction).replay(|seq, event| {
+            apply::apply(&transaction, seq, event)
+        })?;
+        transaction.commit()?;
+        Ok(count)
+    }
+}
+
+/// Durable on commit: a token that was printed is in the ledger after a power cut.
+fn configure(connection: &Connection) -> Result<(), Error> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    Ok(())
+}
+
+/// A transaction that appends events.
+pub(crate) struct Writer<'c> {
+    connection: &'c Connection,
+    pub(crate) context: &'c Context,
+}
+
+impl Writer<'_> {
+    /// Appends an event and applies it to the tables.
+    pub(crate) fn append(&mut self, event: &Event) -> Result<(), Error> {
+        self.append_keyed(event, None)
+    }
+
+    /// Appends an event that answers the request with this idempotency key.
+    pub(crate) fn append_keyed(&mut self, event: &Event, key: Option<&str>) -> Result<(), Error> {
+        let mut insert = self.connection.prepare_cached(
+            "INSERT INTO events (seq, time, actor, event, idempotency_key, body)
+             VALUES ((SELECT coalesce(max(seq), 0) + 1 FROM events), ?1, ?2, ?3, ?4, ?5)",
+        )?;
+        let time = self.context.now.seconds().cast_signed();
+        insert.execute(params![time, self.context.actor, event.name(), key, event.encode()])?;
+        apply::apply(self.connection, self.connection.last_insert_rowid(), event)
+    }
+
+    /// The state within the transaction.
+    pub(crate) fn query(&self) -> Query<'_> {
+        Query::new(self.connection)
+    }
+
+    /// Carries out a part of the transaction that may fail alone.
+    pub(crate) fn attempt<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, Error>,
+    ) -> Result<Result<T, Error>, Error> {
+        self.connection.execute_batch("SAVEPOINT attempt")?;
+        let result = work(self);
+        if result.is_err() {
+            self.connection.execute_batch("ROLLBACK TO attempt")?;
+        }
+        self.connection.execute_batch("RELEASE attempt")?;
+        Ok(result)
+    }
+}
+
+#[cfg(test)]
+mod tests;
