@@ -36,7 +36,9 @@ impl CustomerKind {
 
     /// The kind with this word.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::User, Self::Organization].into_iter().find(|kind| kind.name() == name)
+        [Self::User, Self::Organization]
+            .into_iter()
+            .find(|kind| kind.name() == name)
     }
 }
 
@@ -47,7 +49,12 @@ const MAX_NAME_BYTES: usize = 200;
 
 impl Customer {
     fn check(&self) -> Result<(), Error> {
-        let invalid = |what, problem: &str| Err(Error::Invalid { what, problem: problem.into() });
+        let invalid = |what, problem: &str| {
+            Err(Error::Invalid {
+                what,
+                problem: problem.into(),
+            })
+        };
         let blank = |c: char| c.is_control() || c.is_whitespace();
         if self.id.is_empty() || self.id.len() > MAX_ID_BYTES || self.id.chars().any(blank) {
             return invalid("a customer id", "is 1 to 64 bytes without blanks");
@@ -73,7 +80,8 @@ impl Issuer {
     /// # Errors
     /// [`Error::NotFound`].
     pub fn customer(&mut self, id: &str) -> Result<Customer, Error> {
-        self.store.read(|query| query.customer(id)?.ok_or_else(|| not_found(id)))
+        self.store
+            .read(|query| query.customer(id)?.ok_or_else(|| not_found(id)))
     }
 
     /// The customers by id.
@@ -89,7 +97,10 @@ impl Issuer {
 pub(crate) fn add(writer: &mut crate::store::Writer<'_>, customer: Customer) -> Result<(), Error> {
     customer.check()?;
     if writer.query().customer(&customer.id)?.is_some() {
-        return Err(Error::AlreadyExists { what: "customer", name: customer.id });
+        return Err(Error::AlreadyExists {
+            what: "customer",
+            name: customer.id,
+        });
     }
     writer.append(&Event::CustomerAdded { customer })
 }

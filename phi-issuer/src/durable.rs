@@ -45,7 +45,7 @@ pub fn write(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), FileError> {
 ///
 /// # Errors
 /// [`FileError::AlreadyExists`] if there is anything at `path`, a dangling link included; else as
-/// [`write`].
+/// [`write()`].
 pub fn create_new(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), FileError> {
     let temporary = Temporary::create(path, bytes, mode)?;
     // A hard link is made whole and fails if the name is taken, which a rename does not.

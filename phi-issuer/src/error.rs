@@ -235,12 +235,16 @@ impl fmt::Display for Error {
         match self {
             Self::AlreadyExists { what, name } => write!(f, "{what} {name} exists already"),
             Self::BatchConflict { reference } => {
-                write!(f, "row {reference:?} was carried out before with other contents")
+                write!(
+                    f,
+                    "row {reference:?} was carried out before with other contents"
+                )
             }
-            Self::BatchFile { problem } => f.write_str(problem),
             Self::Catalog(_) => f.write_str("the catalog is refused"),
             Self::Entitlement(error) => error.fmt(f),
-            Self::EventDamaged { problem } => write!(f, "an event in the store is damaged: {problem}"),
+            Self::EventDamaged { problem } => {
+                write!(f, "an event in the store is damaged: {problem}")
+            }
             Self::File(error) => error.fmt(f),
             Self::FolderInUse { path } => write!(f, "{} is in the way", path.display()),
             Self::FolderMissing { folder } => {
@@ -249,18 +253,27 @@ impl fmt::Display for Error {
             Self::Invalid { what, problem } => write!(f, "{what} {problem}"),
             Self::Key(error) => error.fmt(f),
             Self::KeyFileMissing { role, key_id, path } => {
-                write!(f, "the file of {role} key {key_id} is not at {}", path.display())
+                write!(
+                    f,
+                    "the file of {role} key {key_id} is not at {}",
+                    path.display()
+                )
             }
             Self::NotAllowed { what, problem, .. } => write!(f, "{what} {problem}"),
             Self::NotFound { what, name, .. } => write!(f, "there is no {what} {name}"),
             Self::NotVerified(_) => f.write_str("what was made does not pass verification"),
-            Self::PublicationBehind { problem, .. } => f.write_str(problem),
+            Self::BatchFile { problem } | Self::PublicationBehind { problem, .. } => {
+                f.write_str(problem)
+            }
             Self::PublicationUnwritten(_) => f.write_str("a published file could not be written"),
             Self::Sign(error) => error.fmt(f),
             Self::Store(_) => f.write_str("the store cannot be used"),
             Self::StoreForeign { path } => write!(f, "{} is not a Phi store", path.display()),
             Self::StoreNewer { found, known } => {
-                write!(f, "the store has version {found}, this phi reads up to {known}")
+                write!(
+                    f,
+                    "the store has version {found}, this phi reads up to {known}"
+                )
             }
             Self::System { step, .. } => write!(f, "the system refused {step}"),
         }

@@ -3,17 +3,11 @@
 //! An event is written once, as deterministic CBOR (RFC 8949 section 4.2.1), and never changed.
 
 use ciborium::Value;
-use phi_verify::{
-    DocumentKind, KeyId, LicenseId, PublicKey, Reason, RuleClass, TokenId, UnixTime,
-};
+use phi_verify::{DocumentKind, KeyId, LicenseId, PublicKey, Reason, RuleClass, TokenId, UnixTime};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    catalog::Revision,
-    customer::Customer,
-    error::Error,
-    keys::Role,
-    license::LicenseRecord,
+    catalog::Revision, customer::Customer, error::Error, keys::Role, license::LicenseRecord,
 };
 
 /// A fact. The time, the actor and the place in the ledger stand beside it.
@@ -205,7 +199,9 @@ mod document_kind {
         deserializer: D,
     ) -> Result<DocumentKind, D::Error> {
         let name = String::deserialize(deserializer)?;
-        let known = DocumentKind::ALL.into_iter().find(|kind| kind.name() == name);
+        let known = DocumentKind::ALL
+            .into_iter()
+            .find(|kind| kind.name() == name);
         known.ok_or_else(|| de::Error::custom("not a kind of document"))
     }
 }
@@ -258,7 +254,9 @@ fn sort(value: &mut Value) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(sort),
         Value::Map(entries) => {
-            entries.iter_mut().for_each(|(_, value)| sort(value));
+            for (_, value) in entries.iter_mut() {
+                sort(value);
+            }
             entries.sort_by_cached_key(|(key, _)| encode(key));
         }
         _ => {}

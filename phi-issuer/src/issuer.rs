@@ -65,7 +65,10 @@ pub struct StatusTimes {
 impl Default for StatusTimes {
     /// A monthly list that may come two months late: what reaches an air-gapped site by courier.
     fn default() -> Self {
-        Self { next_update_days: 30, hard_expiry_days: 90 }
+        Self {
+            next_update_days: 30,
+            hard_expiry_days: 90,
+        }
     }
 }
 
@@ -85,7 +88,9 @@ mod strength {
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<KdfStrength, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(D::Error::custom)
     }
 }
 
@@ -128,8 +133,10 @@ impl Issuer {
             kdf: options.kdf,
             status: StatusTimes::default(),
         };
-        let product = Name::new(&*options.product)
-            .map_err(|cause| Error::Invalid { what: "a product", problem: cause.to_string() })?;
+        let product = Name::new(&*options.product).map_err(|cause| Error::Invalid {
+            what: "a product",
+            problem: cause.to_string(),
+        })?;
         check_issuer(&settings.issuer)?;
         fs::create_dir_all(folder).map_err(system("making the folder"))?;
         for name in [SETTINGS, STORE, KEYS, PUBLISHED, SCRATCH] {
@@ -162,9 +169,17 @@ impl Issuer {
         let text = settings_text(&settings);
         durable::write(&folder.join(SETTINGS), text.as_bytes(), Mode::Public)?;
         let store = Store::create(&folder.join(STORE))?;
-        let mut issuer = Self { folder: folder.into(), settings, store };
-        let created = Event::IssuerCreated { issuer: issuer.settings.issuer.clone() };
-        issuer.store.write(context, |writer| writer.append(&created))?;
+        let mut issuer = Self {
+            folder: folder.into(),
+            settings,
+            store,
+        };
+        let created = Event::IssuerCreated {
+            issuer: issuer.settings.issuer.clone(),
+        };
+        issuer
+            .store
+            .write(context, |writer| writer.append(&created))?;
         let root = keys::make_all(&mut issuer, passphrase, context)?;
         publish::first_root(&mut issuer, &root, context)?;
         issuer.publish_keyset(passphrase, context)?;
@@ -179,19 +194,29 @@ impl Issuer {
     pub fn open(folder: &Path) -> Result<Self, Error> {
         let path = folder.join(SETTINGS);
         if !path.exists() {
-            return Err(Error::FolderMissing { folder: folder.into() });
+            return Err(Error::FolderMissing {
+                folder: folder.into(),
+            });
         }
         let text = durable::read_bounded(&path, MAX_SETTINGS)?;
-        let invalid = |problem: String| Error::Invalid { what: SETTINGS, problem };
+        let invalid = |problem: String| Error::Invalid {
+            what: SETTINGS,
+            problem,
+        };
         let text = str::from_utf8(&text).map_err(|_| invalid("is not UTF-8".into()))?;
-        let settings: Settings = toml::from_str(text).map_err(|e| invalid(format!("is refused: {e}")))?;
+        let settings: Settings =
+            toml::from_str(text).map_err(|e| invalid(format!("is refused: {e}")))?;
         check_issuer(&settings.issuer)?;
         let times = settings.status;
         if times.next_update_days == 0 || times.hard_expiry_days < times.next_update_days {
             return Err(invalid("has status times out of order".into()));
         }
         let store = Store::open(&folder.join(STORE))?;
-        Ok(Self { folder: folder.into(), settings, store })
+        Ok(Self {
+            folder: folder.into(),
+            settings,
+            store,
+        })
     }
 
     /// The settings.
@@ -220,7 +245,10 @@ impl Issuer {
     pub fn catalog(&mut self, product: Option<&str>) -> Result<Revision, Error> {
         let product = self.product_or_only(product)?;
         self.store.read(|query| {
-            Ok(query.catalog(&product, None)?.ok_or_else(|| no_catalog(&product))?.0)
+            Ok(query
+                .catalog(&product, None)?
+                .ok_or_else(|| no_catalog(&product))?
+                .0)
         })
     }
 
@@ -287,7 +315,9 @@ pub(crate) fn trust_state(query: &Query<'_>) -> Result<TrustState, Error> {
         hint: "run `phi keyset publish` and then `phi status publish`",
     };
     let mut documents = query.published()?.into_iter();
-    let anchor = documents.next().ok_or_else(|| behind(VerifyError::KeysetMissing))?;
+    let anchor = documents
+        .next()
+        .ok_or_else(|| behind(VerifyError::KeysetMissing))?;
     let mut trust = TrustState::from_anchor(&anchor.document).map_err(behind)?;
     for publication in documents {
         match trust.import(&publication.document) {
@@ -307,18 +337,26 @@ pub(crate) fn trust_state(query: &Query<'_>) -> Result<TrustState, Error> {
 fn place(scratch: &Path, folder: &Path, product: &Name) -> Result<(), Error> {
     let catalog = folder.join(CATALOG);
     if !catalog.exists() {
-        durable::create_new(&catalog, catalog::template(product).as_bytes(), Mode::Public)?;
+        durable::create_new(
+            &catalog,
+            catalog::template(product).as_bytes(),
+            Mode::Public,
+        )?;
     }
     for name in [KEYS, PUBLISHED, STORE, SETTINGS] {
         fs::rename(scratch.join(name), folder.join(name)).map_err(system("moving into place"))?;
     }
     fs::remove_dir_all(scratch).map_err(system("removing the scratch folder"))?;
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(system("syncing the folder"))
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(system("syncing the folder"))
 }
 
 fn settings_text(settings: &Settings) -> String {
     let body = toml::to_string(settings).expect("settings are plain values");
-    format!("# Settings of this Phi issuer. The name stands in everything it signs: keep it.\n{body}")
+    format!(
+        "# Settings of this Phi issuer. The name stands in everything it signs: keep it.\n{body}"
+    )
 }
 
 /// The issuer's name is a claim of every token.
@@ -326,7 +364,10 @@ fn check_issuer(issuer: &str) -> Result<(), Error> {
     let bad = |c: char| c.is_control() || c.is_whitespace();
     if issuer.is_empty() || issuer.len() > 64 || issuer.chars().any(bad) {
         let problem = "is 1 to 64 bytes without blanks".into();
-        return Err(Error::Invalid { what: "an issuer name", problem });
+        return Err(Error::Invalid {
+            what: "an issuer name",
+            problem,
+        });
     }
     Ok(())
 }

@@ -35,8 +35,13 @@ pub enum Role {
 
 impl Role {
     /// Every role, from the top of the trust down.
-    pub const ALL: [Self; 5] =
-        [Self::Root, Self::Keyset, Self::Status, Self::Ledger, Self::License];
+    pub const ALL: [Self; 5] = [
+        Self::Root,
+        Self::Keyset,
+        Self::Status,
+        Self::Ledger,
+        Self::License,
+    ];
 
     /// The role's word.
     pub const fn name(self) -> &'static str {
@@ -120,7 +125,13 @@ impl Issuer {
 
     fn record(&self, row: KeyRow) -> KeyRecord {
         let file = Some(self.key_path(row.role, row.public.id())).filter(|path| path.exists());
-        KeyRecord { role: row.role, state: row.state(), added: row.added, public: row.public, file }
+        KeyRecord {
+            role: row.role,
+            state: row.state(),
+            added: row.added,
+            public: row.public,
+            file,
+        }
     }
 
     /// Makes a license key that is announced and not yet in use: [`Issuer::rotate_key`] or a
@@ -143,7 +154,11 @@ impl Issuer {
         }
         let public = self.make_key(role, passphrase)?;
         let id = public.id();
-        let added = Event::KeyAdded { role, public, from: None };
+        let added = Event::KeyAdded {
+            role,
+            public,
+            from: None,
+        };
         self.store.write(context, |writer| writer.append(&added))?;
         Ok(id)
     }
@@ -161,8 +176,12 @@ impl Issuer {
         passphrase: &Passphrase,
         context: &Context,
     ) -> Result<Rotation, Error> {
-        let invalid =
-            |problem: &str| Err(Error::Invalid { what: "a rotation", problem: problem.into() });
+        let invalid = |problem: &str| {
+            Err(Error::Invalid {
+                what: "a rotation",
+                problem: problem.into(),
+            })
+        };
         if at.is_some_and(|at| at < context.now) {
             return invalid("takes effect now or later, not in the past");
         }
@@ -170,7 +189,9 @@ impl Issuer {
             return self.rotate_license_key(at.unwrap_or(context.now), passphrase, context);
         }
         if at.is_some() {
-            return invalid("of a key that the root names takes effect with the new root: leave the time out");
+            return invalid(
+                "of a key that the root names takes effect with the new root: leave the time out",
+            );
         }
         self.rotate_root_named(role, passphrase, context)
     }
@@ -202,14 +223,23 @@ impl Issuer {
                     let public = fresh.expect("a key was made where none was staged");
                     let id = public.id();
                     let role = Role::License;
-                    writer.append(&Event::KeyAdded { role, public, from: Some(at) })?;
+                    writer.append(&Event::KeyAdded {
+                        role,
+                        public,
+                        from: Some(at),
+                    })?;
                     id
                 }
             };
             if let Some(key_id) = old {
                 writer.append(&Event::KeyRetired { key_id, until: at })?;
             }
-            Ok(Rotation { new, old, at, root: None })
+            Ok(Rotation {
+                new,
+                old,
+                at,
+                root: None,
+            })
         })
     }
 
@@ -223,19 +253,34 @@ impl Issuer {
     ) -> Result<Rotation, Error> {
         let root_key = self.signer(Role::Root, passphrase, context.now)?;
         let fresh = SigningKey::generate()?;
-        let public = public_of(&fresh)?;
+        let public = fresh.public().clone();
         self.write_key(role, &fresh, passphrase)?;
         let (at, new) = (context.now, public.id());
         let (old, root) = self.store.write(context, |writer| {
             let old = in_force(&writer.query(), role, at)?.public.id();
-            writer.append(&Event::KeyAdded { role, public, from: Some(at) })?;
-            writer.append(&Event::KeyRetired { key_id: old, until: at })?;
-            let signers: &[&dyn Signer] =
-                if role == Role::Root { &[&root_key, &fresh] } else { &[&root_key] };
+            writer.append(&Event::KeyAdded {
+                role,
+                public,
+                from: Some(at),
+            })?;
+            writer.append(&Event::KeyRetired {
+                key_id: old,
+                until: at,
+            })?;
+            let signers: &[&dyn Signer] = if role == Role::Root {
+                &[&root_key, &fresh]
+            } else {
+                &[&root_key]
+            };
             Ok((old, publish::next_root(writer, role, signers)?))
         })?;
         self.write_published()?;
-        Ok(Rotation { new, old: Some(old), at, root: Some(root) })
+        Ok(Rotation {
+            new,
+            old: Some(old),
+            at,
+            root: Some(root),
+        })
     }
 
     /// Retires a license key now, or takes back a staged one. Its tokens stay valid.
@@ -246,7 +291,11 @@ impl Issuer {
         self.store.write(context, |writer| {
             let row = find(&writer.query(), key_id)?;
             let refuse = |problem, hint| {
-                Err(Error::NotAllowed { what: format!("key {key_id}"), problem, hint })
+                Err(Error::NotAllowed {
+                    what: format!("key {key_id}"),
+                    problem,
+                    hint,
+                })
             };
             let rotate = "run `phi key rotate`, which puts another in its place";
             match row.state() {
@@ -274,12 +323,19 @@ impl Issuer {
         let row = self.store.read(|query| in_force(query, role, now))?;
         let path = self.key_path(role, row.public.id());
         if !path.exists() {
-            return Err(Error::KeyFileMissing { role, key_id: row.public.id(), path });
+            return Err(Error::KeyFileMissing {
+                role,
+                key_id: row.public.id(),
+                path,
+            });
         }
         let key = keyfile::load(&path, passphrase)?;
-        if key.public() != *row.public.as_bytes() {
+        if *key.public() != row.public {
             let problem = format!("holds another key than {}", row.public.id());
-            return Err(Error::Invalid { what: "the key file", problem });
+            return Err(Error::Invalid {
+                what: "the key file",
+                problem,
+            });
         }
         Ok(key)
     }
@@ -288,7 +344,7 @@ impl Issuer {
     fn make_key(&self, role: Role, passphrase: &Passphrase) -> Result<PublicKey, Error> {
         let key = SigningKey::generate()?;
         self.write_key(role, &key, passphrase)?;
-        public_of(&key)
+        Ok(key.public().clone())
     }
 
     fn write_key(
@@ -315,13 +371,17 @@ pub(crate) fn make_all(
 ) -> Result<SigningKey, Error> {
     let root = SigningKey::generate()?;
     issuer.write_key(Role::Root, &root, passphrase)?;
-    let mut added = vec![(Role::Root, public_of(&root)?)];
+    let mut added = vec![(Role::Root, root.public().clone())];
     for role in Role::ALL.into_iter().filter(|role| *role != Role::Root) {
         added.push((role, issuer.make_key(role, passphrase)?));
     }
     issuer.store.write(context, |writer| {
         added.into_iter().try_for_each(|(role, public)| {
-            writer.append(&Event::KeyAdded { role, public, from: Some(context.now) })
+            writer.append(&Event::KeyAdded {
+                role,
+                public,
+                from: Some(context.now),
+            })
         })
     })?;
     Ok(root)
@@ -330,7 +390,9 @@ pub(crate) fn make_all(
 /// The key of a role in force at this time.
 pub(crate) fn in_force(query: &Query<'_>, role: Role, now: UnixTime) -> Result<KeyRow, Error> {
     let keys = query.keys()?;
-    let mut usable = keys.into_iter().filter(|row| row.role == role && row.signs_at(now));
+    let mut usable = keys
+        .into_iter()
+        .filter(|row| row.role == role && row.signs_at(now));
     usable.next_back().ok_or_else(|| Error::NotFound {
         what: "key in use for the role",
         name: role.to_string(),
@@ -340,11 +402,13 @@ pub(crate) fn in_force(query: &Query<'_>, role: Role, now: UnixTime) -> Result<K
 
 pub(crate) fn find(query: &Query<'_>, key_id: KeyId) -> Result<KeyRow, Error> {
     let keys = query.keys()?;
-    keys.into_iter().find(|row| row.public.id() == key_id).ok_or_else(|| Error::NotFound {
-        what: "key",
-        name: key_id.to_string(),
-        hint: "run `phi key list`",
-    })
+    keys.into_iter()
+        .find(|row| row.public.id() == key_id)
+        .ok_or_else(|| Error::NotFound {
+            what: "key",
+            name: key_id.to_string(),
+            hint: "run `phi key list`",
+        })
 }
 
 /// The role as a root document names it: the one key in force.
@@ -355,27 +419,36 @@ pub(crate) fn role_keys(query: &Query<'_>, role: Role, now: UnixTime) -> Result<
 
 /// The license keys that belong into a keyset.
 pub(crate) fn license_keys(query: &Query<'_>) -> Result<Vec<LicenseKey>, Error> {
-    let rows = query.keys()?.into_iter().filter(|row| row.role == Role::License);
+    let rows = query
+        .keys()?
+        .into_iter()
+        .filter(|row| row.role == Role::License);
     Ok(rows
-        .filter_map(|row| row.state().map(|state| LicenseKey { key: row.public, state }))
+        .filter_map(|row| {
+            row.state().map(|state| LicenseKey {
+                key: row.public,
+                state,
+            })
+        })
         .collect())
 }
 
 /// Drops the retired and revoked keys under which no token can be valid any more.
 pub(crate) fn drop_ended(writer: &mut Writer<'_>) -> Result<(), Error> {
     let now = writer.context.now;
-    for row in writer.query().keys()?.into_iter().filter(|row| row.role == Role::License) {
+    for row in writer
+        .query()
+        .keys()?
+        .into_iter()
+        .filter(|row| row.role == Role::License)
+    {
         let over = match row.state() {
             Some(KeyState::Retired { until, .. }) => until <= now,
             Some(KeyState::Revoked) => true,
             _ => false,
         };
         let key_id = row.public.id();
-        let ended = match writer.query().last_end_under(key_id)? {
-            None => true,
-            Some(last) => last.is_some_and(|last| last <= now),
-        };
-        if over && ended {
+        if over && writer.query().all_ended_under(key_id, now)? {
             writer.append(&Event::KeyDropped { key_id })?;
         }
     }
@@ -388,7 +461,9 @@ fn last_license_key(query: &Query<'_>, at: UnixTime) -> Result<Option<KeyId>, Er
     let last = |row: &&KeyRow| {
         row.role == Role::License && matches!(row.state(), Some(KeyState::Active { .. }))
     };
-    let Some(row) = keys.iter().rfind(last) else { return Ok(None) };
+    let Some(row) = keys.iter().rfind(last) else {
+        return Ok(None);
+    };
     if row.from.is_some_and(|from| from > at) {
         return Err(Error::NotAllowed {
             what: format!("key {}", row.public.id()),
@@ -400,15 +475,10 @@ fn last_license_key(query: &Query<'_>, at: UnixTime) -> Result<Option<KeyId>, Er
 }
 
 /// Another license key than this one must sign at this time.
-fn another_signs_at(
-    query: &Query<'_>,
-    at: UnixTime,
-    except: KeyId,
-) -> Result<(), Error> {
+fn another_signs_at(query: &Query<'_>, at: UnixTime, except: KeyId) -> Result<(), Error> {
     let mut keys = query.keys()?.into_iter();
-    let signs = |row: KeyRow| {
-        row.role == Role::License && row.public.id() != except && row.signs_at(at)
-    };
+    let signs =
+        |row: KeyRow| row.role == Role::License && row.public.id() != except && row.signs_at(at);
     if keys.any(signs) {
         return Ok(());
     }
@@ -417,9 +487,4 @@ fn another_signs_at(
         problem: "is the only key that signs now",
         hint: "run `phi key rotate` to put another in its place at once",
     })
-}
-
-fn public_of(key: &SigningKey) -> Result<PublicKey, Error> {
-    PublicKey::from_bytes(&key.public())
-        .map_err(|error| Error::NotVerified(VerifyError::Key(error)))
 }

@@ -2,14 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use phi_verify::{
-    FlagCode, LicenseId, LimitCode, Quota, QuotaCode, Terms, UnixTime,
-};
+use phi_verify::{LicenseId, Terms, UnixTime};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Context, Issuer,
-    catalog::{Entitlements, Overrides, Revision},
+    catalog::{Overrides, Revision},
     customer,
     error::Error,
     event::Event,
@@ -146,7 +144,9 @@ pub(crate) fn issue(writer: &mut Writer<'_>, order: NewLicense) -> Result<Licens
         catalog_revision: catalog.number(),
         order,
     };
-    writer.append(&Event::LicenseIssued { license: license.clone() })?;
+    writer.append(&Event::LicenseIssued {
+        license: license.clone(),
+    })?;
     Ok(license)
 }
 
@@ -165,12 +165,13 @@ pub(crate) fn terms(query: &Query<'_>, license: &LicenseRecord) -> Result<Terms,
     resolve(&catalog, license)
 }
 
-fn check(
-    query: &Query<'_>,
-    order: &NewLicense,
-    now: UnixTime,
-) -> Result<(Revision, Terms), Error> {
-    let invalid = |problem: &str| Err(Error::Invalid { what: "a license", problem: problem.into() });
+fn check(query: &Query<'_>, order: &NewLicense, now: UnixTime) -> Result<(Revision, Terms), Error> {
+    let invalid = |problem: &str| {
+        Err(Error::Invalid {
+            what: "a license",
+            problem: problem.into(),
+        })
+    };
     if query.customer(&order.customer)?.is_none() {
         return Err(customer::not_found(&order.customer));
     }
@@ -187,26 +188,17 @@ fn check(
     if order.extensions.keys().any(|number| *number >= 0) {
         return invalid("has an extension whose number is not negative");
     }
-    let (catalog, _) =
-        query.catalog(&order.product, None)?.ok_or_else(|| no_catalog(&order.product))?;
+    let (catalog, _) = query
+        .catalog(&order.product, None)?
+        .ok_or_else(|| no_catalog(&order.product))?;
     let terms = resolve(&catalog, order)?;
     Ok((catalog, terms))
 }
 
 fn resolve(catalog: &Revision, order: &NewLicense) -> Result<Terms, Error> {
-    let granted = catalog.entitlements(&order.plan, &order.addons, &order.overrides)?;
-    Ok(wire_terms(granted))
-}
-
-/// Entitlements as they travel. The catalog keeps codes within their code spaces.
-pub(crate) fn wire_terms(granted: Entitlements) -> Terms {
-    let quota = |(code, (allowance, period))| (QuotaCode::new(code), Quota { allowance, period });
-    let limit = |(code, allowance)| (LimitCode::new(code), allowance);
-    Terms {
-        flags: granted.flags.into_iter().map(FlagCode::new).collect(),
-        quotas: granted.quotas.into_iter().map(quota).collect(),
-        limits: granted.limits.into_iter().map(limit).collect(),
-    }
+    Ok(catalog
+        .entitlements(&order.plan, &order.addons, &order.overrides)?
+        .terms()?)
 }
 
 pub(crate) fn no_catalog(product: &str) -> Error {

@@ -33,7 +33,11 @@ pub struct MintRequest {
 impl MintRequest {
     /// A token that is bound to no machine and demands nothing.
     pub fn new(license: LicenseId) -> Self {
-        Self { license, machine: None, minimum: Minimum::default() }
+        Self {
+            license,
+            machine: None,
+            minimum: Minimum::default(),
+        }
     }
 }
 
@@ -56,14 +60,20 @@ impl Issuer {
     ) -> Result<Vec<MintedToken>, Error> {
         if count == 0 || count > MAX_TOKENS {
             let problem = format!("is 1 to {MAX_TOKENS} at a time");
-            return Err(Error::Invalid { what: "the number of tokens", problem });
+            return Err(Error::Invalid {
+                what: "the number of tokens",
+                problem,
+            });
         }
         // Refuse what cannot be minted before the seconds that a key takes to open.
-        self.store.read(|query| mintable(query, request.license).map(drop))?;
+        self.store
+            .read(|query| mintable(query, request.license).map(drop))?;
         let key = self.signer(Role::License, passphrase, context.now)?;
         self.store.write(context, |writer| {
             let mint = Mint::begin(&writer.query(), &key, context.now)?;
-            (0..count).map(|_| mint.mint(writer, request, None)).collect()
+            (0..count)
+                .map(|_| mint.mint(writer, request, None))
+                .collect()
         })
     }
 
@@ -106,7 +116,7 @@ impl<'k> Mint<'k> {
         now: UnixTime,
     ) -> Result<Self, Error> {
         let public = keys::in_force(query, Role::License, now)?.public;
-        if *public.as_bytes() != key.public() {
+        if public != *key.public() {
             return Err(Error::NotAllowed {
                 what: format!("key {}", public.id()),
                 problem: "took over while this mint was under way",
@@ -121,8 +131,15 @@ impl<'k> Mint<'k> {
                 hint: "run `phi keyset publish` first: nobody could verify the token",
             });
         }
-        let epoch = query.newest(DocumentKind::Status, "")?.map_or(0, |held| held.version);
-        Ok(Self { key, public, trust, epoch })
+        let epoch = query
+            .newest(DocumentKind::Status, "")?
+            .map_or(0, |held| held.version);
+        Ok(Self {
+            key,
+            public,
+            trust,
+            epoch,
+        })
     }
 
     pub(crate) fn mint(
@@ -168,7 +185,7 @@ impl<'k> Mint<'k> {
         }
         let binding = request.machine.as_ref().map(|(machine, required)| {
             check_product(machine, license)?;
-            Binding::new(machine, *required).map_err(invalid_machine)
+            Binding::new(machine, *required).map_err(|cause| invalid_machine(&cause))
         });
         let texts = license.extensions.iter();
         Ok(Claims {
@@ -213,7 +230,10 @@ impl<'k> Mint<'k> {
         };
         if license.claims() != claims {
             let problem = "reads differently than it was written".into();
-            return Err(Error::Invalid { what: "the token", problem });
+            return Err(Error::Invalid {
+                what: "the token",
+                problem,
+            });
         }
         Ok(())
     }
@@ -240,10 +260,20 @@ fn check_product(machine: &Fingerprint, license: &LicenseRecord) -> Result<(), E
     if machine.product() == license.product {
         return Ok(());
     }
-    let problem = format!("is for product {}, the license for {}", machine.product(), license.product);
-    Err(Error::Invalid { what: "the fingerprint", problem })
+    let problem = format!(
+        "is for product {}, the license for {}",
+        machine.product(),
+        license.product
+    );
+    Err(Error::Invalid {
+        what: "the fingerprint",
+        problem,
+    })
 }
 
-fn invalid_machine(cause: VerifyError) -> Error {
-    Error::Invalid { what: "the machine binding", problem: format!("is refused: {cause}") }
+fn invalid_machine(cause: &VerifyError) -> Error {
+    Error::Invalid {
+        what: "the machine binding",
+        problem: format!("is refused: {cause}"),
+    }
 }

@@ -1,22 +1,22 @@
 //! Publishing: root, keyset, status and catalog documents, recorded first and then written.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use phi_verify::{
-    Catalog, DocumentKind, Error as VerifyError, ExactList, FlagCode, Floors, KeyId, Keyset,
-    LimitCode, Name, PayloadHash, QuotaCode, Root, Rule, RuleClass, Status,
-    Subject as WireSubject, TrustState, UnixTime, UnsignedDocument, UntrustedDocument, Verdict,
+    Claims, DocumentKind, Error as VerifyError, ExactList, FlagCode, Floors, KeyId, Keyset,
+    PayloadHash, Root, Rule, RuleClass, Status, Subject as WireSubject, TrustState, UnixTime,
+    UnsignedDocument, UntrustedDocument, Verdict,
 };
 
 use crate::{
     Context, Issuer,
-    catalog::{Entitlements, Grants, Meaning, Offer, Revision, Source, Term, diff},
+    catalog::{Revision, Source, diff},
     error::Error,
     event::{Event, Publication, Subject},
     issuer::random,
     keyfile::{Signer, SigningKey},
     keys::{self, Role},
-    license::{self, wire_terms},
+    license,
     passphrase::Passphrase,
     store::{Query, Writer},
 };
@@ -141,8 +141,10 @@ impl Issuer {
             let (Some(revision), Some(key)) = (next, &key) else {
                 return unchanged_catalog(&writer.query(), source.product());
             };
-            let recorded =
-                Event::CatalogRecorded { revision: revision.clone(), source: text.into() };
+            let recorded = Event::CatalogRecorded {
+                revision: revision.clone(),
+                source: text.into(),
+            };
             writer.append(&recorded)?;
             let publication = catalog(&revision, &issuer, writer.context.now, key)?;
             import(&writer.query(), &publication)?;
@@ -197,7 +199,13 @@ pub(crate) fn next_root(
         Role::Status => floors.status = version(DocumentKind::Status)?,
         Role::Root | Role::Ledger | Role::License => {}
     }
-    let root = root(&query, trust.issuer, trust.version + 1, floors, writer.context.now)?;
+    let root = root(
+        &query,
+        trust.issuer,
+        trust.version + 1,
+        floors,
+        writer.context.now,
+    )?;
     record_root(writer, &root, signers)
 }
 
@@ -245,7 +253,9 @@ fn record_root(
 fn roots(query: &Query<'_>) -> Result<Option<TrustState>, Error> {
     let documents = query.published()?.into_iter();
     let mut roots = documents.filter(|held| held.kind == DocumentKind::Root);
-    let Some(anchor) = roots.next() else { return Ok(None) };
+    let Some(anchor) = roots.next() else {
+        return Ok(None);
+    };
     let mut trust = TrustState::from_anchor(&anchor.document).map_err(Error::NotVerified)?;
     for root in roots {
         trust.import(&root.document).map_err(Error::NotVerified)?;
@@ -255,15 +265,14 @@ fn roots(query: &Query<'_>) -> Result<Option<TrustState>, Error> {
 
 fn newest_root(query: &Query<'_>) -> Result<Root, Error> {
     let trust = roots(query)?;
-    Ok(trust.ok_or(Error::NotVerified(VerifyError::KeysetMissing))?.root().clone())
+    Ok(trust
+        .ok_or(Error::NotVerified(VerifyError::KeysetMissing))?
+        .root()
+        .clone())
 }
 
 /// The keyset, if it says anything new.
-fn keyset(
-    writer: &mut Writer<'_>,
-    issuer: &str,
-    key: &dyn Signer,
-) -> Result<Published, Error> {
+fn keyset(writer: &mut Writer<'_>, issuer: &str, key: &dyn Signer) -> Result<Published, Error> {
     let query = writer.query();
     let (now, root) = (writer.context.now, newest_root(&query)?);
     let held = query.newest(DocumentKind::Keyset, "")?;
@@ -274,7 +283,9 @@ fn keyset(
             .map_err(|error| Error::NotVerified(VerifyError::Key(error)))
     };
     if let Some(held) = held {
-        let same = make(held.version, held.issued_at)?.unsigned().payload_hash();
+        let same = make(held.version, held.issued_at)?
+            .unsigned()
+            .payload_hash();
         if payload_hash(&held)? == same && signed_by(&held, key)? {
             return Ok(Published::Unchanged(held));
         }
@@ -294,7 +305,9 @@ fn keyset(
 /// Catalogs are signed by the keyset role: its new key signs them again, as they are.
 fn resign_catalogs(writer: &mut Writer<'_>, issuer: &str, key: &dyn Signer) -> Result<(), Error> {
     for product in writer.query().products()? {
-        let Some(held) = writer.query().newest(DocumentKind::Catalog, &product)? else { continue };
+        let Some(held) = writer.query().newest(DocumentKind::Catalog, &product)? else {
+            continue;
+        };
         if signed_by(&held, key)? {
             continue;
         }
@@ -313,7 +326,11 @@ fn next_revision(query: &Query<'_>, source: &Source) -> Result<Option<Revision>,
         return Ok(Some(Revision::first(source)?));
     };
     let next = current.next(source)?;
-    Ok(if diff(&current, &next).is_empty() { None } else { Some(next) })
+    Ok(if diff(&current, &next).is_empty() {
+        None
+    } else {
+        Some(next)
+    })
 }
 
 fn unchanged_catalog(query: &Query<'_>, product: &str) -> Result<(Published, Revision), Error> {
@@ -330,37 +347,7 @@ fn catalog(
     issued_at: UnixTime,
     key: &dyn Signer,
 ) -> Result<Publication, Error> {
-    let name = |term: &Term| {
-        let unit = match &term.meaning {
-            Meaning::Quota { unit, .. } | Meaning::Limit { unit } => unit.clone(),
-            Meaning::Flag => None,
-        };
-        Name {
-            name: term.name.to_string(),
-            title: term.title.clone(),
-            unit: unit.unwrap_or_default(),
-        }
-    };
-    let terms = revision.terms();
-    let quota = |(code, term): (&u16, &Term)| match &term.meaning {
-        Meaning::Quota { period, .. } => Some((QuotaCode::new(*code), (name(term), *period))),
-        _ => None,
-    };
-    let document = Catalog {
-        issuer: issuer.into(),
-        product: revision.product().to_string(),
-        revision: revision.number(),
-        issued_at,
-        flags: terms.flags.iter().map(|(code, term)| (FlagCode::new(*code), name(term))).collect(),
-        quotas: terms.quotas.iter().filter_map(quota).collect(),
-        limits: terms
-            .limits
-            .iter()
-            .map(|(code, term)| (LimitCode::new(*code), name(term)))
-            .collect(),
-        plans: offers(revision, revision.plans()),
-        addons: offers(revision, revision.addons()),
-    };
+    let document = revision.document(issuer, issued_at)?;
     Ok(Publication {
         kind: DocumentKind::Catalog,
         product: document.product.clone(),
@@ -370,40 +357,22 @@ fn catalog(
     })
 }
 
-/// Plans or add-ons with everything that they grant.
-fn offers(revision: &Revision, offers: &[Offer]) -> BTreeMap<String, phi_verify::Terms> {
-    let granted = |grants: &Grants| {
-        let quota = |(code, allowance): (&u16, &phi_verify::Allowance)| {
-            match &revision.terms().quotas.get(code)?.meaning {
-                Meaning::Quota { period, .. } => Some((*code, (*allowance, *period))),
-                _ => None,
-            }
-        };
-        wire_terms(Entitlements {
-            flags: grants.flags.clone(),
-            quotas: grants.quotas.iter().filter_map(quota).collect(),
-            limits: grants.limits.clone(),
-        })
-    };
-    offers.iter().map(|offer| (offer.name.to_string(), granted(&offer.grants))).collect()
-}
-
 /// The status list of everything that is revoked and could still be accepted.
-fn status(
-    query: &Query<'_>,
-    settings: &crate::Settings,
-    now: UnixTime,
-) -> Result<Status, Error> {
-    let keyset = query.newest(DocumentKind::Keyset, "")?.ok_or_else(|| Error::NotFound {
-        what: "published document of kind",
-        name: DocumentKind::Keyset.to_string(),
-        hint: "run `phi keyset publish`",
-    })?;
+fn status(query: &Query<'_>, settings: &crate::Settings, now: UnixTime) -> Result<Status, Error> {
+    let keyset = query
+        .newest(DocumentKind::Keyset, "")?
+        .ok_or_else(|| Error::NotFound {
+            what: "published document of kind",
+            name: DocumentKind::Keyset.to_string(),
+            hint: "run `phi keyset publish`",
+        })?;
     let held = query.newest(DocumentKind::Status, "")?;
     let salt = random()?;
     let days = |count: u32| u64::from(count) * 24 * 60 * 60;
-    let mut covered_keys: Vec<_> =
-        keys::license_keys(query)?.iter().map(|entry| entry.key.id()).collect();
+    let mut covered_keys: Vec<_> = keys::license_keys(query)?
+        .iter()
+        .map(|entry| entry.key.id())
+        .collect();
     covered_keys.sort_unstable();
     let mut list = Status {
         issuer: settings.issuer.clone(),
@@ -432,9 +401,17 @@ fn status(
                 WireSubject::Feature(product, FlagCode::new(code))
             }
         };
-        let (issued_before, reason, since) =
-            (revocation.issued_before, revocation.reason, revocation.since);
-        list.rules.push(Rule { subject, issued_before, reason, since });
+        let (issued_before, reason, since) = (
+            revocation.issued_before,
+            revocation.reason,
+            revocation.since,
+        );
+        list.rules.push(Rule {
+            subject,
+            issued_before,
+            reason,
+            since,
+        });
     }
     let live = tokens.into_iter().filter_map(|id| match query.token(id) {
         Ok(Some(token)) => token.ends.is_none_or(|ends| ends > now).then_some(Ok(id)),
@@ -452,8 +429,11 @@ fn check_status(
     list: &Status,
     now: UnixTime,
 ) -> Result<Option<StatusReport>, Error> {
-    let mut report =
-        StatusReport { rules: list.rules.len(), listed: list.tokens.len(), ..Default::default() };
+    let mut report = StatusReport {
+        rules: list.rules.len(),
+        listed: list.tokens.len(),
+        ..Default::default()
+    };
     let expected = Expected::of(query)?;
     let mut wrong = false;
     query.each_live_token(now, |token| {
@@ -468,7 +448,7 @@ fn check_status(
 }
 
 /// What the ledger revokes, looked up without any of the list's hashing.
-struct Expected(std::collections::HashMap<(RuleClass, String), Option<UnixTime>>);
+struct Expected(HashMap<(RuleClass, String), Option<UnixTime>>);
 
 impl Expected {
     fn of(query: &Query<'_>) -> Result<Self, Error> {
@@ -480,7 +460,7 @@ impl Expected {
         Ok(Self(revocations.map(entry).collect()))
     }
 
-    fn revoked(&self, claims: &phi_verify::Claims, key_id: KeyId) -> bool {
+    fn revoked(&self, claims: &Claims, key_id: KeyId) -> bool {
         [
             (RuleClass::Token, claims.token_id.to_string()),
             (RuleClass::License, claims.license_id.to_string()),
@@ -494,29 +474,34 @@ impl Expected {
 }
 
 /// A token of the ledger, which passed verification when it was minted.
-fn read_token(token: &str) -> Result<(KeyId, phi_verify::Claims), Error> {
+fn read_token(token: &str) -> Result<(KeyId, Claims), Error> {
     phi_verify::dangerous_inspect::token(token).map_err(Error::NotVerified)
 }
 
 /// A new document must import on top of everything that is published.
 fn import(query: &Query<'_>, publication: &Publication) -> Result<(), Error> {
     let mut trust = roots(query)?.ok_or(Error::NotVerified(VerifyError::KeysetMissing))?;
-    let others = query.published()?.into_iter().filter(|held| held.kind != DocumentKind::Root);
+    let others = query
+        .published()?
+        .into_iter()
+        .filter(|held| held.kind != DocumentKind::Root);
     for held in others {
         // After a role's key was replaced its old documents do not import; the new one must.
         let _ = trust.import(&held.document);
     }
-    trust.import(&publication.document).map(drop).map_err(Error::NotVerified)
+    trust
+        .import(&publication.document)
+        .map(drop)
+        .map_err(Error::NotVerified)
 }
 
 fn sealed(document: &UnsignedDocument, signers: &[&dyn Signer]) -> Result<Vec<u8>, Error> {
     let message = document.message();
-    let sign = |signer: &&dyn Signer| {
-        let key = phi_verify::PublicKey::from_bytes(&signer.public_key())
-            .map_err(|error| Error::NotVerified(VerifyError::Key(error)))?;
-        Ok((key.id(), signer.sign(&message)?))
-    };
-    let signatures = signers.iter().map(sign).collect::<Result<Vec<_>, Error>>()?;
+    let sign = |signer: &&dyn Signer| Ok((signer.public_key().id(), signer.sign(&message)?));
+    let signatures = signers
+        .iter()
+        .map(sign)
+        .collect::<Result<Vec<_>, Error>>()?;
     Ok(document.sealed(&signatures))
 }
 
@@ -527,8 +512,7 @@ fn payload_hash(publication: &Publication) -> Result<PayloadHash, Error> {
 
 fn signed_by(publication: &Publication, key: &dyn Signer) -> Result<bool, Error> {
     let document = UntrustedDocument::parse(&publication.document).map_err(Error::NotVerified)?;
-    let key = phi_verify::PublicKey::from_bytes(&key.public_key())
-        .map_err(|error| Error::NotVerified(VerifyError::Key(error)))?;
-    Ok(document.signers().any(|signer| signer == key.id()))
+    Ok(document
+        .signers()
+        .any(|signer| signer == key.public_key().id()))
 }
-

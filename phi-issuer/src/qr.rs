@@ -170,9 +170,13 @@ mod tests {
         let mut image = rqrr::PreparedImage::prepare_from_greyscale(width, height, |x, y| {
             if picture[y][x] { 0 } else { 255 }
         });
-        let grids = image.detect_grids();
-        assert_eq!(grids.len(), 1, "codes in a picture of {width} x {height}");
-        grids[0].decode().unwrap().1
+        // The reader now and then takes a pattern in the data for a second code; that one fails.
+        let codes = image.detect_grids();
+        codes
+            .iter()
+            .find_map(|code| code.decode().ok())
+            .expect("a code that can be read")
+            .1
     }
 
     fn png_picture(bytes: &[u8]) -> Picture {

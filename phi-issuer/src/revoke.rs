@@ -49,13 +49,22 @@ impl Issuer {
     /// already or cannot be, [`Error::Invalid`] for a cut-off where none is possible.
     pub fn revoke(
         &mut self,
-        request: RevokeRequest,
+        request: &RevokeRequest,
         context: &Context,
     ) -> Result<Revocation, Error> {
-        let RevokeRequest { subject, issued_before, reason } = request.clone();
-        let revocation = Revocation { subject, issued_before, reason, since: context.now };
+        let RevokeRequest {
+            subject,
+            issued_before,
+            reason,
+        } = request.clone();
+        let revocation = Revocation {
+            subject,
+            issued_before,
+            reason,
+            since: context.now,
+        };
         self.store.write(context, |writer| {
-            check(&writer.query(), &request)?;
+            check(&writer.query(), request)?;
             writer.append(&Event::Revoked(revocation.clone()))
         })?;
         Ok(revocation)
@@ -73,11 +82,13 @@ impl Issuer {
 fn check(query: &Query<'_>, request: &RevokeRequest) -> Result<(), Error> {
     check_subject(query, request)?;
     let subject = &request.subject;
-    let Some(earlier) = query.revocation(subject.class(), &subject.id())? else { return Ok(()) };
+    let Some(earlier) = query.revocation(subject.class(), &subject.id())? else {
+        return Ok(());
+    };
     // A revocation can only grow: what is refused today is not accepted tomorrow.
-    let grows = earlier.issued_before.is_some_and(|earlier| {
-        request.issued_before.is_none_or(|later| earlier < later)
-    });
+    let grows = earlier
+        .issued_before
+        .is_some_and(|earlier| request.issued_before.is_none_or(|later| earlier < later));
     if grows {
         return Ok(());
     }
@@ -93,7 +104,10 @@ fn check_subject(query: &Query<'_>, request: &RevokeRequest) -> Result<(), Error
         Subject::Token(id) => {
             if request.issued_before.is_some() {
                 let problem = "is issued once: leave the cut-off out".into();
-                return Err(Error::Invalid { what: "a token", problem });
+                return Err(Error::Invalid {
+                    what: "a token",
+                    problem,
+                });
             }
             query.token(*id)?.map(drop).ok_or_else(|| Error::NotFound {
                 what: "token",
@@ -102,13 +116,15 @@ fn check_subject(query: &Query<'_>, request: &RevokeRequest) -> Result<(), Error
             })
         }
         Subject::License(id) => license::find(query, *id).map(drop),
-        Subject::Customer(id) => {
-            query.customer(id)?.map(drop).ok_or_else(|| customer::not_found(id))
-        }
-        Subject::Key(id) => check_key(keys::find(query, *id)?, request.issued_before),
+        Subject::Customer(id) => query
+            .customer(id)?
+            .map(drop)
+            .ok_or_else(|| customer::not_found(id)),
+        Subject::Key(id) => check_key(&keys::find(query, *id)?, request.issued_before),
         Subject::Feature { product, code } => {
-            let (catalog, _) =
-                query.catalog(product, None)?.ok_or_else(|| license::no_catalog(product))?;
+            let (catalog, _) = query
+                .catalog(product, None)?
+                .ok_or_else(|| license::no_catalog(product))?;
             let known = catalog.terms().flags.contains_key(code);
             known.then_some(()).ok_or_else(|| Error::NotFound {
                 what: "flag with code",
@@ -119,12 +135,19 @@ fn check_subject(query: &Query<'_>, request: &RevokeRequest) -> Result<(), Error
     }
 }
 
-fn check_key(row: crate::store::KeyRow, issued_before: Option<UnixTime>) -> Result<(), Error> {
+fn check_key(row: &crate::store::KeyRow, issued_before: Option<UnixTime>) -> Result<(), Error> {
     let refuse = |problem, hint| {
-        Err(Error::NotAllowed { what: format!("key {}", row.public.id()), problem, hint })
+        Err(Error::NotAllowed {
+            what: format!("key {}", row.public.id()),
+            problem,
+            hint,
+        })
     };
     if row.role != Role::License {
-        return refuse("is named by the root", "run `phi key rotate` with its role to replace it");
+        return refuse(
+            "is named by the root",
+            "run `phi key rotate` with its role to replace it",
+        );
     }
     if issued_before.is_some() {
         // A thief writes any time of issue: a cut-off by time would let him in.
@@ -132,7 +155,10 @@ fn check_key(row: crate::store::KeyRow, issued_before: Option<UnixTime>) -> Resu
     }
     match row.state() {
         Some(KeyState::Staged) => refuse("is staged", "run `phi key retire` to take it back"),
-        None => refuse("was dropped from the keyset", "nothing under it is accepted any more"),
+        None => refuse(
+            "was dropped from the keyset",
+            "nothing under it is accepted any more",
+        ),
         Some(_) => Ok(()),
     }
 }

@@ -51,7 +51,10 @@ impl Store {
         }
         let found = pragma("user_version")?;
         if found != SCHEMA_VERSION {
-            return Err(Error::StoreNewer { found, known: SCHEMA_VERSION });
+            return Err(Error::StoreNewer {
+                found,
+                known: SCHEMA_VERSION,
+            });
         }
         configure(&connection)?;
         Ok(Self { connection })
@@ -73,24 +76,28 @@ impl Store {
         context: &Context,
         work: impl FnOnce(&mut Writer<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let transaction =
-            self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let result = work(&mut Writer { connection: &transaction, context })?;
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let result = work(&mut Writer {
+            connection: &transaction,
+            context,
+        })?;
         transaction.commit()?;
         Ok(result)
     }
 
     /// Makes the derived tables again from the events.
     pub(crate) fn rebuild(&mut self) -> Result<u64, Error> {
-        let transaction =
-            self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.pragma_update(None, "defer_foreign_keys", true)?;
         for table in apply::TABLES {
             transaction.execute(&format!("DELETE FROM {table}"), [])?;
         }
-        let count = Query::new(&transaction).replay(|seq, event| {
-            apply::apply(&transaction, seq, event)
-        })?;
+        let count =
+            Query::new(&transaction).replay(|seq, event| apply::apply(&transaction, seq, event))?;
         transaction.commit()?;
         Ok(count)
     }
@@ -125,7 +132,13 @@ impl Writer<'_> {
              VALUES ((SELECT coalesce(max(seq), 0) + 1 FROM events), ?1, ?2, ?3, ?4, ?5)",
         )?;
         let time = self.context.now.seconds().cast_signed();
-        insert.execute(params![time, self.context.actor, event.name(), key, event.encode()])?;
+        insert.execute(params![
+            time,
+            self.context.actor,
+            event.name(),
+            key,
+            event.encode()
+        ])?;
         apply::apply(self.connection, self.connection.last_insert_rowid(), event)
     }
 

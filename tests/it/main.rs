@@ -5,4 +5,5 @@
     reason = "a test that unwraps an error has failed"
 )]
 
+mod issuer;
 mod verify;

@@ -34,7 +34,7 @@ pub(super) fn assign(
             Ok((code, term)) => {
                 terms.of_mut(kind).insert(code, term);
             }
-            Err(diagnostic) => refused.push(*diagnostic),
+            Err(diagnostic) => refused.push(diagnostic),
         }
     }
     Diagnostics::check(refused)?;
@@ -47,10 +47,8 @@ pub(super) fn assign(
     Ok((terms, reserved))
 }
 
-type Refusal = Box<Diagnostic>;
-
 /// The next free code of a kind.
-fn take(next: &mut u16, definition: &Definition) -> Result<u16, Refusal> {
+fn take(next: &mut u16, definition: &Definition) -> Result<u16, Diagnostic> {
     let kind = definition.meaning.kind();
     let code = *next;
     if code >= kind.max_codes() {
@@ -59,11 +57,8 @@ fn take(next: &mut u16, definition: &Definition) -> Result<u16, Refusal> {
             "no code is left: a product has at most {most} {}",
             kind.plural()
         );
-        let hint =
-            "removed ones count too; rename one you no longer need only if it means the same";
-        return Err(Box::new(
-            Diagnostic::new(definition.position, message).hint(hint),
-        ));
+        let hint = "removed ones count too, for their codes stay reserved";
+        return Err(Diagnostic::new(definition.position, message).hint(hint));
     }
     *next += 1;
     Ok(code)
@@ -148,7 +143,7 @@ impl<'r> History<'r> {
     }
 
     /// The term a definition continues, or `None` for a new one.
-    fn place(&self, definition: &Definition) -> Result<Option<Known<'r>>, Refusal> {
+    fn place(&self, definition: &Definition) -> Result<Option<Known<'r>>, Diagnostic> {
         let own = self.0.get(&definition.name).copied();
         let known = match (own, &definition.was) {
             (Some(own), was) if own.standing == Standing::Current => {
@@ -171,7 +166,7 @@ impl<'r> History<'r> {
         definition: &Definition,
         own: &Known<'_>,
         was: Option<&At<Name>>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), Diagnostic> {
         let Some(was) = was else { return Ok(()) };
         if was.value == definition.name || own.term.former.contains(&was.value) {
             return Ok(());
@@ -196,7 +191,7 @@ impl<'r> History<'r> {
         definition: &Definition,
         own: Option<&Known<'_>>,
         was: &At<Name>,
-    ) -> Result<Known<'r>, Refusal> {
+    ) -> Result<Known<'r>, Diagnostic> {
         let Some(&old) = self.0.get(&was.value) else {
             return Err(refuse_unknown_was(was));
         };
@@ -214,11 +209,11 @@ impl<'r> History<'r> {
     }
 }
 
-fn refusal(was: &At<Name>, message: String, hint: &str) -> Refusal {
-    Box::new(Diagnostic::new(was.position, message).hint(hint))
+fn refusal(was: &At<Name>, message: String, hint: &str) -> Diagnostic {
+    Diagnostic::new(was.position, message).hint(hint)
 }
 
-fn refuse_unknown_was(was: &At<Name>) -> Refusal {
+fn refuse_unknown_was(was: &At<Name>) -> Diagnostic {
     let message = format!("no recorded term was ever called `{}`", was.value);
     refusal(
         was,
@@ -228,7 +223,7 @@ fn refuse_unknown_was(was: &At<Name>) -> Refusal {
 }
 
 /// Refuses a name that belongs to a code already.
-fn refuse_used_name(definition: &Definition, own: &Known<'_>) -> Refusal {
+fn refuse_used_name(definition: &Definition, own: &Known<'_>) -> Diagnostic {
     let Definition { name, position, .. } = definition;
     let Known {
         kind,
@@ -254,11 +249,11 @@ fn refuse_used_name(definition: &Definition, own: &Known<'_>) -> Refusal {
             "a name is never given to another code: choose a new one".to_owned(),
         ),
     };
-    Box::new(Diagnostic::new(*position, message).hint(hint))
+    Diagnostic::new(*position, message).hint(hint)
 }
 
 /// Refuses another kind, period or unit under a code that is given.
-fn check_meaning(definition: &Definition, term: &Term) -> Result<(), Refusal> {
+fn check_meaning(definition: &Definition, term: &Term) -> Result<(), Diagnostic> {
     let (new, old) = (&definition.meaning, &term.meaning);
     if new == old {
         return Ok(());
@@ -289,196 +284,8 @@ fn check_meaning(definition: &Definition, term: &Term) -> Result<(), Refusal> {
         "a code never changes its meaning: leave this one and define a new {} beside it",
         new.kind()
     );
-    Err(Box::new(
-        Diagnostic::new(definition.position, message).hint(hint),
-    ))
+    Err(Diagnostic::new(definition.position, message).hint(hint))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::{Revision, diff};
-    use super::*;
-
-    fn source(body: &str) -> Source {
-        let text = format!("product = 'p'\n{body}");
-        Source::parse(&text).unwrap_or_else(|found| panic!("{found}"))
-    }
-
-    /// Records one text after the other.
-    #[track_caller]
-    fn record(bodies: &[&str]) -> Revision {
-        let mut revision = Revision::first(&source(bodies[0])).unwrap();
-        for body in &bodies[1..] {
-            revision = revision
-                .next(&source(body))
-                .unwrap_or_else(|found| panic!("{found}"));
-        }
-        revision
-    }
-
-    /// The flags as `code name`, and the reserved ones after them.
-    #[track_caller]
-    fn flags(bodies: &[&str], expected: &[&str]) {
-        let revision = record(bodies);
-        let all = [revision.terms(), revision.reserved()];
-        let flags = all.into_iter().flat_map(|terms| &terms.flags);
-        let found: Vec<String> = flags
-            .map(|(code, term)| format!("{code} {}", term.name))
-            .collect();
-        assert_eq!(found, expected);
-    }
-
-    /// Records all but the last text, which is refused.
-    #[track_caller]
-    fn refused(bodies: &[&str], expected: &[&str]) {
-        let (last, before) = bodies.split_last().unwrap();
-        let refused = match before {
-            [] => Revision::first(&source(last)),
-            _ => record(before).next(&source(last)),
-        };
-        let refused = refused.expect_err("the edit is refused");
-        let found: Vec<String> = refused
-            .iter()
-            .map(|d| format!("{} {}", d.position, d.message))
-            .collect();
-        assert_eq!(found, expected);
-        assert!(refused.iter().all(|d| d.hint.is_some()));
-    }
-
-    #[test]
-    fn each_kind_counts_from_zero_in_the_order_of_the_text() {
-        let revision =
-            record(&["[flags]\nb='B'\na='A'\n[limits]\ns='S'\n[quotas]\nq={period='day'}"]);
-        let found: Vec<String> = revision
-            .terms()
-            .iter()
-            .map(|(kind, code, term)| format!("{kind} {code} {}", term.name))
-            .collect();
-        assert_eq!(found, ["flag 0 b", "flag 1 a", "quota 0 q", "limit 0 s"]);
-    }
-
-    #[test]
-    fn order_does_not_matter_once_recorded() {
-        flags(
-            &["[flags]\na='A'\nb='B'", "[flags]\nc='C'\nb='B'\na='A'"],
-            &["0 a", "1 b", "2 c"],
-        );
-    }
-
-    #[test]
-    fn removal_reserves_and_was_restores() {
-        let (first, removed) = ("[flags]\na='A'\nb='B'", "[flags]\na='A'\nc='C'");
-        flags(&[first, removed], &["0 a", "2 c", "1 b"]);
-        let back = "[flags]\na='A'\nb={was='b'}";
-        flags(&[first, removed, back], &["0 a", "1 b", "2 c"]);
-        flags(&[first, removed, back, back], &["0 a", "1 b", "2 c"]);
-        let under_another_name = "[flags]\na='A'\nd={was='b'}";
-        flags(
-            &[first, removed, under_another_name],
-            &["0 a", "1 d", "2 c"],
-        );
-        refused(
-            &[first, removed, first],
-            &["4:1 `b` is the removed flag with code 1"],
-        );
-    }
-
-    #[test]
-    fn rename_keeps_the_code_and_may_stay_in_the_file() {
-        let (first, renamed) = ("[flags]\na='A'\nb='B'", "[flags]\nx={was='a'}\nb='B'");
-        flags(&[first, renamed], &["0 x", "1 b"]);
-        flags(&[first, renamed, renamed], &["0 x", "1 b"]);
-        let (once, twice) = (
-            record(&[first, renamed]),
-            record(&[first, renamed, renamed]),
-        );
-        assert_eq!(diff(&once, &twice), []);
-        flags(
-            &[first, renamed, "[flags]\na={was='x'}\nb='B'"],
-            &["0 a", "1 b"],
-        );
-    }
-
-    #[test]
-    fn a_rename_that_contradicts_the_record_is_refused() {
-        let first = "[flags]\na='A'\nb='B'\n[limits]\nl='L'";
-        refused(
-            &["[flags]\na={was='z'}"],
-            &["3:8 no recorded term was ever called `z`"],
-        );
-        refused(
-            &[first, "[flags]\na='A'\nc={was='z'}"],
-            &["4:8 no recorded term was ever called `z`"],
-        );
-        refused(
-            &[first, "[flags]\na={was='b'}"],
-            &["3:8 `a` has a code of its own and cannot take over that of `b`"],
-        );
-        refused(
-            &[first, "[flags]\nc={was='l'}"],
-            &["3:1 `c` is a limit, not a flag"],
-        );
-        let renamed = "[flags]\nx={was='a'}\nb='B'";
-        refused(
-            &[first, renamed, "[flags]\ny={was='a'}\nb='B'"],
-            &["3:8 `a` was renamed to `x` before"],
-        );
-        refused(
-            &[first, renamed, "[flags]\nx='X'\nb='B'\na='A'"],
-            &["5:1 `a` is a former name of flag `x`, code 0"],
-        );
-        refused(
-            &[first, "[flags]\na='A'", "[flags]\nb={was='a'}"],
-            &["3:1 `b` is the removed flag with code 1"],
-        );
-    }
-
-    #[test]
-    fn a_code_never_changes_its_meaning() {
-        let first = "[quotas]\nq={period='day',unit='calls'}\nr={period='day'}\n[limits]\nl='L'\n\
-                     [flags]\nf='F'";
-        refused(
-            &[
-                first,
-                "[quotas]\nq={period='month',unit='calls'}\nr={period='day',unit='MB'}\n\
-                 f={period='day'}\n[limits]\nl={unit='seats'}\n",
-            ],
-            &[
-                "3:1 quota `q` is counted per day, not per month",
-                "4:1 quota `r` has no unit as its unit, not \"MB\"",
-                "5:1 `f` is a flag, not a quota",
-                "7:1 limit `l` has no unit as its unit, not \"seats\"",
-            ],
-        );
-        refused(
-            &[
-                first,
-                "",
-                "[quotas]\nq={period='year',unit='calls',was='q'}",
-            ],
-            &["3:1 quota `q` is counted per day, not per year"],
-        );
-        refused(
-            &[first, "", "[flags]\nq='Q'"],
-            &["3:1 `q` is the removed quota with code 0"],
-        );
-    }
-
-    #[test]
-    fn removed_codes_use_up_the_space() {
-        let limits = |from: usize, to: usize| -> String {
-            (from..to).fold("[limits]\n".to_owned(), |all, n| {
-                all + &format!("n{n} = 'x'\n")
-            })
-        };
-        let (first, second) = (limits(0, 200), limits(200, 256));
-        assert_eq!(record(&[&first, &second]).reserved().limits.len(), 200);
-        refused(
-            &[&first, &second, &limits(200, 258)],
-            &[
-                "59:1 no code is left: a product has at most 256 limits",
-                "60:1 no code is left: a product has at most 256 limits",
-            ],
-        );
-    }
-}
+mod tests;

@@ -117,10 +117,16 @@ impl fmt::Display for Diagnostics {
 
 impl std::error::Error for Diagnostics {}
 
+/// How many bytes are counted one by one, at most, to find a column: positions stay cheap in a
+/// text that is one long line.
+const BLOCK: usize = 256;
+
 /// Where the lines of a text begin, to turn byte offsets into positions.
 pub(super) struct Lines<'t> {
-    text: &'t str,
+    text: &'t [u8],
     starts: Vec<usize>,
+    /// How many characters begin before each block of bytes.
+    characters: Vec<usize>,
 }
 
 impl<'t> Lines<'t> {
@@ -132,9 +138,17 @@ impl<'t> Lines<'t> {
             0
         };
         let after_newline = text.match_indices('\n').map(|(at, _)| at + 1);
+        let mut characters = vec![0];
+        let mut counted = 0;
+        for block in text.as_bytes().chunks(BLOCK) {
+            counted += beginnings(block);
+            characters.push(counted);
+        }
+        let starts = std::iter::once(first).chain(after_newline).collect();
         Self {
-            text,
-            starts: std::iter::once(first).chain(after_newline).collect(),
+            text: text.as_bytes(),
+            starts,
+            characters,
         }
     }
 
@@ -143,17 +157,24 @@ impl<'t> Lines<'t> {
         let line = self.starts.partition_point(|&start| start <= offset).max(1);
         let start = self.starts[line - 1];
         let before = self
-            .text
-            .as_bytes()
-            .get(start..offset.min(self.text.len()))
-            .unwrap_or(&[]);
-        // Each character has one byte that does not continue another.
-        let characters = before.iter().filter(|&&byte| byte & 0xc0 != 0x80).count();
+            .characters_before(offset)
+            .saturating_sub(self.characters_before(start));
         Position {
             line,
-            column: characters + 1,
+            column: before + 1,
         }
     }
+
+    fn characters_before(&self, offset: usize) -> usize {
+        let offset = offset.min(self.text.len());
+        let block = offset / BLOCK;
+        self.characters[block] + beginnings(&self.text[block * BLOCK..offset])
+    }
+}
+
+/// How many characters begin in these bytes: each has one byte that does not continue another.
+fn beginnings(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|&&byte| byte & 0xc0 != 0x80).count()
 }
 
 /// The candidate a person most likely meant, for hints.
@@ -198,6 +219,8 @@ mod tests {
         assert_eq!(at(8), "3:1");
         assert_eq!(at(9), "4:1");
         assert_eq!(at(99), "4:4");
+        let long = "é".repeat(1000);
+        assert_eq!(Lines::of(&long).position(1998).to_string(), "1:1000");
         assert_eq!(Lines::of("").position(0).to_string(), "1:1");
         assert_eq!(Lines::of("\u{feff}x").position(3).to_string(), "1:1");
     }

@@ -1,138 +1,11 @@
-//! What differs between two revisions, for people (one line each) and programs.
+//! What differs between two revisions.
 
-use std::collections::BTreeMap;
-use std::fmt;
+use std::collections::BTreeSet;
 
-use serde::Serialize;
-
+use super::change::{Change, Holder};
 use super::name::Name;
 use super::revision::{Offer, Revision, Term};
-use super::terms::{Allowance, Kind};
-
-/// One difference.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "change", rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Change {
-    /// The product has another title.
-    ProductRetitled {
-        /// Before.
-        from: Option<String>,
-        /// After.
-        to: Option<String>,
-    },
-    /// A new term has a code that was never used.
-    Added {
-        /// Its kind.
-        kind: Kind,
-        /// Its code.
-        code: u16,
-        /// Its name.
-        name: Name,
-        /// Its title.
-        title: String,
-    },
-    /// A term is gone; its code and name are reserved.
-    Removed {
-        /// Its kind.
-        kind: Kind,
-        /// Its code.
-        code: u16,
-        /// Its last name.
-        name: Name,
-    },
-    /// A removed term is back under its code.
-    Restored {
-        /// Its kind.
-        kind: Kind,
-        /// Its code.
-        code: u16,
-        /// Its name now.
-        name: Name,
-        /// Its name when it was removed.
-        was: Name,
-    },
-    /// A term has another name and its old code.
-    Renamed {
-        /// Its kind.
-        kind: Kind,
-        /// Its code.
-        code: u16,
-        /// Before.
-        from: Name,
-        /// After.
-        to: Name,
-    },
-    /// A term has another title.
-    Retitled {
-        /// Its kind.
-        kind: Kind,
-        /// Its code.
-        code: u16,
-        /// Its name.
-        name: Name,
-        /// Before.
-        from: String,
-        /// After.
-        to: String,
-    },
-    /// A new plan or add-on; what it grants follows.
-    OfferAdded {
-        /// Plan or add-on.
-        holder: Holder,
-    },
-    /// A plan or add-on is gone.
-    OfferRemoved {
-        /// Plan or add-on.
-        holder: Holder,
-    },
-    /// A plan or add-on has another title.
-    OfferRetitled {
-        /// Plan or add-on.
-        holder: Holder,
-        /// Before.
-        from: Option<String>,
-        /// After.
-        to: Option<String>,
-    },
-    /// A plan or add-on grants a flag it did not.
-    FlagGranted {
-        /// Plan or add-on.
-        holder: Holder,
-        /// The flag.
-        flag: Name,
-    },
-    /// A plan or add-on no longer grants a flag.
-    FlagWithdrawn {
-        /// Plan or add-on.
-        holder: Holder,
-        /// The flag, by its last name.
-        flag: Name,
-    },
-    /// A plan or add-on grants another amount; `None` is not granted at all.
-    AmountChanged {
-        /// Plan or add-on.
-        holder: Holder,
-        /// Quota or limit.
-        kind: Kind,
-        /// Its name.
-        name: Name,
-        /// Before.
-        from: Option<Allowance>,
-        /// After.
-        to: Option<Allowance>,
-    },
-}
-
-/// What grants: a plan or an add-on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Holder {
-    /// The plan of this name.
-    Plan(Name),
-    /// The add-on of this name.
-    Addon(Name),
-}
+use super::terms::Kind;
 
 /// What differs from `old` to `new`, in a fixed order; empty when nothing does, the revision
 /// number and the order of plans aside.
@@ -150,16 +23,16 @@ pub fn diff(old: &Revision, new: &Revision) -> Vec<Change> {
     diff_offers(
         old,
         new,
-        &old.plans(),
-        &new.plans(),
+        old.plans(),
+        new.plans(),
         Holder::Plan,
         &mut changes,
     );
     diff_offers(
         old,
         new,
-        &old.addons(),
-        &new.addons(),
+        old.addons(),
+        new.addons(),
         Holder::Addon,
         &mut changes,
     );
@@ -289,12 +162,8 @@ fn diff_grants(
         (Kind::Limit, &before.limits, &after.limits),
     ];
     for (kind, before, after) in amounts {
-        let codes: BTreeMap<u16, ()> = before
-            .keys()
-            .chain(after.keys())
-            .map(|&c| (c, ()))
-            .collect();
-        for code in codes.into_keys() {
+        let codes: BTreeSet<u16> = before.keys().chain(after.keys()).copied().collect();
+        for code in codes {
             let (from, to) = (before.get(&code).copied(), after.get(&code).copied());
             let Some(name) = names.of(kind, code).filter(|_| from != to) else {
                 continue;
@@ -322,124 +191,6 @@ impl Names<'_> {
         all.into_iter()
             .find_map(|terms| terms.of(kind).get(&code))
             .map(|term| term.name.clone())
-    }
-}
-
-impl fmt::Display for Change {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (sign, subject, name, detail) = match self {
-            Self::ProductRetitled { from, to } => (
-                '~',
-                "product",
-                "",
-                format!("title {} -> {}", quoted(from), quoted(to)),
-            ),
-            Self::Added {
-                kind,
-                code,
-                name,
-                title,
-            } => (
-                '+',
-                kind.word(),
-                name.as_str(),
-                format!("code {code}, \"{title}\""),
-            ),
-            Self::Removed { kind, code, name } => (
-                '-',
-                kind.word(),
-                name.as_str(),
-                format!("code {code} stays reserved"),
-            ),
-            Self::Restored {
-                kind,
-                code,
-                name,
-                was,
-            } => (
-                '+',
-                kind.word(),
-                name.as_str(),
-                format!("code {code} restored, was {was}"),
-            ),
-            Self::Renamed {
-                kind,
-                code,
-                from,
-                to,
-            } => (
-                '~',
-                kind.word(),
-                to.as_str(),
-                format!("renamed from {from}, code {code}"),
-            ),
-            Self::Retitled {
-                kind,
-                name,
-                from,
-                to,
-                ..
-            } => (
-                '~',
-                kind.word(),
-                name.as_str(),
-                format!("title \"{from}\" -> \"{to}\""),
-            ),
-            Self::OfferAdded { holder } => ('+', holder.word(), holder.name(), String::new()),
-            Self::OfferRemoved { holder } => ('-', holder.word(), holder.name(), String::new()),
-            Self::OfferRetitled { holder, from, to } => {
-                let detail = format!("title {} -> {}", quoted(from), quoted(to));
-                ('~', holder.word(), holder.name(), detail)
-            }
-            Self::FlagGranted { holder, flag } => {
-                ('+', holder.word(), holder.name(), format!("flag {flag}"))
-            }
-            Self::FlagWithdrawn { holder, flag } => {
-                ('-', holder.word(), holder.name(), format!("flag {flag}"))
-            }
-            Self::AmountChanged {
-                holder,
-                kind,
-                name,
-                from,
-                to,
-            } => {
-                let amount = |side: &Option<Allowance>| {
-                    side.map_or("none".to_owned(), |amount| amount.to_string())
-                };
-                let sign = match (from, to) {
-                    (None, _) => '+',
-                    (_, None) => '-',
-                    _ => '~',
-                };
-                let detail = format!("{kind} {name} {} -> {}", amount(from), amount(to));
-                (sign, holder.word(), holder.name(), detail)
-            }
-        };
-        let line = format!("{sign} {subject:<7} {name:<28} {detail}");
-        f.write_str(line.trim_end())
-    }
-}
-
-fn quoted(title: &Option<String>) -> String {
-    title
-        .as_ref()
-        .map_or("none".to_owned(), |title| format!("\"{title}\""))
-}
-
-impl Holder {
-    /// The plan's or add-on's name.
-    pub fn name(&self) -> &str {
-        match self {
-            Self::Plan(name) | Self::Addon(name) => name,
-        }
-    }
-
-    fn word(&self) -> &'static str {
-        match self {
-            Self::Plan(_) => "plan",
-            Self::Addon(_) => "add-on",
-        }
     }
 }
 

@@ -249,10 +249,12 @@ mod tests {
 
     #[test]
     fn a_list_of_269_flags_in_three_plans() {
-        let plan = |n| ["starter", "premium", "ultimate"][(n > 40) as usize + (n > 175) as usize];
-        let list: String = (0..269)
-            .map(|n| format!("{}\tfeature_{n}\n", plan(n)))
+        let plan =
+            |n| ["starter", "premium", "ultimate"][usize::from(n > 40) + usize::from(n > 175)];
+        let lines: Vec<String> = (0..269)
+            .map(|n| format!("{}\tfeature_{n}", plan(n)))
             .collect();
+        let list = lines.join("\n");
         let cumulative = [("starter", 41), ("premium", 176), ("ultimate", 269)];
         let revision = check(&list, 269, &cumulative);
         assert_eq!(revision.terms().flags[&268].name.as_str(), "feature_268");
@@ -263,13 +265,11 @@ mod tests {
         let Some(path) = std::env::var_os("PHI_FEATURE_LIST") else {
             return;
         };
-        let list = std::fs::read_to_string(path).unwrap();
-        let rows = list
-            .lines()
-            .filter(|line| !line.starts_with('#') && !line.is_empty());
-        let count = rows.clone().count();
-        let last = rows.last().unwrap().split('\t').next().unwrap();
-        check(&list, count, &[(last, count)]);
+        let text = std::fs::read_to_string(path).unwrap();
+        let is_row = |line: &&str| !line.starts_with('#') && !line.is_empty();
+        let rows: Vec<&str> = text.lines().filter(is_row).collect();
+        let plan = rows[rows.len() - 1].split('\t').next().unwrap();
+        check(&text, rows.len(), &[(plan, rows.len())]);
     }
 
     #[test]

@@ -24,10 +24,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod change;
 mod codegen;
 mod codes;
 mod diagnostic;
 mod diff;
+mod document;
 mod entitlements;
 mod import;
 mod name;
@@ -38,16 +40,17 @@ mod source;
 mod template;
 mod terms;
 
+pub use change::{Change, Holder};
 pub use codegen::{Lang, UnknownLang, codegen};
 pub use diagnostic::{Diagnostic, Diagnostics, Position};
-pub use diff::{Change, Holder, diff};
+pub use diff::diff;
 pub use entitlements::{EntitlementError, Entitlements, Overrides};
 pub use import::from_tsv;
 pub use name::{InvalidName, MAX_NAME_BYTES, Name};
 pub use revision::{Grants, Offer, Revision, Term, Terms};
 pub use source::{MAX_SOURCE_BYTES, Source};
 pub use template::template;
-pub use terms::{Allowance, Kind, Meaning, Period};
+pub use terms::{Kind, Meaning};
 
 #[cfg(test)]
 mod properties;

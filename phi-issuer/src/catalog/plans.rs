@@ -3,11 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use phi_verify::Allowance;
+
 use super::diagnostic::{Diagnostic, Position};
 use super::name::Name;
 use super::reader::{At, Entry, Item, Reader};
 use super::source::Known;
-use super::terms::{Allowance, Kind};
+use super::terms::Kind;
 
 /// A plan or add-on as the text has it.
 pub(super) struct RawOffer {
@@ -185,13 +187,14 @@ fn parents(reader: &mut Reader<'_>, offers: &[RawOffer]) -> Vec<Parent> {
     for offer in offers {
         parents.push(match &offer.extends {
             None => Parent::None,
-            Some(extends) => match index.get(&extends.value) {
-                Some(&parent) => Parent::Plan(parent),
-                None => {
+            Some(extends) => {
+                if let Some(&parent) = index.get(&extends.value) {
+                    Parent::Plan(parent)
+                } else {
                     refuse_unknown_plan(reader, extends, &index);
                     Parent::Broken
                 }
-            },
+            }
         });
     }
     for start in 0..offers.len() {
@@ -357,6 +360,8 @@ fn applied(mut base: Granted, own: &Granted) -> Granted {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::super::{Overrides, Revision, Source};
     use super::*;
 
@@ -409,7 +414,7 @@ mod tests {
     fn a_long_chain_resolves() {
         let mut text = "product = 'p'\nflags = { f = 'F' }\n[plans.p0]\nflags = ['f']\n".to_owned();
         for n in 1..256 {
-            text.push_str(&format!("[plans.p{n}]\nextends = 'p{}'\n", n - 1));
+            let _ = writeln!(text, "[plans.p{n}]\nextends = 'p{}'", n - 1);
         }
         let source = Source::parse(&text).unwrap();
         assert!(

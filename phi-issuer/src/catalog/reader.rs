@@ -2,12 +2,13 @@
 //! is something else becomes a diagnostic with its place. What the values mean is left to the
 //! caller.
 
+use phi_verify::{Allowance, Period};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::{Diagnostic, Lines, Position, nearest};
 use super::name::{NAME_RULE, Name, title_problem};
-use super::terms::{Allowance, Period, UNLIMITED};
+use super::terms::UNLIMITED;
 
 /// The largest number TOML can write.
 const MAX_COUNT: u64 = i64::MAX.unsigned_abs();

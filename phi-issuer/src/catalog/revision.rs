@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use phi_verify::Allowance;
 use serde::{Deserialize, Serialize};
 
 use super::codes;
@@ -11,7 +12,7 @@ use super::diagnostic::{Diagnostic, Diagnostics};
 use super::name::Name;
 use super::plans::{Granted, Offered};
 use super::source::Source;
-use super::terms::{Allowance, Kind, Meaning};
+use super::terms::{Kind, Meaning};
 
 /// A recorded catalog. Codes in it are given once: no later revision gives them another meaning.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-pub use phi_verify::{Allowance, Period};
+use phi_verify::{FLAG_CODES, LIMIT_CODES, Period, QUOTA_CODES};
 use serde::{Deserialize, Serialize};
 
 /// What sort of term a name stands for; each kind has its own codes, from 0.
@@ -22,13 +22,11 @@ impl Kind {
     pub const ALL: [Self; 3] = [Self::Flag, Self::Quota, Self::Limit];
 
     /// How many codes this kind may ever use, removed ones included.
-    ///
-    /// Flags are a bitmap in the token: 4096 of them take 683 of its 4096 characters. A quota or
-    /// a limit takes several bytes each, so 256 of them are as many as a token could carry.
     pub const fn max_codes(self) -> u16 {
         match self {
-            Self::Flag => 4096,
-            Self::Quota | Self::Limit => 256,
+            Self::Flag => FLAG_CODES,
+            Self::Quota => QUOTA_CODES,
+            Self::Limit => LIMIT_CODES,
         }
     }
 
@@ -65,7 +63,7 @@ pub enum Meaning {
     Flag,
     /// A quota: what is counted, and over which period.
     Quota {
-        /// After which time the count starts again.
+        /// When the count starts anew.
         period: Period,
         /// What is counted, for people.
         unit: Option<String>,

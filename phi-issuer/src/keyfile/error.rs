@@ -19,7 +19,7 @@ pub enum KeyError {
     },
     /// The key asks for key stretching outside the limits, and none was done.
     KdfLimit {
-        /// Which number: `memory in bytes`, `passes` or `lanes`.
+        /// Which number: `bytes of memory`, `passes` or `lanes`.
         parameter: &'static str,
         /// The number in the key.
         value: u64,
@@ -78,8 +78,7 @@ impl fmt::Display for KeyError {
                 max,
             } => write!(
                 f,
-                "the sealed key asks for {value} {parameter} of key stretching, \
-                 accepted are {min} to {max}"
+                "key stretching with {value} {parameter} is refused, accepted are {min} to {max}"
             ),
             Self::Memory { bytes } => {
                 write!(

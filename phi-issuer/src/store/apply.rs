@@ -6,8 +6,15 @@ use rusqlite::{Connection, params};
 use crate::{error::Error, event::Event};
 
 /// The derived tables, children before their parents.
-pub(super) const TABLES: [&str; 7] =
-    ["publications", "revocations", "tokens", "licenses", "customers", "catalogs", "keys"];
+pub(super) const TABLES: [&str; 7] = [
+    "publications",
+    "revocations",
+    "tokens",
+    "licenses",
+    "customers",
+    "catalogs",
+    "keys",
+];
 
 /// Applies the event at `seq`.
 pub(super) fn apply(connection: &Connection, seq: i64, event: &Event) -> Result<(), Error> {
@@ -20,7 +27,13 @@ pub(super) fn apply(connection: &Connection, seq: i64, event: &Event) -> Result<
         Event::KeyAdded { role, public, from } => execute(
             "INSERT INTO keys (id, role, public, added, signs_from)
              SELECT ?1, ?2, ?3, time, ?4 FROM events WHERE seq = ?5",
-            params![public.id().to_string(), role.name(), public.to_paserk(), from.map(sql), seq],
+            params![
+                public.id().to_string(),
+                role.name(),
+                public.to_paserk(),
+                from.map(sql),
+                seq
+            ],
         ),
         Event::KeyActivated { key_id, from } => execute(
             "UPDATE keys SET signs_from = ?2 WHERE id = ?1",
@@ -30,12 +43,17 @@ pub(super) fn apply(connection: &Connection, seq: i64, event: &Event) -> Result<
             "UPDATE keys SET until = ?2 WHERE id = ?1",
             params![key_id.to_string(), sql(*until)],
         ),
-        Event::KeyDropped { key_id } => {
-            execute("UPDATE keys SET dropped = 1 WHERE id = ?1", params![key_id.to_string()])
-        }
+        Event::KeyDropped { key_id } => execute(
+            "UPDATE keys SET dropped = 1 WHERE id = ?1",
+            params![key_id.to_string()],
+        ),
         Event::CatalogRecorded { revision, .. } => execute(
             "INSERT INTO catalogs (product, revision, seq) VALUES (?1, ?2, ?3)",
-            params![revision.product().as_str(), revision.number().cast_signed(), seq],
+            params![
+                revision.product().as_str(),
+                revision.number().cast_signed(),
+                seq
+            ],
         ),
         Event::CustomerAdded { customer } => execute(
             "INSERT INTO customers (id, kind, name) VALUES (?1, ?2, ?3)",

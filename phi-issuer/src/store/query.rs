@@ -1,8 +1,6 @@
 //! Questions to the store; what an event says is always read from the event itself.
 
-use phi_verify::{
-    DocumentKind, KeyId, LicenseId, PublicKey, RuleClass, TokenId, UnixTime,
-};
+use phi_verify::{DocumentKind, KeyId, LicenseId, PublicKey, RuleClass, TokenId, UnixTime};
 use rusqlite::{Connection, OptionalExtension as _, Params, Row, params};
 
 use crate::{
@@ -41,11 +39,16 @@ impl<'c> Query<'c> {
         &self,
         mut each: impl FnMut(i64, &Event) -> Result<(), Error>,
     ) -> Result<u64, Error> {
-        let mut select = self.connection.prepare("SELECT seq, body FROM events ORDER BY seq")?;
+        let mut select = self
+            .connection
+            .prepare("SELECT seq, body FROM events ORDER BY seq")?;
         let mut rows = select.query([])?;
         let mut count = 0;
         while let Some(row) = rows.next()? {
-            each(row.get(0)?, &Event::decode(row.get_ref(1)?.as_blob().map_err(wrong_type)?)?)?;
+            each(
+                row.get(0)?,
+                &Event::decode(row.get_ref(1)?.as_blob().map_err(wrong_type)?)?,
+            )?;
             count += 1;
         }
         Ok(count)
@@ -69,28 +72,22 @@ impl<'c> Query<'c> {
         })
     }
 
-    /// When the last token under the key ends: `None` if none was minted, and inside, `None` if
-    /// one never ends.
-    pub(crate) fn last_end_under(&self, key_id: KeyId) -> Result<Option<Option<UnixTime>>, Error> {
-        let sql = "SELECT count(*), count(ends), max(ends) FROM tokens WHERE key_id = ?1";
-        let (all, ending, last) = self
-            .connection
-            .prepare_cached(sql)?
-            .query_row([key_id.to_string()], |row| {
-                Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, Option<i64>>(2)?))
-            })?;
-        match (all, last) {
-            (0, _) => Ok(None),
-            (_, Some(last)) if all == ending => Ok(Some(Some(time(last)?))),
-            _ => Ok(Some(None)),
-        }
+    /// Whether no token under the key can be accepted any more.
+    pub(crate) fn all_ended_under(&self, key_id: KeyId, now: UnixTime) -> Result<bool, Error> {
+        let sql = "SELECT NOT EXISTS
+                   (SELECT 1 FROM tokens WHERE key_id = ?1 AND (ends IS NULL OR ends > ?2))";
+        let mut select = self.connection.prepare_cached(sql)?;
+        let params = params![key_id.to_string(), now.seconds().cast_signed()];
+        Ok(select.query_row(params, |row| row.get(0))?)
     }
 
     /// The products that have a catalog.
     pub(crate) fn products(&self) -> Result<Vec<String>, Error> {
-        self.all("SELECT DISTINCT product FROM catalogs ORDER BY product", [], |row| {
-            Ok(row.get(0)?)
-        })
+        self.all(
+            "SELECT DISTINCT product FROM catalogs ORDER BY product",
+            [],
+            |row| Ok(row.get(0)?),
+        )
     }
 
     /// A catalog revision, or the newest.
@@ -124,14 +121,20 @@ impl<'c> Query<'c> {
         self.all(&sql, params, |row| {
             let kind: String = row.get(1)?;
             let kind = CustomerKind::from_name(&kind).ok_or_else(|| damaged("a customer"))?;
-            Ok(Customer { id: row.get(0)?, kind, name: row.get(2)? })
+            Ok(Customer {
+                id: row.get(0)?,
+                kind,
+                name: row.get(2)?,
+            })
         })
     }
 
     /// A license.
     pub(crate) fn license(&self, id: LicenseId) -> Result<Option<LicenseRecord>, Error> {
         let sql = "SELECT body FROM licenses JOIN events USING (seq) WHERE id = ?1";
-        self.one_event(sql, [id.to_string()])?.map(license_of).transpose()
+        self.one_event(sql, [id.to_string()])?
+            .map(license_of)
+            .transpose()
     }
 
     /// The licenses, all or of a customer or a product, in the order of issue.
@@ -143,13 +146,17 @@ impl<'c> Query<'c> {
         let sql = "SELECT body FROM licenses JOIN events USING (seq)
                    WHERE (?1 IS NULL OR customer = ?1) AND (?2 IS NULL OR product = ?2)
                    ORDER BY seq";
-        self.all(sql, params![customer, product], |row| license_of(event(row, 0)?))
+        self.all(sql, params![customer, product], |row| {
+            license_of(event(row, 0)?)
+        })
     }
 
     /// A token.
     pub(crate) fn token(&self, id: TokenId) -> Result<Option<MintedToken>, Error> {
         let sql = "SELECT body FROM tokens JOIN events USING (seq) WHERE id = ?1";
-        self.one_event(sql, [id.to_string()])?.map(token_of).transpose()
+        self.one_event(sql, [id.to_string()])?
+            .map(token_of)
+            .transpose()
     }
 
     /// The tokens of a license, in the order of minting.
@@ -198,7 +205,9 @@ impl<'c> Query<'c> {
         let count: i64 = self
             .connection
             .prepare_cached(&sql)?
-            .query_row(params![id, now.seconds().cast_signed(), before], |row| row.get(0))?;
+            .query_row(params![id, now.seconds().cast_signed(), before], |row| {
+                row.get(0)
+            })?;
         Ok(count.cast_unsigned())
     }
 
@@ -214,8 +223,11 @@ impl<'c> Query<'c> {
         class: RuleClass,
         id: &str,
     ) -> Result<Option<Revocation>, Error> {
-        let sql = "SELECT body FROM revocations JOIN events USING (seq) WHERE class = ?1 AND id = ?2";
-        self.one_event(sql, [class.name(), id])?.map(revocation_of).transpose()
+        let sql =
+            "SELECT body FROM revocations JOIN events USING (seq) WHERE class = ?1 AND id = ?2";
+        self.one_event(sql, [class.name(), id])?
+            .map(revocation_of)
+            .transpose()
     }
 
     /// The newest document of a kind, for catalogs that of a product.
@@ -226,7 +238,9 @@ impl<'c> Query<'c> {
     ) -> Result<Option<Publication>, Error> {
         let sql = "SELECT body FROM publications JOIN events USING (seq)
                    WHERE kind = ?1 AND product = ?2 ORDER BY version DESC LIMIT 1";
-        self.one_event(sql, [kind.name(), product])?.map(publication_of).transpose()
+        self.one_event(sql, [kind.name(), product])?
+            .map(publication_of)
+            .transpose()
     }
 
     /// Every root and the newest of everything else: what belongs into the published folder, in
@@ -246,12 +260,17 @@ impl<'c> Query<'c> {
 
     /// The event that answered the request with this idempotency key.
     pub(crate) fn answer_to(&self, idempotency_key: &str) -> Result<Option<Event>, Error> {
-        self.one_event("SELECT body FROM events WHERE idempotency_key = ?1", [idempotency_key])
+        self.one_event(
+            "SELECT body FROM events WHERE idempotency_key = ?1",
+            [idempotency_key],
+        )
     }
 
     fn one_event(&self, sql: &str, params: impl Params) -> Result<Option<Event>, Error> {
         let mut select = self.connection.prepare_cached(sql)?;
-        let body = select.query_row(params, |row| row.get::<_, Vec<u8>>(0)).optional()?;
+        let body = select
+            .query_row(params, |row| row.get::<_, Vec<u8>>(0))
+            .optional()?;
         body.map(|body| Event::decode(&body)).transpose()
     }
 
@@ -310,7 +329,9 @@ fn time(seconds: i64) -> Result<UnixTime, Error> {
 
 /// A derived table that says what no event does: it was changed from outside.
 fn damaged(what: &str) -> Error {
-    Error::EventDamaged { problem: format!("{what} in a table is not what its event says") }
+    Error::EventDamaged {
+        problem: format!("{what} in a table is not what its event says"),
+    }
 }
 
 fn wrong_type(_: rusqlite::types::FromSqlError) -> Error {

@@ -1,0 +1,1 @@
+//! The store from outside its module: the ledger is kept, the tables follow.

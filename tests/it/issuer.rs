@@ -1,0 +1,258 @@
+//! The whole life of a license through the issuer's library and phi-verify.
+
+use phi_issuer::{
+    Context, Customer, CustomerKind, Error, InitOptions, Issuer, MintRequest, NewLicense,
+    RevokeRequest, Role, Subject, keyfile::KdfStrength, passphrase::Passphrase,
+};
+use phi_tests::snakeoil::{DAY, START};
+use phi_verify::{Reason, RevocationPolicy, UnixTime, Verifier};
+
+const CATALOG: &str = r#"
+product = "atlas"
+[flags]
+sso = "Single sign-on"
+[quotas]
+calls = { title = "Calls", period = "month", unit = "calls" }
+[limits]
+seats = "Seats"
+[plans.team]
+flags = ["sso"]
+quotas = { calls = 1000 }
+limits = { seats = 5 }
+"#;
+
+struct Rig {
+    issuer: Issuer,
+    passphrase: Passphrase,
+    now: UnixTime,
+    folder: tempfile::TempDir,
+}
+
+impl Rig {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let passphrase = Passphrase::from_bytes(b"snakeoil").unwrap();
+        let options = InitOptions {
+            issuer: "atlas.example".into(),
+            product: "atlas".into(),
+            kdf: KdfStrength::Fast,
+        };
+        let context = Context {
+            now: START,
+            actor: "test".into(),
+        };
+        let issuer = Issuer::init(folder.path(), &options, &passphrase, &context).unwrap();
+        let mut rig = Self {
+            issuer,
+            passphrase,
+            now: START,
+            folder,
+        };
+        let context = rig.context();
+        rig.issuer
+            .publish_catalog(CATALOG, &rig.passphrase, &context)
+            .unwrap();
+        let kind = CustomerKind::Organization;
+        let customer = Customer {
+            id: "globex".into(),
+            kind,
+            name: "Globex".into(),
+        };
+        rig.issuer.add_customer(customer, &context).unwrap();
+        rig
+    }
+
+    fn context(&self) -> Context {
+        Context {
+            now: self.now,
+            actor: "test".into(),
+        }
+    }
+
+    fn issue(&mut self) -> phi_verify::LicenseId {
+        let order = NewLicense {
+            expires: Some(self.now.plus(365 * DAY)),
+            ..NewLicense::new("globex", "atlas", "team")
+        };
+        let context = self.context();
+        self.issuer.issue_license(order, &context).unwrap().id
+    }
+
+    fn mint(&mut self, license: phi_verify::LicenseId) -> Result<String, Error> {
+        let context = self.context();
+        let request = MintRequest::new(license);
+        let tokens = self.issuer.mint(&request, 1, &self.passphrase, &context)?;
+        Ok(tokens[0].token.clone())
+    }
+
+    fn rotate(&mut self, role: Role, at: Option<UnixTime>) {
+        let context = self.context();
+        self.issuer
+            .rotate_key(role, at, &self.passphrase, &context)
+            .unwrap();
+    }
+
+    fn publish(&mut self) {
+        let context = self.context();
+        self.issuer
+            .publish_keyset(&self.passphrase, &context)
+            .unwrap();
+        self.issuer
+            .publish_status(&self.passphrase, &context)
+            .unwrap();
+    }
+
+    #[track_caller]
+    fn check(&mut self, token: &str, expected: &str) {
+        let trust = self.issuer.trust_state().unwrap();
+        let verifier = Verifier::new(&trust, "atlas", RevocationPolicy::Balanced);
+        let found = verifier.verify(token, self.now);
+        assert_eq!(
+            found.map_or_else(|error| error.code(), |_| "accepted"),
+            expected
+        );
+    }
+}
+
+#[test]
+fn a_license_lives_through_rotation_and_ends_by_revocation() {
+    let mut rig = Rig::new();
+    let license = rig.issue();
+    let first = rig.mint(license).unwrap();
+    rig.check(&first, "accepted");
+
+    rig.now = rig.now.plus(30 * DAY);
+    rig.rotate(Role::License, None);
+    let behind = rig.mint(license).unwrap_err();
+    assert_eq!(behind.code(), "publication-behind");
+    rig.publish();
+    rig.now = rig.now.plus(1);
+    let second = rig.mint(license).unwrap();
+    rig.check(&first, "accepted");
+    rig.check(&second, "accepted");
+
+    let request = RevokeRequest {
+        subject: Subject::License(license),
+        issued_before: None,
+        reason: Reason::Refund,
+    };
+    assert_eq!(rig.issuer.revocation_reach(&request, rig.now).unwrap(), 2);
+    let context = rig.context();
+    rig.issuer.revoke(&request, &context).unwrap();
+    rig.check(&second, "accepted");
+    rig.publish();
+    rig.check(&first, "revoked");
+    rig.check(&second, "revoked");
+    assert_eq!(rig.mint(license).unwrap_err().code(), "not-allowed");
+}
+
+#[test]
+fn every_role_can_be_rotated_and_old_licenses_stay_valid() {
+    let mut rig = Rig::new();
+    let license = rig.issue();
+    let token = rig.mint(license).unwrap();
+    for role in Role::ALL {
+        rig.now = rig.now.plus(DAY);
+        rig.rotate(role, None);
+        rig.publish();
+        rig.check(&token, "accepted");
+        let fresh = rig.mint(license).unwrap();
+        rig.check(&fresh, "accepted");
+    }
+    assert_eq!(rig.issuer.trust_state().unwrap().root().version, 5);
+}
+
+#[test]
+fn a_scheduled_rotation_needs_one_publication() {
+    let mut rig = Rig::new();
+    let license = rig.issue();
+    let old = rig.mint(license).unwrap();
+    let at = rig.now.plus(14 * DAY);
+    rig.rotate(Role::License, Some(at));
+    rig.publish();
+    rig.now = at.minus(1);
+    let last = rig.mint(license).unwrap();
+    rig.now = at;
+    let new = rig.mint(license).unwrap();
+    let key = |token: &str| phi_verify::dangerous_inspect::token(token).unwrap().0;
+    assert_eq!(key(&old), key(&last));
+    assert_ne!(key(&last), key(&new));
+    for token in [old, last, new] {
+        rig.check(&token, "accepted");
+    }
+}
+
+#[test]
+fn a_retired_key_is_dropped_when_its_last_token_ends() {
+    let mut rig = Rig::new();
+    let license = rig.issue();
+    rig.mint(license).unwrap();
+    rig.rotate(Role::License, None);
+    rig.publish();
+    let keys = |rig: &mut Rig| {
+        rig.issuer
+            .trust_state()
+            .unwrap()
+            .keyset()
+            .unwrap()
+            .keys()
+            .len()
+    };
+    assert_eq!(keys(&mut rig), 2);
+    rig.now = rig.now.plus(365 * DAY);
+    rig.publish();
+    assert_eq!(keys(&mut rig), 1);
+}
+
+#[test]
+fn the_tables_can_be_made_again_from_the_events() {
+    let mut rig = Rig::new();
+    let license = rig.issue();
+    rig.mint(license).unwrap();
+    rig.rotate(Role::Status, None);
+    rig.publish();
+    let before = dump(&rig);
+    let events = rig.issuer.rebuild().unwrap();
+    assert_eq!(before, dump(&rig));
+    assert!(events > 10);
+}
+
+fn dump(rig: &Rig) -> Vec<String> {
+    let connection = rusqlite::Connection::open(rig.folder.path().join("phi.db")).unwrap();
+    let tables = [
+        "keys",
+        "catalogs",
+        "customers",
+        "licenses",
+        "tokens",
+        "revocations",
+        "publications",
+    ];
+    let mut rows = Vec::new();
+    for table in tables {
+        let mut select = connection
+            .prepare(&format!("SELECT * FROM {table} ORDER BY 1, 2, 3"))
+            .unwrap();
+        let width = select.column_count();
+        let mut found = select.query([]).unwrap();
+        while let Some(row) = found.next().unwrap() {
+            let values: Vec<rusqlite::types::Value> =
+                (0..width).map(|i| row.get(i).unwrap()).collect();
+            rows.push(format!("{table} {values:?}"));
+        }
+    }
+    rows
+}
+
+#[test]
+fn events_are_neither_changed_nor_deleted() {
+    let rig = Rig::new();
+    let connection = rusqlite::Connection::open(rig.folder.path().join("phi.db")).unwrap();
+    for sql in [
+        "UPDATE events SET actor = 'nobody'",
+        "DELETE FROM events WHERE seq = 1",
+        "INSERT INTO events SELECT seq + 5, time, actor, event, NULL, body FROM events LIMIT 1",
+    ] {
+        assert!(connection.execute(sql, []).is_err(), "{sql}");
+    }
+}
