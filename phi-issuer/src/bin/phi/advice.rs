@@ -305,6 +305,11 @@ const TABLE: &[(&str, ExitCode, &str)] = &[
         "name what identifies this machine: --component kind=value",
     ),
     (
+        "time-invalid",
+        ExitCode::BAD_INPUT,
+        "write a date (2031-01-04), a time (2031-01-04T12:00:00Z) or a span ahead (+1y, +30d)",
+    ),
+    (
         "catalog-invalid",
         ExitCode::BAD_INPUT,
         "edit the lines named above and run phi catalog check",

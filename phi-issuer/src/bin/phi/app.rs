@@ -121,9 +121,9 @@ impl App {
             Command::Verify(command) => command.run(&session),
             Command::Inspect(command) => command.run(&session),
             Command::Fingerprint(command) => command.run(&session),
-            Command::Completions(command) => command.run(&session),
-            Command::Man(command) => command.run(&session),
-            Command::Schema(command) => command.run(&session),
+            Command::Completions(command) => command.run(),
+            Command::Man(command) => command.run(),
+            Command::Schema(command) => command.run(),
         }
     }
 }

@@ -5,7 +5,7 @@ use clap_complete::Shell;
 
 use crate::app::App;
 use crate::failure::Failure;
-use crate::session::Session;
+use crate::output::print_bytes;
 
 /// Print completions for a shell
 #[derive(Debug, Args)]
@@ -16,9 +16,9 @@ pub(crate) struct Completions {
 }
 
 impl Completions {
-    pub(crate) fn run(&self, session: &Session) -> Result<(), Failure> {
+    pub(crate) fn run(&self) -> Result<(), Failure> {
         let mut text = Vec::new();
         clap_complete::generate(self.shell, &mut App::command(), "phi", &mut text);
-        session.output().print_bytes(&text)
+        print_bytes(&text)
     }
 }

@@ -1,5 +1,7 @@
 //! Exit codes: what a script may tell apart, listed in `phi --help` and the man page.
 
+use std::fmt::Write as _;
+
 /// The end of the command, as the system reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ExitCode(u8);
@@ -55,20 +57,11 @@ impl ExitCode {
         (Self::KEY, "key or passphrase"),
     ];
 
-    /// The code with this number, or the one for the unexpected.
-    pub(crate) fn of_number(number: u8) -> Self {
-        let codes = Self::ALL.into_iter().map(|(code, _)| code);
-        codes
-            .into_iter()
-            .find(|code| code.0 == number)
-            .unwrap_or(Self::UNEXPECTED)
-    }
-
     /// The list for `--help`.
     pub(crate) fn help() -> String {
         let mut text = String::from("Exit codes:\n");
         for (code, meaning) in Self::ALL {
-            text.push_str(&format!("  {:>2}  {meaning}\n", code.0));
+            let _ = writeln!(text, "  {:>2}  {meaning}", code.0);
         }
         text
     }

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::input::Object;
-use crate::output::{Answer, Page, ink};
+use crate::output::{Answer, Page, ink, say};
 use crate::session::Session;
 use crate::view::hex;
 
@@ -54,12 +54,13 @@ impl FingerprintCommand {
         let machine = of_machine(&self.product, !self.only, &self.components);
         let request = machine.to_request()?;
         write_qr(&request, self.qr_png.as_deref(), self.qr_svg.as_deref())?;
-        let qr = match self.qr {
-            true => Some(Qr::encode(&request)?.to_terminal(ink())),
-            false => None,
+        let qr = if self.qr {
+            Some(Qr::encode(&request)?.to_terminal(ink()))
+        } else {
+            None
         };
         let kinds: Vec<&str> = machine.components().map(|(kind, _)| kind).collect();
-        session.output().say(&format!(
+        say(&format!(
             "phi: {} components: {}",
             kinds.len(),
             kinds.join(", ")
@@ -75,9 +76,10 @@ impl FingerprintCommand {
 
 /// The fingerprint of this machine's components and of those given, for a product.
 pub(crate) fn of_machine(product: &str, this_machine: bool, given: &[Component]) -> Fingerprint {
-    let found = match this_machine {
-        true => machine::collect(Path::new("/")),
-        false => Vec::new(),
+    let found = if this_machine {
+        machine::collect(Path::new("/"))
+    } else {
+        Vec::new()
     };
     found
         .iter()

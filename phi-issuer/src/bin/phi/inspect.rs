@@ -16,7 +16,9 @@ use crate::input::Object;
 use crate::output::{Answer, Page, Tone};
 use crate::session::Session;
 use crate::trust::TrustFolder;
-use crate::view::{CatalogView, KeysetView, LicenseView, Names, RootView, StatusView, hex};
+use crate::view::{
+    BindingView, CatalogView, KeysetView, LicenseView, Names, RootView, StatusView, hex,
+};
 
 /// Explain any Phi object, without verifying it
 #[derive(Debug, Args)]
@@ -233,7 +235,7 @@ impl Inspected {
                 license.show_times(page);
                 license.terms.show(page);
                 let binding = license.binding.as_ref();
-                page.field("machine", binding.map_or("any".into(), |binding| binding.line()));
+                page.field("machine", binding.map_or("any".into(), BindingView::line));
                 license.show_origin(page);
             }
             Self::Root(root) => {

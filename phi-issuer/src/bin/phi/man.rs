@@ -9,7 +9,7 @@ use phi_issuer::durable::{self, Mode};
 
 use crate::app::App;
 use crate::failure::Failure;
-use crate::session::Session;
+use crate::output::say;
 
 /// Write the manual pages to a folder
 #[derive(Debug, Args)]
@@ -20,11 +20,10 @@ pub(crate) struct Man {
 }
 
 impl Man {
-    pub(crate) fn run(&self, session: &Session) -> Result<(), Failure> {
+    pub(crate) fn run(&self) -> Result<(), Failure> {
         let name = self.folder.display();
-        fs::create_dir_all(&self.folder).map_err(|error| {
-            Failure::new("file-failed", format!("cannot make {name}: {error}"))
-        })?;
+        fs::create_dir_all(&self.folder)
+            .map_err(|error| Failure::new("file-failed", format!("cannot make {name}: {error}")))?;
         // Global options stand on the first page alone: repeated, they would drown the rest.
         let mut pages = Vec::new();
         collect(&App::command(), "phi", &mut pages);
@@ -33,15 +32,9 @@ impl Man {
             Page::new(command.clone())
                 .render(&mut text)
                 .map_err(|error| Failure::new("output-failed", error.to_string()))?;
-            durable::write(
-                &self.folder.join(format!("{name}.1")),
-                &text,
-                Mode::Public,
-            )?;
+            durable::write(&self.folder.join(format!("{name}.1")), &text, Mode::Public)?;
         }
-        session
-            .output()
-            .say(&format!("phi: {} pages in {name}", pages.len()));
+        say(&format!("phi: {} pages in {name}", pages.len()));
         Ok(())
     }
 }

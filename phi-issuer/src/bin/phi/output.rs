@@ -3,10 +3,11 @@
 //! An answer is one value with both forms. Text is aligned, wrapped and, on a terminal, colored;
 //! control characters in what others wrote never reach the terminal.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
+use phi_issuer::qr::Ink;
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -36,53 +37,58 @@ impl Output {
     /// Prints a result.
     ///
     /// # Errors
-    /// `output-failed` or `disk-full`.
+    /// `output-failed`.
     pub(crate) fn print(self, answer: &impl Answer) -> Result<(), Failure> {
         if self.json {
-            return self.print_json(answer);
+            return print_json(answer);
         }
         let mut page = Page::default();
         answer.show(&mut page);
-        self.print_text(&page.finish())
-    }
-
-    /// Prints a value as JSON, whatever the form asked for.
-    ///
-    /// # Errors
-    /// `output-failed` or `disk-full`.
-    pub(crate) fn print_json(self, value: &impl Serialize) -> Result<(), Failure> {
-        let mut text = serde_json::to_string_pretty(value)
-            .expect("answers have text keys and no failing parts");
-        text.push('\n');
-        self.print_bytes(text.as_bytes())
-    }
-
-    /// Prints text as it is, without its colors if they are off.
-    ///
-    /// # Errors
-    /// `output-failed` or `disk-full`.
-    pub(crate) fn print_text(self, text: &str) -> Result<(), Failure> {
-        settle(anstream::stdout().write_all(text.as_bytes()), || {
-            anstream::stdout().flush()
-        })
-    }
-
-    /// Prints bytes as they are.
-    ///
-    /// # Errors
-    /// `output-failed` or `disk-full`.
-    pub(crate) fn print_bytes(self, bytes: &[u8]) -> Result<(), Failure> {
-        settle(io::stdout().write_all(bytes), || io::stdout().flush())
-    }
-
-    /// Says something that is not a result, on standard error. Failing to say it is no failure.
-    pub(crate) fn say(self, text: &str) {
-        let _ = writeln!(anstream::stderr(), "{text}");
+        print_text(&page.finish())
     }
 }
 
-fn settle(written: io::Result<()>, flush: impl FnOnce() -> io::Result<()>) -> Result<(), Failure> {
-    match written.and_then(|()| flush()) {
+/// Prints a value as JSON, whatever the form asked for.
+///
+/// # Errors
+/// `output-failed`.
+fn print_json(value: &impl Serialize) -> Result<(), Failure> {
+    print_bytes(to_json(value).as_bytes())
+}
+
+/// A value as JSON, in lines that end in a line feed.
+pub(crate) fn to_json(value: &impl Serialize) -> String {
+    let text = serde_json::to_string_pretty(value);
+    text.expect("answers have text keys and no failing parts") + "\n"
+}
+
+/// Prints text as it is, without its colors if they are off.
+///
+/// # Errors
+/// `output-failed`.
+pub(crate) fn print_text(text: &str) -> Result<(), Failure> {
+    let mut stdout = anstream::stdout();
+    let written = stdout.write_all(text.as_bytes());
+    settle(written.and_then(|()| stdout.flush()))
+}
+
+/// Prints bytes as they are.
+///
+/// # Errors
+/// `output-failed`.
+pub(crate) fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
+    let mut stdout = io::stdout();
+    let written = stdout.write_all(bytes);
+    settle(written.and_then(|()| stdout.flush()))
+}
+
+/// Says something that is not a result, on standard error. Failing to say it is no failure.
+pub(crate) fn say(text: &str) {
+    let _ = writeln!(anstream::stderr(), "{text}");
+}
+
+fn settle(written: io::Result<()>) -> Result<(), Failure> {
+    match written {
         Ok(()) => Ok(()),
         // The reader, `head` for one, has what it wanted.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -97,19 +103,30 @@ fn settle(written: io::Result<()>, flush: impl FnOnce() -> io::Result<()>) -> Re
 /// output.
 pub(crate) fn report(failure: &Failure, json: bool) {
     let mut text = format!("phi: {ERROR}error:{ERROR:#} {}\n", clean(&failure.message));
+    for detail in &failure.details {
+        let _ = writeln!(text, "  {}", clean(&detail.to_string()));
+    }
     if let Some(hint) = &failure.hint {
         let _ = writeln!(text, "phi: {HINT}hint:{HINT:#} {}", clean(hint));
     }
     // Nothing is left to tell it to if this fails.
     let _ = anstream::stderr().write_all(text.as_bytes());
     if json {
-        let _ = Output::new(true).print_json(&failure.to_answer());
+        let _ = print_json(&failure.to_answer());
     }
 }
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default();
 const LABEL: Style = Style::new().dimmed();
+
+/// How a QR code is drawn where results go.
+pub(crate) fn ink() -> Ink {
+    match anstream::AutoStream::choice(&io::stdout()) {
+        anstream::ColorChoice::Never => Ink::Plain,
+        _ => Ink::Ansi,
+    }
+}
 
 /// How good the news is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,7 +186,7 @@ impl Page {
     }
 
     /// A label and its value. Neighbors are aligned; a second value has an empty label.
-    pub(crate) fn field(&mut self, label: &str, value: impl ToString) {
+    pub(crate) fn field(&mut self, label: &str, value: impl Display) {
         self.fields.push((label.to_owned(), value.to_string()));
     }
 
@@ -191,7 +208,10 @@ impl Page {
             .collect();
         let width = |at: usize| {
             let cells = rows.iter().map(|row| row[at].chars().count());
-            cells.chain([columns[at].chars().count()]).max().unwrap_or(0)
+            cells
+                .chain([columns[at].chars().count()])
+                .max()
+                .unwrap_or(0)
         };
         let widths: [usize; N] = std::array::from_fn(width);
         let header = joined(&columns.map(str::to_owned), &widths);

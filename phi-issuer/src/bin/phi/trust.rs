@@ -106,7 +106,8 @@ impl Trust {
     /// `product-unknown`.
     pub(crate) fn product<'a>(&'a self, named: Option<&'a str>) -> Result<&'a str, Failure> {
         match (named, self.products.as_slice()) {
-            (Some(product), _) | (None, [product]) if !product.is_empty() => Ok(product),
+            (Some(product), _) => Ok(product),
+            (None, [product]) => Ok(product),
             (None, []) => Err(Failure::new(
                 "product-unknown",
                 "no product was named, and the trust folder has no catalog",

@@ -129,7 +129,11 @@ impl Verify {
         if !self.this_machine && self.components.is_empty() {
             return Ok(None);
         }
-        Ok(Some(of_machine(product, self.this_machine, &self.components)))
+        Ok(Some(of_machine(
+            product,
+            self.this_machine,
+            &self.components,
+        )))
     }
 }
 
@@ -247,20 +251,26 @@ impl Answer for VerifyAnswer {
         if !self.disabled_flags.is_empty() {
             show_flags("switched off", &self.disabled_flags, page);
         }
-        page.field("machine", match &self.machine {
-            Some(machine) => format!(
-                "{} of {} components match, {} must",
-                machine.matched, machine.of, machine.required
-            ),
-            None => "any".into(),
-        });
-        page.field("status", match &self.status {
-            Some(status) => format!(
-                "{}, epoch {} of {}, next due {}",
-                status.freshness, status.epoch, status.this_update, status.next_update
-            ),
-            None => "no document: revocation was not checked".into(),
-        });
+        page.field(
+            "machine",
+            match &self.machine {
+                Some(machine) => format!(
+                    "{} of {} components match, {} must",
+                    machine.matched, machine.of, machine.required
+                ),
+                None => "any".into(),
+            },
+        );
+        page.field(
+            "status",
+            match &self.status {
+                Some(status) => format!(
+                    "{}, epoch {} of {}, next due {}",
+                    status.freshness, status.epoch, status.this_update, status.next_update
+                ),
+                None => "no document: revocation was not checked".into(),
+            },
+        );
         license.show_origin(page);
     }
 }

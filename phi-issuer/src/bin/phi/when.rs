@@ -1,6 +1,6 @@
 //! Times and spans as people write them: `2031-01-04`, `2031-01-04T12:00:00Z`, `+1y`, `14d`.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
 use jiff::civil::Date;
@@ -149,7 +149,7 @@ impl fmt::Display for Length {
         let mut text = String::new();
         for (unit, seconds) in [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)] {
             if rest >= seconds {
-                text.push_str(&format!("{}{unit}", rest / seconds));
+                let _ = write!(text, "{}{unit}", rest / seconds);
                 rest %= seconds;
             }
         }
@@ -202,7 +202,7 @@ fn parse_day(text: &str) -> Option<Date> {
 
 fn midnight(date: Date) -> Result<UnixTime, WhenError> {
     let zoned = date
-        .to_zoned(TimeZone::UTC)
+        .to_zoned_datetime(TimeZone::UTC)
         .map_err(|_| WhenError::OutOfRange)?;
     unix(zoned.timestamp())
 }
@@ -210,7 +210,7 @@ fn midnight(date: Date) -> Result<UnixTime, WhenError> {
 fn ahead(now: UnixTime, span: Span) -> Result<UnixTime, WhenError> {
     let seconds = i64::try_from(now.seconds()).map_err(|_| WhenError::OutOfRange)?;
     let now = Timestamp::from_second(seconds).map_err(|_| WhenError::OutOfRange)?;
-    let then = now.to_zoned(TimeZone::UTC).checked_add(span);
+    let then = now.to_zoned_datetime(TimeZone::UTC).checked_add(span);
     unix(then.map_err(|_| WhenError::OutOfRange)?.timestamp())
 }
 
@@ -243,16 +243,8 @@ mod tests {
 
     #[test]
     fn a_day_begins_and_ends_at_midnight_utc() {
-        check(
-            "2028-02-28",
-            "2028-02-28T00:00:00Z",
-            "2028-02-29T00:00:00Z",
-        );
-        check(
-            "2028-12-31",
-            "2028-12-31T00:00:00Z",
-            "2029-01-01T00:00:00Z",
-        );
+        check("2028-02-28", "2028-02-28T00:00:00Z", "2028-02-29T00:00:00Z");
+        check("2028-12-31", "2028-12-31T00:00:00Z", "2029-01-01T00:00:00Z");
     }
 
     #[test]
@@ -287,7 +279,14 @@ mod tests {
     #[test]
     fn other_writings_are_refused() {
         for text in [
-            "", " ", "tomorrow", "1y", "2028", "2028-2-3", "2028-02-30", "-1d",
+            "",
+            " ",
+            "tomorrow",
+            "1y",
+            "2028",
+            "2028-2-3",
+            "2028-02-30",
+            "-1d",
         ] {
             refused(text, WhenError::NotATime);
         }
