@@ -17,7 +17,7 @@ use crate::durable::{self, FileError, Mode};
 use crate::passphrase::Passphrase;
 
 pub use error::{KeyError, SignError};
-pub use pbkw::KdfStrength;
+pub use pbkw::{KdfParameters, KdfStrength};
 
 /// Whoever can sign: a key in memory, or a device that keeps the key to itself.
 pub trait Signer {

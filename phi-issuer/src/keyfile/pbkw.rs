@@ -38,13 +38,13 @@ pub enum KdfStrength {
 }
 
 impl KdfStrength {
-    fn parameters(self) -> Parameters {
+    fn parameters(self) -> KdfParameters {
         let (mebibytes, passes) = match self {
             Self::Fast => (19, 2),
             Self::Standard => (256, 3),
             Self::Strong => (1024, 4),
         };
-        Parameters {
+        KdfParameters {
             memory_bytes: mebibytes << 20,
             passes,
             lanes: 1,
@@ -103,7 +103,7 @@ pub(super) fn wrap(
 fn wrap_with(
     keypair: &[u8; KEYPAIR_LEN],
     passphrase: &Passphrase,
-    parameters: &Parameters,
+    parameters: &KdfParameters,
     salt: &[u8; SALT_LEN],
     nonce: &[u8; NONCE_LEN],
 ) -> Result<String, KeyError> {
@@ -158,7 +158,7 @@ fn decode(sealed: &str) -> Result<[u8; BODY_LEN], KeyError> {
 /// The body, cut where its fields begin.
 struct Fields<'a> {
     salt: &'a [u8; SALT_LEN],
-    parameters: Parameters,
+    parameters: KdfParameters,
     nonce: &'a [u8; NONCE_LEN],
     encrypted: &'a [u8; KEYPAIR_LEN],
     /// Everything before the tag.
@@ -176,7 +176,7 @@ impl<'a> Fields<'a> {
         let (nonce, rest) = rest.split_first_chunk().expect(ENOUGH);
         let (encrypted, _) = rest.split_first_chunk().expect(ENOUGH);
         let (authenticated, tag) = body.split_last_chunk().expect(ENOUGH);
-        let parameters = Parameters {
+        let parameters = KdfParameters {
             memory_bytes: u64::from_be_bytes(*memory_bytes),
             passes: u32::from_be_bytes(*passes),
             lanes: u32::from_be_bytes(*lanes),
@@ -192,14 +192,26 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// What Argon2id is asked to spend.
-struct Parameters {
-    memory_bytes: u64,
-    passes: u32,
-    lanes: u32,
+/// What Argon2id is asked to spend on one guess of a passphrase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KdfParameters {
+    /// The memory.
+    pub memory_bytes: u64,
+    /// How often it is gone over.
+    pub passes: u32,
+    /// How many lanes run side by side.
+    pub lanes: u32,
 }
 
-impl Parameters {
+impl KdfParameters {
+    /// What a sealed key asks for, read without its passphrase and so believed by nobody.
+    ///
+    /// # Errors
+    /// [`KeyError::Malformed`].
+    pub fn of_sealed(sealed: &str) -> Result<Self, KeyError> {
+        Ok(Fields::split(&decode(sealed)?).parameters)
+    }
+
     fn check(&self) -> Result<(), KeyError> {
         let within = |parameter, value, min, max| {
             if (min..=max).contains(&value) {
@@ -246,7 +258,7 @@ impl Keys {
     fn derive(
         passphrase: &Passphrase,
         salt: &[u8; SALT_LEN],
-        parameters: &Parameters,
+        parameters: &KdfParameters,
     ) -> Result<Self, KeyError> {
         let argon2 = parameters.argon2()?;
         let mut memory = memory(argon2.params().block_count(), parameters)?;
@@ -285,7 +297,7 @@ impl Keys {
 }
 
 /// Asks for the memory in a way that can be refused: a machine too small gets an error.
-fn memory(blocks: usize, parameters: &Parameters) -> Result<Zeroizing<Vec<Block>>, KeyError> {
+fn memory(blocks: usize, parameters: &KdfParameters) -> Result<Zeroizing<Vec<Block>>, KeyError> {
     let mut memory = Zeroizing::new(Vec::new());
     memory
         .try_reserve_exact(blocks)
@@ -333,7 +345,7 @@ mod tests {
 
     const KEYPAIR: [u8; KEYPAIR_LEN] = [0x5a; KEYPAIR_LEN];
     /// The least that opens, so that a thousand cases take no time.
-    const LEAST: Parameters = Parameters {
+    const LEAST: KdfParameters = KdfParameters {
         memory_bytes: MIN_MEMORY_BYTES,
         passes: 1,
         lanes: 1,
@@ -343,7 +355,7 @@ mod tests {
         Passphrase::from_bytes(b"correct horse").unwrap()
     }
 
-    fn sealed(parameters: &Parameters) -> String {
+    fn sealed(parameters: &KdfParameters) -> String {
         wrap_with(
             &KEYPAIR,
             &passphrase(),
@@ -366,11 +378,11 @@ mod tests {
     fn what_was_wrapped_unwraps() {
         for parameters in [
             LEAST,
-            Parameters {
+            KdfParameters {
                 memory_bytes: (64 << 10) + 1023,
                 ..LEAST
             },
-            Parameters {
+            KdfParameters {
                 memory_bytes: 8 * 16 * 1024,
                 passes: MAX_PASSES,
                 lanes: MAX_LANES,
@@ -459,7 +471,7 @@ mod tests {
             };
             assert_eq!(named, parameter);
         }
-        let most = Parameters {
+        let most = KdfParameters {
             memory_bytes: MAX_MEMORY_BYTES,
             passes: MAX_PASSES,
             lanes: MAX_LANES,

@@ -1,0 +1,456 @@
+//! What to do about each error: its class and its next step, by the error's stable code.
+
+use crate::exit_code::ExitCode;
+
+/// The class of an error and the way out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Advice {
+    /// The exit code.
+    pub(crate) exit: ExitCode,
+    /// The next step, as an imperative phrase.
+    pub(crate) hint: &'static str,
+}
+
+/// The advice for this code, if it is a known one.
+pub(crate) fn advice(code: &str) -> Option<Advice> {
+    let entry = TABLE.iter().find(|(known, ..)| *known == code)?;
+    let (_, exit, hint) = *entry;
+    Some(Advice { exit, hint })
+}
+
+const NOT_A_TOKEN: &str = "copy the whole token, from v4.public. to its last character";
+const DAMAGED_OR_NEWER: &str = "the object is damaged or of a newer format: fetch it again, \
+                                or use a newer phi";
+const FETCH_BUNDLE: &str = "fetch the issuer's newest published documents";
+
+/// Every code of `phi-verify`, of the library and of this command.
+const TABLE: &[(&str, ExitCode, &str)] = &[
+    // A license that was read and is not valid now.
+    (
+        "expired",
+        ExitCode::NOT_VALID_NOW,
+        "ask the vendor for a renewal, a token of a later date",
+    ),
+    (
+        "not-yet-valid",
+        ExitCode::NOT_VALID_NOW,
+        "wait until the license begins; if it should have begun, set the clock",
+    ),
+    (
+        "clock-behind",
+        ExitCode::NOT_VALID_NOW,
+        "set the clock, or judge by the signed time with --clock use-floor",
+    ),
+    (
+        "revoked",
+        ExitCode::REVOKED,
+        "the issuer took it back: ask the vendor",
+    ),
+    // Good elsewhere.
+    (
+        "product-mismatch",
+        ExitCode::NOT_FOR_HERE,
+        "use the license of this product, or name the other with --product",
+    ),
+    (
+        "machine-unknown",
+        ExitCode::NOT_FOR_HERE,
+        "pass --this-machine on the machine itself, or its request with --fingerprint",
+    ),
+    (
+        "machine-mismatch",
+        ExitCode::NOT_FOR_HERE,
+        "send the vendor a new request of this machine: phi fingerprint",
+    ),
+    // A token that does not read.
+    ("token-empty", ExitCode::NOT_TRUSTED, NOT_A_TOKEN),
+    ("token-encoding", ExitCode::NOT_TRUSTED, NOT_A_TOKEN),
+    ("token-footer", ExitCode::NOT_TRUSTED, NOT_A_TOKEN),
+    (
+        "token-payload",
+        ExitCode::NOT_TRUSTED,
+        "this PASETO token was not made by Phi: ask the vendor for the license",
+    ),
+    ("token-prefix", ExitCode::NOT_TRUSTED, NOT_A_TOKEN),
+    ("token-shape", ExitCode::NOT_TRUSTED, NOT_A_TOKEN),
+    ("token-too-long", ExitCode::NOT_TRUSTED, NOT_A_TOKEN),
+    (
+        "armor-invalid",
+        ExitCode::NOT_TRUSTED,
+        "copy the whole text, from its BEGIN line to its END line",
+    ),
+    // Keys and signatures.
+    (
+        "signature-invalid",
+        ExitCode::NOT_TRUSTED,
+        "a character was changed, or it is a forgery: fetch it again from the vendor",
+    ),
+    (
+        "signature-duplicate",
+        ExitCode::NOT_TRUSTED,
+        "the document was not made by Phi: fetch it again from the issuer",
+    ),
+    (
+        "signatures-missing",
+        ExitCode::NOT_TRUSTED,
+        "have more keys of the role sign the document",
+    ),
+    (
+        "unknown-key",
+        ExitCode::NOT_TRUSTED,
+        "fetch the issuer's newest keyset; if it lacks the key too, the token is foreign",
+    ),
+    (
+        "key-not-active",
+        ExitCode::NOT_TRUSTED,
+        "fetch the issuer's newest keyset",
+    ),
+    (
+        "key-outside-window",
+        ExitCode::NOT_TRUSTED,
+        "fetch the issuer's newest keyset; if it says the same, the token is not to be trusted",
+    ),
+    (
+        "key-revoked",
+        ExitCode::NOT_TRUSTED,
+        "the signing key was lost: ask the vendor for a new token",
+    ),
+    (
+        "key-duplicate",
+        ExitCode::NOT_TRUSTED,
+        "the document was not made by Phi: fetch it again from the issuer",
+    ),
+    (
+        "key-in-two-roles",
+        ExitCode::NOT_TRUSTED,
+        "make one key for each role: phi key new",
+    ),
+    (
+        "key-id-invalid",
+        ExitCode::BAD_INPUT,
+        "list the keys and their ids: phi key list",
+    ),
+    (
+        "key-mixed-order",
+        ExitCode::NOT_TRUSTED,
+        "do not use this key: make one with phi key new",
+    ),
+    (
+        "key-not-a-point",
+        ExitCode::NOT_TRUSTED,
+        "do not use this key: make one with phi key new",
+    ),
+    (
+        "key-not-canonical",
+        ExitCode::NOT_TRUSTED,
+        "do not use this key: make one with phi key new",
+    ),
+    (
+        "key-weak",
+        ExitCode::NOT_TRUSTED,
+        "do not use this key: make one with phi key new",
+    ),
+    (
+        "key-not-paserk",
+        ExitCode::BAD_INPUT,
+        "copy the whole key, from k4.public. to its last character",
+    ),
+    (
+        "key-threshold",
+        ExitCode::NOT_TRUSTED,
+        "the document was not made by Phi: fetch it again from the issuer",
+    ),
+    // Signed bytes that do not decode.
+    (
+        "cbor-forbidden-type",
+        ExitCode::NOT_TRUSTED,
+        DAMAGED_OR_NEWER,
+    ),
+    ("cbor-key-order", ExitCode::NOT_TRUSTED, DAMAGED_OR_NEWER),
+    (
+        "cbor-not-deterministic",
+        ExitCode::NOT_TRUSTED,
+        DAMAGED_OR_NEWER,
+    ),
+    ("cbor-syntax", ExitCode::NOT_TRUSTED, DAMAGED_OR_NEWER),
+    ("field-invalid", ExitCode::NOT_TRUSTED, DAMAGED_OR_NEWER),
+    ("field-missing", ExitCode::NOT_TRUSTED, DAMAGED_OR_NEWER),
+    ("field-unknown", ExitCode::NOT_TRUSTED, DAMAGED_OR_NEWER),
+    ("kind-mismatch", ExitCode::NOT_TRUSTED, DAMAGED_OR_NEWER),
+    ("document-envelope", ExitCode::NOT_TRUSTED, DAMAGED_OR_NEWER),
+    (
+        "document-kind",
+        ExitCode::NOT_TRUSTED,
+        "hand in a document of the kind that is asked for: phi inspect says what one is",
+    ),
+    (
+        "document-too-large",
+        ExitCode::NOT_TRUSTED,
+        DAMAGED_OR_NEWER,
+    ),
+    // The trust state.
+    (
+        "equivocation",
+        ExitCode::NOT_TRUSTED,
+        "the issuer's signer said two things: keep both documents and ask the issuer",
+    ),
+    (
+        "issuer-mismatch",
+        ExitCode::NOT_TRUSTED,
+        "use the trust documents of the license's own issuer: --trust DIR",
+    ),
+    ("keyset-missing", ExitCode::NOT_TRUSTED, FETCH_BUNDLE),
+    ("mix-and-match", ExitCode::NOT_TRUSTED, FETCH_BUNDLE),
+    ("rollback", ExitCode::NOT_TRUSTED, FETCH_BUNDLE),
+    (
+        "root-gap",
+        ExitCode::NOT_TRUSTED,
+        "import every root document in order, from the trust anchor's on",
+    ),
+    (
+        "root-too-old",
+        ExitCode::NOT_TRUSTED,
+        "import every root document in order, from the trust anchor's on",
+    ),
+    ("stale-trust", ExitCode::NOT_TRUSTED, FETCH_BUNDLE),
+    (
+        "status-missing",
+        ExitCode::NOT_TRUSTED,
+        "fetch the issuer's status document, or do without: --policy lenient",
+    ),
+    (
+        "status-too-old",
+        ExitCode::NOT_TRUSTED,
+        "fetch the issuer's newest status document",
+    ),
+    (
+        "not-covered",
+        ExitCode::NOT_TRUSTED,
+        "fetch a status document made after the license, or use --policy balanced",
+    ),
+    (
+        "trust-missing",
+        ExitCode::BAD_INPUT,
+        "name the folder of the issuer's published documents with --trust DIR",
+    ),
+    (
+        "product-unknown",
+        ExitCode::BAD_INPUT,
+        "name the product with --product",
+    ),
+    // Inputs.
+    (
+        "file-missing",
+        ExitCode::BAD_INPUT,
+        "check the path; an object may be given as text, as a file, or as - for standard input",
+    ),
+    (
+        "file-exists",
+        ExitCode::BAD_INPUT,
+        "choose another name, or move the old file away",
+    ),
+    (
+        "file-too-large",
+        ExitCode::BAD_INPUT,
+        "check that this is the right file",
+    ),
+    (
+        "file-not-regular",
+        ExitCode::BAD_INPUT,
+        "name a regular file",
+    ),
+    (
+        "file-permissions",
+        ExitCode::KEY,
+        "take the rights of others away: chmod 600",
+    ),
+    (
+        "file-failed",
+        ExitCode::BAD_INPUT,
+        "check the path and its permissions",
+    ),
+    (
+        "disk-full",
+        ExitCode::UNEXPECTED,
+        "make room and run the command again: nothing was left half written",
+    ),
+    (
+        "input-too-large",
+        ExitCode::BAD_INPUT,
+        "check that this is the right file: no Phi object is that large",
+    ),
+    (
+        "input-not-text",
+        ExitCode::BAD_INPUT,
+        "check that this is the right file: a token, a document, a key or a request",
+    ),
+    (
+        "wrong-kind",
+        ExitCode::BAD_INPUT,
+        "phi inspect explains any Phi object",
+    ),
+    (
+        "fingerprint-invalid",
+        ExitCode::BAD_INPUT,
+        "have the customer run phi fingerprint again and send the whole line",
+    ),
+    (
+        "component-malformed",
+        ExitCode::BAD_INPUT,
+        "write --component kind=value, as in --component machine-id=4c4c4544",
+    ),
+    (
+        "components-missing",
+        ExitCode::BAD_INPUT,
+        "name what identifies this machine: --component kind=value",
+    ),
+    (
+        "time-invalid",
+        ExitCode::BAD_INPUT,
+        "write a date (2031-01-04), a time (2031-01-04T12:00:00Z) or a span ahead (+1y, +30d)",
+    ),
+    (
+        "catalog-invalid",
+        ExitCode::BAD_INPUT,
+        "edit the lines named above and run phi catalog check",
+    ),
+    (
+        "qr-too-long",
+        ExitCode::BAD_INPUT,
+        "use a text form: --format token or --format armor",
+    ),
+    (
+        "output-failed",
+        ExitCode::UNEXPECTED,
+        "check where the output goes",
+    ),
+    // Keys at rest and passphrases.
+    (
+        "key-missing",
+        ExitCode::KEY,
+        "bring the key file back into keys/: phi key list says which there are",
+    ),
+    (
+        "key-exists",
+        ExitCode::KEY,
+        "the key is there already: phi key list",
+    ),
+    (
+        "key-permissions",
+        ExitCode::KEY,
+        "take the rights of others away: chmod 600",
+    ),
+    (
+        "key-malformed",
+        ExitCode::KEY,
+        "bring the key file back from a backup",
+    ),
+    (
+        "key-kdf-limit",
+        ExitCode::KEY,
+        "the key was not made by phi: seal it again with a common strength",
+    ),
+    (
+        "key-memory",
+        ExitCode::KEY,
+        "free some memory, or use a machine with more",
+    ),
+    (
+        "key-public-half",
+        ExitCode::KEY,
+        "bring the key file back from a backup",
+    ),
+    (
+        "key-role",
+        ExitCode::BAD_INPUT,
+        "roles are root, keyset, status, ledger and license",
+    ),
+    (
+        "randomness",
+        ExitCode::UNEXPECTED,
+        "the system gives no random bytes: try again later",
+    ),
+    (
+        "passphrase-empty",
+        ExitCode::KEY,
+        "give a passphrase of one character or more",
+    ),
+    (
+        "passphrase-not-text",
+        ExitCode::KEY,
+        "check that this is the passphrase's file",
+    ),
+    (
+        "passphrase-too-long",
+        ExitCode::KEY,
+        "check that this is the passphrase's file",
+    ),
+    ("passphrase-mismatch", ExitCode::KEY, "type the same twice"),
+    (
+        "passphrase-shown",
+        ExitCode::KEY,
+        "leave the option out and be asked, or redirect the descriptor",
+    ),
+    (
+        "passphrase-unreadable",
+        ExitCode::KEY,
+        "check the path and its permissions",
+    ),
+    (
+        "passphrase-no-terminal",
+        ExitCode::KEY,
+        "pass --passphrase-file FILE or --passphrase-fd N",
+    ),
+    (
+        "passphrase-wrong",
+        ExitCode::KEY,
+        "try again; if the passphrase is right, bring the key file back from a backup",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// The codes that the functions named `code` in a source file can return: the words in
+    /// quotes that stand alone in a match arm.
+    fn codes(source: &'static str) -> BTreeSet<&'static str> {
+        let before_tests = source.split("#[cfg(test)]").next().unwrap_or(source);
+        let kebab = |word: &str| {
+            !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
+        };
+        before_tests
+            .split("fn code(")
+            .skip(1)
+            .flat_map(|body| {
+                body.split("\n    }\n")
+                    .next()
+                    .unwrap_or(body)
+                    .split('"')
+                    .skip(1)
+            })
+            .step_by(2)
+            .filter(|word| kebab(word))
+            .collect()
+    }
+
+    #[test]
+    fn every_code_of_the_verifier_has_advice() {
+        let codes = codes(include_str!("../../../../phi-verify/src/error.rs"));
+        assert!(codes.len() > 40, "{codes:?}");
+        for code in codes {
+            assert!(advice(code).is_some(), "no advice for {code}");
+        }
+    }
+
+    #[test]
+    fn each_code_stands_once_with_a_phrase() {
+        let mut seen = BTreeSet::new();
+        for (code, _, hint) in TABLE {
+            assert!(seen.insert(code), "{code} stands twice");
+            assert!(!hint.ends_with('.') && !hint.is_empty(), "{code}: {hint}");
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! The command line: global options and the tree of commands.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use phi_verify::UnixTime;
+
+use crate::exit_code::ExitCode;
+use crate::failure::Failure;
+use crate::session::Session;
+use crate::{
+    catalog, completions, customer, fingerprint, init, inspect, key, keyset, ledger, license, man,
+    mint, revoke, schema, status, verify,
+};
+
+/// Issue licenses, and verify them anywhere, with no network
+#[derive(Debug, Parser)]
+#[command(
+    name = "phi",
+    version,
+    after_help = ExitCode::help(),
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    infer_long_args = false,
+    max_term_width = 96,
+    propagate_version = true,
+    subcommand_required = true
+)]
+pub(crate) struct App {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options that every command knows.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// The issuer's folder
+    #[arg(long, global = true, value_name = "DIR", default_value = ".")]
+    pub(crate) dir: PathBuf,
+    /// Print one JSON object; docs/cli/schema has its schema
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// When to color what is printed
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: Color,
+    /// Read the passphrase of the keys from a file, instead of asking
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        conflicts_with = "passphrase_fd"
+    )]
+    pub(crate) passphrase_file: Option<PathBuf>,
+    /// Read the passphrase of the keys from an open file descriptor
+    #[arg(long, global = true, value_name = "N")]
+    pub(crate) passphrase_fd: Option<u32>,
+    /// Who makes the change, for the ledger [default: the user's name]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) actor: Option<String>,
+    /// Act at this time instead of now, for tests and rehearsals
+    #[arg(long, global = true, value_name = "TIME", value_parser = phi_issuer::when::instant)]
+    pub(crate) now: Option<UnixTime>,
+}
+
+/// When to color.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Init(init::Init),
+    #[command(subcommand)]
+    Catalog(catalog::Command),
+    #[command(subcommand)]
+    Key(key::Command),
+    #[command(subcommand)]
+    Keyset(keyset::Command),
+    #[command(subcommand)]
+    Status(status::Command),
+    #[command(subcommand)]
+    Customer(customer::Command),
+    #[command(subcommand)]
+    License(license::Command),
+    Mint(Box<mint::Mint>),
+    #[command(subcommand)]
+    Revoke(revoke::Revoke),
+    #[command(subcommand)]
+    Ledger(ledger::Command),
+    Verify(verify::Verify),
+    Inspect(inspect::Inspect),
+    Fingerprint(fingerprint::FingerprintCommand),
+    Completions(completions::Completions),
+    Man(man::Man),
+    Schema(schema::SchemaCommand),
+}
+
+impl App {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// Why it ends without its result.
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        let session = Session::new(self.global);
+        match self.command {
+            Command::Init(command) => command.run(&session),
+            Command::Catalog(command) => command.run(&session),
+            Command::Key(command) => command.run(&session),
+            Command::Keyset(command) => command.run(&session),
+            Command::Status(command) => command.run(&session),
+            Command::Customer(command) => command.run(&session),
+            Command::License(command) => command.run(&session),
+            Command::Mint(command) => command.run(&session),
+            Command::Revoke(command) => command.run(&session),
+            Command::Ledger(command) => command.run(&session),
+            Command::Verify(command) => command.run(&session),
+            Command::Inspect(command) => command.run(&session),
+            Command::Fingerprint(command) => command.run(&session),
+            Command::Completions(command) => command.run(),
+            Command::Man(command) => command.run(),
+            Command::Schema(command) => command.run(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        App::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_says_what_it_does_and_shows_an_example() {
+        fn check(command: &clap::Command, path: &str) {
+            let path = format!("{path} {}", command.get_name());
+            assert!(command.get_about().is_some(), "{path} has no line of help");
+            if command.has_subcommands() {
+                for inner in command.get_subcommands() {
+                    check(inner, &path);
+                }
+            } else {
+                let help = command.get_after_help().map(ToString::to_string);
+                let help = help.unwrap_or_else(|| panic!("{path} has no example"));
+                assert!(help.contains(path.trim()), "{path}: {help}");
+            }
+        }
+        let app = App::command();
+        app.get_subcommands()
+            .for_each(|command| check(command, "phi"));
+    }
+}

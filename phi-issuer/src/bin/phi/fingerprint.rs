@@ -1,0 +1,165 @@
+//! `phi fingerprint`: what a customer sends to have a license bound to a machine.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use phi_issuer::durable::{self, Mode};
+use phi_issuer::machine::{self, Component};
+use phi_issuer::qr::Qr;
+use phi_verify::Fingerprint;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::failure::Failure;
+use crate::input::Object;
+use crate::output::{Answer, Page, ink, say};
+use crate::session::Session;
+use crate::view::hex;
+
+/// Print this machine's fingerprint request, to be sent to the vendor
+#[derive(Debug, Args)]
+#[command(
+    about,
+    long_about = "Print this machine's fingerprint request, to be sent to the vendor.\n\n\
+        The request holds short digests of what identifies the machine, made for one product: it \
+        names neither serial numbers nor addresses.",
+    after_help = "Examples:\n  \
+        phi fingerprint --product atlas\n  \
+        phi fingerprint --product atlas --component dongle=7F3A --qr-png request.png"
+)]
+pub(crate) struct FingerprintCommand {
+    /// The product that is to be licensed
+    #[arg(long, value_name = "NAME")]
+    product: String,
+    /// Add a component, such as a dongle's number
+    #[arg(long = "component", value_name = "KIND=VALUE")]
+    components: Vec<Component>,
+    /// Use only the components that are given, and read nothing off this machine
+    #[arg(long, requires = "components")]
+    only: bool,
+    /// Print the request as a QR code as well
+    #[arg(long)]
+    qr: bool,
+    /// Write the QR code to a new PNG file
+    #[arg(long, value_name = "FILE")]
+    qr_png: Option<PathBuf>,
+    /// Write the QR code to a new SVG file
+    #[arg(long, value_name = "FILE")]
+    qr_svg: Option<PathBuf>,
+}
+
+impl FingerprintCommand {
+    pub(crate) fn run(self, session: &Session) -> Result<(), Failure> {
+        let machine = of_machine(&self.product, !self.only, &self.components);
+        let request = machine.to_request()?;
+        write_qr(&request, self.qr_png.as_deref(), self.qr_svg.as_deref())?;
+        let qr = if self.qr {
+            Some(Qr::encode(&request)?.to_terminal(ink()))
+        } else {
+            None
+        };
+        let kinds: Vec<&str> = machine.components().map(|(kind, _)| kind).collect();
+        say(&format!(
+            "phi: {} components: {}",
+            kinds.len(),
+            kinds.join(", ")
+        ));
+        session.output().print(&FingerprintAnswer {
+            components: components(&machine),
+            product: self.product,
+            request,
+            qr,
+        })
+    }
+}
+
+/// The fingerprint of this machine's components and of those given, for a product.
+pub(crate) fn of_machine(product: &str, this_machine: bool, given: &[Component]) -> Fingerprint {
+    let found = if this_machine {
+        machine::collect(Path::new("/"))
+    } else {
+        Vec::new()
+    };
+    found
+        .iter()
+        .chain(given)
+        .fold(Fingerprint::new(product), |fingerprint, component| {
+            fingerprint.with(component.kind(), component.value())
+        })
+}
+
+/// Reads a request, given as text, as a file or on standard input.
+///
+/// # Errors
+/// `fingerprint-invalid`, or why it cannot be read.
+pub(crate) fn read_request(argument: &OsString) -> Result<Fingerprint, Failure> {
+    match Object::read(argument)? {
+        Object::Fingerprint(request) => Ok(Fingerprint::from_request(&request)?),
+        Object::Token(text) if !text.starts_with("v4.") => Ok(Fingerprint::from_request(&text)?),
+        other => {
+            let message = format!("this is {}, not a fingerprint request", other.name());
+            Err(Failure::new("wrong-kind", message))
+        }
+    }
+}
+
+/// Writes a text as QR code to the files that are named, which must be new.
+///
+/// # Errors
+/// `qr-too-long`, or why a file cannot be written.
+pub(crate) fn write_qr(text: &str, png: Option<&Path>, svg: Option<&Path>) -> Result<(), Failure> {
+    if png.is_none() && svg.is_none() {
+        return Ok(());
+    }
+    let code = Qr::encode(text)?;
+    if let Some(path) = png {
+        durable::create_new(path, &code.to_png(), Mode::Public)?;
+    }
+    if let Some(path) = svg {
+        durable::create_new(path, code.to_svg().as_bytes(), Mode::Public)?;
+    }
+    Ok(())
+}
+
+/// A fingerprint request.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(title = "phi fingerprint")]
+pub(crate) struct FingerprintAnswer {
+    /// The request, one word.
+    request: String,
+    /// The product for which it was made.
+    product: String,
+    /// The components in it.
+    components: Vec<ComponentView>,
+    /// The request as a QR code, for a terminal.
+    #[serde(skip)]
+    qr: Option<String>,
+}
+
+/// A component of a machine.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ComponentView {
+    /// What it is, such as `machine-id`.
+    pub(crate) kind: String,
+    /// Its digest for the product, in hexadecimal.
+    pub(crate) digest: String,
+}
+
+/// The components of a fingerprint.
+pub(crate) fn components(machine: &Fingerprint) -> Vec<ComponentView> {
+    let view = |(kind, digest): (&str, phi_verify::ComponentDigest)| ComponentView {
+        kind: kind.to_owned(),
+        digest: hex(&digest),
+    };
+    machine.components().map(view).collect()
+}
+
+impl Answer for FingerprintAnswer {
+    fn show(&self, page: &mut Page) {
+        if let Some(qr) = &self.qr {
+            page.raw(qr);
+        }
+        page.line(&self.request);
+    }
+}

@@ -1,0 +1,313 @@
+//! `phi key`: signing keys and their lives.
+
+use clap::{Args, Subcommand};
+use phi_issuer::{Issuer, KeyRecord, Role};
+use phi_verify::{KeyId, KeyState};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::failure::Failure;
+use crate::output::{Answer, Page, say};
+use crate::session::Session;
+use crate::view::{Stamp, cell};
+use phi_issuer::when::When;
+
+/// Make, list, rotate and retire signing keys
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    New(New),
+    List(List),
+    Show(Show),
+    Rotate(Rotate),
+    Retire(Retire),
+}
+
+/// Make a license key that waits: announced in the next keyset, and used by the next rotation
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  phi key new && phi keyset publish")]
+pub(crate) struct New {}
+
+/// List the keys
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  phi key list")]
+pub(crate) struct List {}
+
+/// Show one key with its public half
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  phi key show 3q2-7wEjRWeJ")]
+pub(crate) struct Show {
+    /// The key's id
+    #[arg(allow_hyphen_values = true)]
+    key: KeyId,
+}
+
+/// Put another key in a role's place
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Put another key in a role's place.\n\n\
+        A license key is succeeded by the one that waits, or by a new one; what the old one \
+        signed stays good. The other roles get a new key and a new root document at once.",
+    after_help = "Examples:\n  \
+        phi key rotate --from 2027-01-01 && phi keyset publish\n  \
+        phi key rotate --role status"
+)]
+pub(crate) struct Rotate {
+    /// The role: license, keyset, status, ledger or root
+    #[arg(long, default_value = "license", value_parser = role)]
+    role: Role,
+    /// When the new license key begins to sign [default: now]
+    #[arg(long, value_name = "TIME")]
+    from: Option<When>,
+    /// Say what would be recorded, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Take a waiting key back, or let a key that is being succeeded sign no more
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  phi key retire 3q2-7wEjRWeJ && phi keyset publish")]
+pub(crate) struct Retire {
+    /// The key's id
+    #[arg(allow_hyphen_values = true)]
+    key: KeyId,
+    /// Say what would be recorded, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+const PUBLISH: &str = "phi: next: phi keyset publish";
+
+impl Command {
+    pub(crate) fn run(self, session: &Session) -> Result<(), Failure> {
+        match self {
+            Self::New(_) => new(session),
+            Self::List(_) => list(session),
+            Self::Show(command) => {
+                let mut issuer = session.issuer()?;
+                session.output().print(&find(&mut issuer, command.key)?)
+            }
+            Self::Rotate(command) => command.run(session),
+            Self::Retire(command) => command.run(session),
+        }
+    }
+}
+
+fn new(session: &Session) -> Result<(), Failure> {
+    let mut issuer = session.issuer()?;
+    let passphrase = session.passphrase()?;
+    let key = issuer.new_key(Role::License, &passphrase, &session.context())?;
+    session.output().print(&find(&mut issuer, key)?)?;
+    say(PUBLISH);
+    Ok(())
+}
+
+fn list(session: &Session) -> Result<(), Failure> {
+    let keys = session.issuer()?.keys()?;
+    session.output().print(&KeyListAnswer {
+        keys: keys.iter().map(KeyAnswer::new).collect(),
+    })
+}
+
+fn find(issuer: &mut Issuer, id: KeyId) -> Result<KeyAnswer, Failure> {
+    let keys = issuer.keys()?;
+    let record = keys.iter().find(|record| record.public.id() == id);
+    record.map(KeyAnswer::new).ok_or_else(|| {
+        Failure::new("not-found", format!("there is no key {id}")).hint("run `phi key list`")
+    })
+}
+
+impl Rotate {
+    fn run(self, session: &Session) -> Result<(), Failure> {
+        let mut issuer = session.issuer()?;
+        let now = session.now();
+        let from = self.from.map(|from| from.beginning(now)).transpose()?;
+        if self.dry_run {
+            return session
+                .output()
+                .print(&self.plan(&mut issuer, from, session)?);
+        }
+        let passphrase = session.passphrase()?;
+        let rotation = issuer.rotate_key(self.role, from, &passphrase, &session.context())?;
+        session.output().print(&RotationAnswer {
+            dry_run: false,
+            role: self.role.to_string(),
+            new: Some(rotation.new.to_string()),
+            old: rotation.old.map(|key| key.to_string()),
+            at: rotation.at.into(),
+            root_version: rotation.root.map(|root| root.version),
+        })?;
+        say(match self.role {
+            Role::License => PUBLISH,
+            Role::Keyset => "phi: next: phi keyset publish, then phi status publish",
+            Role::Status => "phi: next: phi status publish",
+            Role::Root | Role::Ledger => "phi: next: give applications the new root document",
+        });
+        Ok(())
+    }
+
+    /// What the rotation would do: which key goes, and which comes if it is there already.
+    fn plan(
+        &self,
+        issuer: &mut Issuer,
+        from: Option<phi_verify::UnixTime>,
+        session: &Session,
+    ) -> Result<RotationAnswer, Failure> {
+        let at = from.unwrap_or_else(|| session.now());
+        let keys = issuer.keys()?;
+        let of_role = |record: &&KeyRecord| record.role == self.role;
+        let id = |record: &KeyRecord| record.public.id().to_string();
+        let staged = |record: &&KeyRecord| record.state == Some(KeyState::Staged);
+        let active = |record: &&KeyRecord| matches!(record.state, Some(KeyState::Active { .. }));
+        let root = match self.role {
+            Role::License => None,
+            _ => Some(issuer.trust_state()?.root().version + 1),
+        };
+        Ok(RotationAnswer {
+            dry_run: true,
+            role: self.role.to_string(),
+            new: keys.iter().filter(of_role).find(staged).map(id),
+            old: keys.iter().filter(of_role).rfind(active).map(id),
+            at: at.into(),
+            root_version: root,
+        })
+    }
+}
+
+impl Retire {
+    fn run(self, session: &Session) -> Result<(), Failure> {
+        let mut issuer = session.issuer()?;
+        let key = find(&mut issuer, self.key)?;
+        if self.dry_run {
+            session.output().print(&key)?;
+            say("phi: dry run: the key above would sign no more from now on");
+            return Ok(());
+        }
+        issuer.retire_key(self.key, &session.context())?;
+        session.output().print(&find(&mut issuer, self.key)?)?;
+        say(PUBLISH);
+        Ok(())
+    }
+}
+
+/// A role by its word.
+fn role(word: &str) -> Result<Role, String> {
+    let names = Role::ALL.map(Role::name).join(", ");
+    Role::from_name(word).ok_or_else(|| format!("roles are {names}"))
+}
+
+/// A key.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(title = "phi key show")]
+pub(crate) struct KeyAnswer {
+    /// Its id.
+    key: String,
+    /// What it signs.
+    role: String,
+    /// `staged`, `active`, `retired`, `revoked` or `dropped`.
+    state: String,
+    /// The first time at which it signs.
+    from: Option<Stamp>,
+    /// The time from which it signs no more.
+    until: Option<Stamp>,
+    /// When it was made.
+    added: Stamp,
+    /// Its file; null if the file is not in the folder.
+    file: Option<String>,
+    /// Its public half, as PASERK `k4.public`.
+    public: String,
+}
+
+impl KeyAnswer {
+    fn new(record: &KeyRecord) -> Self {
+        let (from, until) = match record.state {
+            None | Some(KeyState::Staged | KeyState::Revoked) => (None, None),
+            Some(KeyState::Active { from }) => (Some(from), None),
+            Some(KeyState::Retired { from, until }) => (Some(from), Some(until)),
+        };
+        Self {
+            key: record.public.id().to_string(),
+            role: record.role.to_string(),
+            state: record.state.map_or("dropped", KeyState::name).to_owned(),
+            from: from.map(Stamp::from),
+            until: until.map(Stamp::from),
+            added: record.added.into(),
+            file: record.file.as_ref().map(|path| path.display().to_string()),
+            public: record.public.to_paserk(),
+        }
+    }
+}
+
+impl Answer for KeyAnswer {
+    fn show(&self, page: &mut Page) {
+        page.field("key", &self.key);
+        page.field("role", &self.role);
+        page.field("state", &self.state);
+        if let Some(from) = &self.from {
+            page.field("signs from", from);
+        }
+        if let Some(until) = &self.until {
+            page.field("signs until", until);
+        }
+        page.field("made", &self.added);
+        page.field("file", self.file.as_deref().unwrap_or("not in the folder"));
+        page.field("public", &self.public);
+    }
+}
+
+/// The keys.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(title = "phi key list")]
+pub(crate) struct KeyListAnswer {
+    /// In the order in which they were made.
+    keys: Vec<KeyAnswer>,
+}
+
+impl Answer for KeyListAnswer {
+    fn show(&self, page: &mut Page) {
+        let row = |key: &KeyAnswer| {
+            [
+                key.key.clone(),
+                key.role.clone(),
+                key.state.clone(),
+                cell(key.from.as_ref()),
+                cell(key.until.as_ref()),
+                if key.file.is_some() { "here" } else { "away" }.to_owned(),
+            ]
+        };
+        let rows: Vec<_> = self.keys.iter().map(row).collect();
+        page.table(["KEY", "ROLE", "STATE", "FROM", "UNTIL", "FILE"], &rows);
+    }
+}
+
+/// A rotation.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(title = "phi key rotate")]
+pub(crate) struct RotationAnswer {
+    /// Whether nothing was done.
+    dry_run: bool,
+    /// The role.
+    role: String,
+    /// The key that takes over; null in a dry run that would make one.
+    new: Option<String>,
+    /// The key that is succeeded.
+    old: Option<String>,
+    /// When the new key takes over.
+    at: Stamp,
+    /// The version of the new root document, if there is one.
+    root_version: Option<u64>,
+}
+
+impl Answer for RotationAnswer {
+    fn show(&self, page: &mut Page) {
+        if self.dry_run {
+            page.line("dry run: nothing was recorded");
+        }
+        page.field("role", &self.role);
+        page.field("old key", self.old.as_deref().unwrap_or("none"));
+        page.field("new key", self.new.as_deref().unwrap_or("one to be made"));
+        page.field("takes over", &self.at);
+        if let Some(version) = self.root_version {
+            page.field("root", format!("version {version}"));
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! The `phi` command: what the library does, for people and for scripts.
+
+mod advice;
+mod app;
+mod catalog;
+mod completions;
+mod customer;
+mod exit_code;
+mod failure;
+mod fingerprint;
+mod init;
+mod input;
+mod inspect;
+mod key;
+mod keyset;
+mod ledger;
+mod license;
+mod man;
+mod mint;
+mod output;
+mod revoke;
+mod schema;
+mod session;
+mod status;
+mod trust;
+mod verify;
+mod view;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let app = app::App::parse();
+    let json = app.global.json;
+    match app.run() {
+        Ok(()) => exit_code::ExitCode::DONE.into(),
+        Err(failure) => {
+            output::report(&failure, json);
+            failure.exit.into()
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! What a command runs with: the folder, the time, the actor, the passphrase and the output.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use phi_issuer::passphrase::{Passphrase, PassphraseError};
+use phi_issuer::{Context, Issuer};
+use phi_verify::UnixTime;
+
+use crate::app::{Color, Global};
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// The global options, resolved.
+#[derive(Debug)]
+pub(crate) struct Session {
+    dir: PathBuf,
+    now: UnixTime,
+    actor: String,
+    output: Output,
+    passphrase_file: Option<PathBuf>,
+    passphrase_fd: Option<u32>,
+}
+
+impl Session {
+    pub(crate) fn new(global: Global) -> Self {
+        let color = match global.color {
+            Color::Auto => anstream::ColorChoice::Auto,
+            Color::Always => anstream::ColorChoice::Always,
+            Color::Never => anstream::ColorChoice::Never,
+        };
+        color.write_global();
+        Self {
+            dir: global.dir,
+            now: global
+                .now
+                .unwrap_or_else(|| UnixTime::from(SystemTime::now())),
+            actor: global.actor.unwrap_or_else(user),
+            output: Output::new(global.json),
+            passphrase_file: global.passphrase_file,
+            passphrase_fd: global.passphrase_fd,
+        }
+    }
+
+    /// The issuer's folder.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The time at which the command acts.
+    pub(crate) const fn now(&self) -> UnixTime {
+        self.now
+    }
+
+    /// Where results go.
+    pub(crate) const fn output(&self) -> Output {
+        self.output
+    }
+
+    /// The folder with the issuer's published documents.
+    pub(crate) fn published(&self) -> PathBuf {
+        self.dir.join("published")
+    }
+
+    /// Opens the issuer's folder.
+    ///
+    /// # Errors
+    /// `folder-missing`, or why the store cannot be used.
+    pub(crate) fn issuer(&self) -> Result<Issuer, Failure> {
+        Issuer::open(&self.dir).map_err(Failure::from)
+    }
+
+    /// Who acts, and when.
+    pub(crate) fn context(&self) -> Context {
+        Context {
+            now: self.now,
+            actor: self.actor.clone(),
+        }
+    }
+
+    /// The passphrase of keys that exist.
+    ///
+    /// # Errors
+    /// `passphrase-...`.
+    pub(crate) fn passphrase(&self) -> Result<Passphrase, Failure> {
+        self.given_passphrase()
+            .unwrap_or_else(|| Passphrase::prompt("passphrase of the keys"))
+            .map_err(Failure::from)
+    }
+
+    /// A passphrase for new keys, asked twice if it is asked.
+    ///
+    /// # Errors
+    /// `passphrase-...`.
+    pub(crate) fn new_passphrase(&self) -> Result<Passphrase, Failure> {
+        self.given_passphrase()
+            .unwrap_or_else(|| Passphrase::prompt_new("new passphrase for the keys"))
+            .map_err(Failure::from)
+    }
+
+    fn given_passphrase(&self) -> Option<Result<Passphrase, PassphraseError>> {
+        if let Some(path) = &self.passphrase_file {
+            return Some(Passphrase::from_file(path));
+        }
+        self.passphrase_fd.map(from_descriptor)
+    }
+}
+
+#[cfg(unix)]
+fn from_descriptor(descriptor: u32) -> Result<Passphrase, PassphraseError> {
+    Passphrase::from_fd(descriptor)
+}
+
+/// Descriptors have no names elsewhere; a file does the same there.
+#[cfg(not(unix))]
+fn from_descriptor(descriptor: u32) -> Result<Passphrase, PassphraseError> {
+    Err(PassphraseError::Read {
+        path: descriptor.to_string().into(),
+        source: std::io::ErrorKind::Unsupported.into(),
+    })
+}
+
+/// The user's name as the system's shells know it.
+fn user() -> String {
+    ["USER", "LOGNAME", "USERNAME"]
+        .into_iter()
+        .filter_map(|name| env::var(name).ok())
+        .find(|name| !name.trim().is_empty())
+        .unwrap_or_else(|| "unknown".to_owned())
+}

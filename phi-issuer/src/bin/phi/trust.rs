@@ -1,0 +1,157 @@
+//! A folder of published documents, and the trust state that they make.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use phi_verify::{Catalog, DocumentKind, Error, TrustState, armor};
+
+use crate::failure::Failure;
+use crate::input::{MAX_OBJECT, read_file};
+
+/// The documents of a folder: `root-1.phi`, `root-2.phi` and on, `keyset.phi`, `status.phi` and
+/// `catalog-<product>.phi`.
+pub(crate) struct TrustFolder {
+    /// By version.
+    roots: Vec<(u64, PathBuf)>,
+    keyset: Option<PathBuf>,
+    status: Option<PathBuf>,
+    /// By product.
+    catalogs: Vec<(String, PathBuf)>,
+}
+
+impl TrustFolder {
+    /// Lists the documents of a folder.
+    ///
+    /// # Errors
+    /// `trust-missing` if there is no such folder.
+    pub(crate) fn open(folder: &Path) -> Result<Self, Failure> {
+        let missing = |error| {
+            let message = format!("cannot read the trust folder {}: {error}", folder.display());
+            Failure::new("trust-missing", message)
+        };
+        let mut found = Self {
+            roots: Vec::new(),
+            keyset: None,
+            status: None,
+            catalogs: Vec::new(),
+        };
+        for entry in fs::read_dir(folder).map_err(missing)? {
+            found.add(entry.map_err(missing)?.path());
+        }
+        found.roots.sort();
+        found.catalogs.sort();
+        Ok(found)
+    }
+
+    fn add(&mut self, path: PathBuf) {
+        let name = path.file_name().and_then(|name| name.to_str());
+        let Some(stem) = name.and_then(|name| name.strip_suffix(".phi")) else {
+            return;
+        };
+        if let Some(version) = stem.strip_prefix("root-").and_then(|n| n.parse().ok()) {
+            self.roots.push((version, path));
+        } else if stem == "keyset" {
+            self.keyset = Some(path);
+        } else if stem == "status" {
+            self.status = Some(path);
+        } else if let Some(product) = stem.strip_prefix("catalog-") {
+            self.catalogs.push((product.to_owned(), path));
+        }
+    }
+
+    /// Begins with the anchor, or with the folder's first root, and imports what follows it.
+    ///
+    /// # Errors
+    /// `trust-missing` without a root, or why a document is refused.
+    pub(crate) fn load(&self, anchor: Option<&Path>) -> Result<Trust, Failure> {
+        let first = self.roots.first().map(|(_, path)| path.as_path());
+        let path = anchor.or(first).ok_or_else(|| {
+            Failure::new("trust-missing", "the trust folder has no root document")
+        })?;
+        let state = TrustState::from_anchor(&document(path)?);
+        let mut state = state.map_err(|error| refused(path, error))?;
+        let anchored = state.root().version;
+        let later = self.roots.iter().filter(|(version, _)| *version > anchored);
+        let documents = later
+            .map(|(_, path)| (DocumentKind::Root, path))
+            .chain(self.keyset.iter().map(|path| (DocumentKind::Keyset, path)))
+            .chain(self.status.iter().map(|path| (DocumentKind::Status, path)));
+        for (kind, path) in documents {
+            import(&mut state, kind, path)?;
+        }
+        let mut products = Vec::new();
+        for (product, path) in &self.catalogs {
+            import(&mut state, DocumentKind::Catalog, path)?;
+            if state.catalog(product).is_none() {
+                let message = format!("{}: catalog is of another product", path.display());
+                return Err(Failure::new("wrong-kind", message)
+                    .hint("name the file catalog-PRODUCT.phi, after its product"));
+            }
+            products.push(product.clone());
+        }
+        Ok(Trust { state, products })
+    }
+}
+
+/// A trust state, and the products whose catalogs it holds.
+pub(crate) struct Trust {
+    pub(crate) state: TrustState,
+    products: Vec<String>,
+}
+
+impl Trust {
+    /// The product that was named, or the only one there is.
+    ///
+    /// # Errors
+    /// `product-unknown`.
+    pub(crate) fn product<'a>(&'a self, named: Option<&'a str>) -> Result<&'a str, Failure> {
+        match (named, self.products.as_slice()) {
+            (Some(product), _) => Ok(product),
+            (None, [product]) => Ok(product),
+            (None, []) => Err(Failure::new(
+                "product-unknown",
+                "no product was named, and the trust folder has no catalog",
+            )),
+            _ => Err(Failure::new(
+                "product-unknown",
+                format!("which product: {}", self.products.join(", ")),
+            )),
+        }
+    }
+
+    /// The newest catalog of a product.
+    pub(crate) fn catalog(&self, product: &str) -> Option<&Catalog> {
+        self.state.catalog(product)
+    }
+}
+
+/// A document is kept as bytes or, where files must be text, as a word or armored.
+fn document(path: &Path) -> Result<Vec<u8>, Failure> {
+    let bytes = read_file(path, MAX_OBJECT)?;
+    let Some(text) = std::str::from_utf8(&bytes)
+        .ok()
+        .filter(|_| bytes.first() != Some(&0x83))
+    else {
+        return Ok(bytes);
+    };
+    armor::unwrap(text)
+        .and_then(|word| armor::document_from_text(&word))
+        .map_err(|error| refused(path, error))
+}
+
+fn import(state: &mut TrustState, kind: DocumentKind, path: &Path) -> Result<(), Failure> {
+    let bytes = document(path)?;
+    let found = phi_verify::UntrustedDocument::parse(&bytes)
+        .map_err(|error| refused(path, error))?
+        .kind();
+    if found != kind {
+        let expected = kind;
+        return Err(refused(path, Error::DocumentKind { expected, found }));
+    }
+    let imported = state.import(&bytes);
+    imported.map_err(|error| refused(path, error)).map(|_| ())
+}
+
+fn refused(path: &Path, error: Error) -> Failure {
+    Failure::from(error).about(path.display())
+}

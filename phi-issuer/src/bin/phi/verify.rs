@@ -1,0 +1,276 @@
+//! `phi verify`: is this license good, here and now?
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use phi_issuer::machine::Component;
+use phi_verify::{
+    ClockPolicy, Fingerprint, Freshness, License, RevocationPolicy, UnixTime, Validity, Verifier,
+};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::failure::Failure;
+use crate::fingerprint::{of_machine, read_request};
+use crate::input::Object;
+use crate::output::{Answer, Page, Tone};
+use crate::session::Session;
+use crate::trust::{Trust, TrustFolder};
+use crate::view::{FlagView, LicenseView, Names, Stamp, flags, near, show_flags};
+
+/// Verify a license, offline
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Verify a license, offline.\n\n\
+        The trust folder holds the issuer's published documents: root-1.phi and its successors, \
+        keyset.phi, and as far as there are any status.phi and catalog-PRODUCT.phi.",
+    after_help = "Examples:\n  \
+        phi verify license.txt\n  \
+        phi verify license.txt --trust /etc/atlas/phi --this-machine\n  \
+        phi verify - --product atlas --policy strict < license.txt"
+)]
+pub(crate) struct Verify {
+    /// The license: a token, a file with one, or - for standard input
+    license: OsString,
+    /// The folder with the issuer's published documents [default: DIR/published]
+    #[arg(long, value_name = "DIR")]
+    trust: Option<PathBuf>,
+    /// The root document to believe [default: the first in the trust folder]
+    #[arg(long, value_name = "FILE")]
+    anchor: Option<PathBuf>,
+    /// The product to be used [default: the one with a catalog in the trust folder]
+    #[arg(long, value_name = "NAME")]
+    product: Option<String>,
+    /// What to ask of revocation
+    #[arg(long, value_enum, default_value_t = Policy::Balanced)]
+    policy: Policy,
+    /// What to do when the clock is behind a trusted signature
+    #[arg(long, value_enum, default_value_t = Clock::Deny)]
+    clock: Clock,
+    /// The machine, by its fingerprint request: text, a file or -
+    #[arg(long, value_name = "REQUEST", conflicts_with_all = ["this_machine", "components"])]
+    fingerprint: Option<OsString>,
+    /// The machine is this one
+    #[arg(long)]
+    this_machine: bool,
+    /// A component of the machine, such as a dongle's number
+    #[arg(long = "component", value_name = "KIND=VALUE")]
+    components: Vec<Component>,
+}
+
+/// What to ask of revocation.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Policy {
+    /// A fresh status document that knows the license
+    Strict,
+    /// A status document, which may be late up to its hard expiry
+    Balanced,
+    /// Nothing: only what a status document at hand revokes is refused
+    Lenient,
+}
+
+/// What to do about a clock that is behind.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Clock {
+    /// Refuse the license
+    Deny,
+    /// Judge at the time of the newest trusted signature
+    UseFloor,
+}
+
+impl Verify {
+    pub(crate) fn run(self, session: &Session) -> Result<(), Failure> {
+        let token = match Object::read(&self.license)? {
+            Object::Token(token) => token,
+            other => return Err(not_a_license(&other)),
+        };
+        let folder = self.trust.clone().unwrap_or_else(|| session.published());
+        let trust = TrustFolder::open(&folder)?.load(self.anchor.as_deref())?;
+        let product = trust.product(self.product.as_deref())?;
+        let machine = self.machine(product)?;
+        let license = self.judge(&trust, product, machine.as_ref(), &token, session.now())?;
+        // The time by which it was judged: the clock's, or the newest signature's.
+        let now = session.now().max(trust.state.signed_floor());
+        session
+            .output()
+            .print(&VerifyAnswer::new(&license, &trust, machine.as_ref(), now))
+    }
+
+    fn judge(
+        &self,
+        trust: &Trust,
+        product: &str,
+        machine: Option<&Fingerprint>,
+        token: &str,
+        now: UnixTime,
+    ) -> Result<License, Failure> {
+        let policy = match self.policy {
+            Policy::Strict => RevocationPolicy::Strict,
+            Policy::Balanced => RevocationPolicy::Balanced,
+            Policy::Lenient => RevocationPolicy::Lenient,
+        };
+        let clock = match self.clock {
+            Clock::Deny => ClockPolicy::Deny,
+            Clock::UseFloor => ClockPolicy::UseFloor,
+        };
+        let verifier = Verifier::new(&trust.state, product, policy).with_clock_policy(clock);
+        let verifier = match machine {
+            Some(machine) => verifier.on_machine(machine),
+            None => verifier,
+        };
+        Ok(verifier.verify(token, now)?)
+    }
+
+    fn machine(&self, product: &str) -> Result<Option<Fingerprint>, Failure> {
+        if let Some(request) = &self.fingerprint {
+            return read_request(request).map(Some);
+        }
+        if !self.this_machine && self.components.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(of_machine(
+            product,
+            self.this_machine,
+            &self.components,
+        )))
+    }
+}
+
+fn not_a_license(object: &Object) -> Failure {
+    let message = format!("this is {}, not a license token", object.name());
+    Failure::new("wrong-kind", message)
+        .hint("hand in the license; phi inspect explains any Phi object")
+}
+
+/// A good license.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(title = "phi verify")]
+pub(crate) struct VerifyAnswer {
+    /// Always true: a license that is refused is an error.
+    verified: bool,
+    /// `valid`, or `grace` after the expiry.
+    validity: String,
+    /// The time by which the license was judged.
+    judged_at: Stamp,
+    /// What the license says; flags that the status document switched off are not in it.
+    license: LicenseView,
+    /// Flags that were granted and are switched off by the status document.
+    disabled_flags: Vec<FlagView>,
+    /// How the machine matches; null for a license that is not bound.
+    machine: Option<MachineView>,
+    /// The status document by which the license was judged; null if there is none.
+    status: Option<StatusAnswer>,
+    #[serde(skip)]
+    validity_line: String,
+}
+
+/// How a machine matches a license.
+#[derive(Debug, Serialize, JsonSchema)]
+struct MachineView {
+    /// Components that match.
+    matched: usize,
+    /// Components that must.
+    required: usize,
+    /// Components that the license names.
+    of: usize,
+}
+
+/// The status document at hand.
+#[derive(Debug, Serialize, JsonSchema)]
+struct StatusAnswer {
+    /// `fresh`, `stale` or `expired`.
+    freshness: String,
+    /// Its epoch.
+    epoch: u64,
+    /// When it was made.
+    this_update: Stamp,
+    /// When the next is due.
+    next_update: Stamp,
+}
+
+impl VerifyAnswer {
+    fn new(license: &License, trust: &Trust, machine: Option<&Fingerprint>, now: UnixTime) -> Self {
+        let claims = license.claims();
+        let names = trust.catalog(&claims.product).map(Names::of_catalog);
+        let names = names.unwrap_or_default();
+        let mut view = LicenseView::new(claims, license.key_id(), &names);
+        view.terms.flags = flags(license.flags(), &names);
+        let matched = |binding: &phi_verify::Binding| MachineView {
+            matched: machine.map_or(0, |machine| binding.matched(machine)),
+            required: binding.required(),
+            of: binding.components().len(),
+        };
+        let status = trust.state.status().map(|status| StatusAnswer {
+            freshness: license.freshness().to_string(),
+            epoch: status.epoch,
+            this_update: status.this_update.into(),
+            next_update: status.next_update.into(),
+        });
+        Self {
+            verified: true,
+            validity: match license.validity() {
+                Validity::Valid => "valid".into(),
+                Validity::Grace { .. } => "grace".into(),
+            },
+            judged_at: now.into(),
+            disabled_flags: flags(license.disabled_flags().iter(), &names),
+            license: view,
+            machine: claims.binding.as_ref().map(matched),
+            status: status.filter(|_| license.freshness() != Freshness::Missing),
+            validity_line: validity_line(license, now),
+        }
+    }
+}
+
+fn validity_line(license: &License, now: UnixTime) -> String {
+    match (license.validity(), license.expires()) {
+        (Validity::Grace { expired, ends }, _) => format!(
+            "in grace: expired {}, works until {}",
+            near(now, expired),
+            near(now, ends)
+        ),
+        (Validity::Valid, Some(expires)) => format!("until {}", near(now, expires)),
+        (Validity::Valid, None) => "for ever".into(),
+    }
+}
+
+impl Answer for VerifyAnswer {
+    fn show(&self, page: &mut Page) {
+        let license = &self.license;
+        let about = format!("{} of {}", license.product, license.customer);
+        match self.validity.as_str() {
+            "grace" => page.headline(Tone::Warn, "VERIFIED, IN GRACE", &about),
+            _ => page.headline(Tone::Good, "VERIFIED", &about),
+        }
+        page.gap();
+        license.show_subject(page);
+        page.field("valid", &self.validity_line);
+        license.show_times(page);
+        license.terms.show(page);
+        if !self.disabled_flags.is_empty() {
+            show_flags("switched off", &self.disabled_flags, page);
+        }
+        page.field(
+            "machine",
+            match &self.machine {
+                Some(machine) => format!(
+                    "{} of {} components match, {} must",
+                    machine.matched, machine.of, machine.required
+                ),
+                None => "any".into(),
+            },
+        );
+        page.field(
+            "status",
+            match &self.status {
+                Some(status) => format!(
+                    "{}, epoch {} of {}, next due {}",
+                    status.freshness, status.epoch, status.this_update, status.next_update
+                ),
+                None => "no document: revocation was not checked".into(),
+            },
+        );
+        license.show_origin(page);
+    }
+}

@@ -1,0 +1,389 @@
+//! What the documents say: root, keyset, status and catalog.
+
+use std::collections::BTreeMap;
+
+use phi_verify::{
+    Catalog, KeyId, KeyState, Keyset, Reason, RoleKeys, Root, Rule, Status, Subject, Terms,
+};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{Names, Stamp, TermsView, cell, counted, hex};
+use crate::output::Page;
+
+/// A root document.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct RootView {
+    /// The issuer's name.
+    pub(crate) issuer: String,
+    /// Its place in the chain of roots.
+    pub(crate) version: u64,
+    /// When it was made.
+    pub(crate) issued_at: Stamp,
+    /// Keys and threshold by role.
+    pub(crate) roles: BTreeMap<String, RoleView>,
+    /// The oldest keyset version that is still good; 0 is no floor.
+    pub(crate) keyset_floor: u64,
+    /// The oldest status epoch that is still good; 0 is no floor.
+    pub(crate) status_floor: u64,
+}
+
+/// The keys of a role.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct RoleView {
+    /// How many must sign.
+    pub(crate) threshold: usize,
+    /// The keys, as PASERK `k4.public`, by id.
+    pub(crate) keys: BTreeMap<String, String>,
+}
+
+impl RootView {
+    pub(crate) fn new(root: &Root) -> Self {
+        let roles = [
+            ("root", &root.root),
+            ("keyset", &root.keyset),
+            ("status", &root.status),
+            ("ledger", &root.ledger),
+        ];
+        Self {
+            issuer: root.issuer.clone(),
+            version: root.version,
+            issued_at: root.issued_at.into(),
+            roles: roles
+                .into_iter()
+                .map(|(role, keys)| (role.to_owned(), RoleView::new(keys)))
+                .collect(),
+            keyset_floor: root.floors.keyset,
+            status_floor: root.floors.status,
+        }
+    }
+
+    pub(crate) fn show(&self, page: &mut Page) {
+        page.field("issuer", &self.issuer);
+        page.field("version", self.version);
+        page.field("made", &self.issued_at);
+        for role in ["root", "keyset", "status", "ledger"] {
+            let Some(keys) = self.roles.get(role) else {
+                continue;
+            };
+            let ids: Vec<&str> = keys.keys.keys().map(String::as_str).collect();
+            let line = format!("{} of {}: {}", keys.threshold, ids.len(), ids.join(", "));
+            page.field(&format!("{role} keys"), line);
+        }
+        if self.keyset_floor > 0 || self.status_floor > 0 {
+            page.field(
+                "floors",
+                format!(
+                    "keyset version {}, status epoch {}",
+                    self.keyset_floor, self.status_floor
+                ),
+            );
+        }
+    }
+}
+
+impl RoleView {
+    fn new(keys: &RoleKeys) -> Self {
+        let entry = |key: &phi_verify::PublicKey| (key.id().to_string(), key.to_paserk());
+        Self {
+            threshold: keys.threshold(),
+            keys: keys.keys().iter().map(entry).collect(),
+        }
+    }
+}
+
+/// A keyset.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct KeysetView {
+    /// The issuer's name.
+    pub(crate) issuer: String,
+    /// Rises with every change.
+    pub(crate) version: u64,
+    /// When it was made.
+    pub(crate) issued_at: Stamp,
+    /// The root version that it needs.
+    pub(crate) root_version: u64,
+    /// The license keys.
+    pub(crate) keys: Vec<LicenseKeyView>,
+}
+
+/// A license key in a keyset.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct LicenseKeyView {
+    /// Its id.
+    pub(crate) key: String,
+    /// `staged`, `active`, `retired` or `revoked`.
+    pub(crate) state: String,
+    /// The first time of issue that is accepted.
+    pub(crate) from: Option<Stamp>,
+    /// The first time of issue that is no longer accepted.
+    pub(crate) until: Option<Stamp>,
+    /// The key, as PASERK `k4.public`.
+    pub(crate) public: String,
+}
+
+impl KeysetView {
+    pub(crate) fn new(keyset: &Keyset) -> Self {
+        let key = |entry: &phi_verify::LicenseKey| {
+            let (from, until) = match entry.state {
+                KeyState::Staged | KeyState::Revoked => (None, None),
+                KeyState::Active { from } => (Some(from), None),
+                KeyState::Retired { from, until } => (Some(from), Some(until)),
+            };
+            LicenseKeyView {
+                key: entry.key.id().to_string(),
+                state: entry.state.name().to_owned(),
+                from: from.map(Stamp::from),
+                until: until.map(Stamp::from),
+                public: entry.key.to_paserk(),
+            }
+        };
+        Self {
+            issuer: keyset.issuer.clone(),
+            version: keyset.version,
+            issued_at: keyset.issued_at.into(),
+            root_version: keyset.root_version,
+            keys: keyset.keys().iter().map(key).collect(),
+        }
+    }
+
+    pub(crate) fn show(&self, page: &mut Page) {
+        page.field("issuer", &self.issuer);
+        page.field("version", self.version);
+        page.field("made", &self.issued_at);
+        page.field("root", format!("version {} at least", self.root_version));
+        page.gap();
+        let row = |key: &LicenseKeyView| {
+            [
+                key.key.clone(),
+                key.state.clone(),
+                cell(key.from.as_ref()),
+                cell(key.until.as_ref()),
+            ]
+        };
+        let rows: Vec<_> = self.keys.iter().map(row).collect();
+        page.table(["KEY", "STATE", "FROM", "UNTIL"], &rows);
+    }
+}
+
+/// A status document.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct StatusView {
+    /// The issuer's name.
+    pub(crate) issuer: String,
+    /// Rises with every publication.
+    pub(crate) epoch: u64,
+    /// When the list was made.
+    pub(crate) this_update: Stamp,
+    /// When the next is due.
+    pub(crate) next_update: Stamp,
+    /// When the list is no longer good for anything but what it revokes.
+    pub(crate) hard_expiry: Stamp,
+    /// The keyset version that was the newest.
+    pub(crate) keyset_version: u64,
+    /// The license keys whose tokens the list knows.
+    pub(crate) covered_keys: Vec<String>,
+    /// What is revoked whole.
+    pub(crate) rules: Vec<RuleView>,
+    /// How many tokens are revoked one by one. The list holds salted hashes, not ids.
+    pub(crate) revoked_tokens: usize,
+}
+
+/// The revocation of all that one name covers.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct RuleView {
+    /// `license`, `customer`, `key` or `feature`.
+    pub(crate) class: String,
+    /// The id; for a customer a salted hash, for a feature `product/code`.
+    pub(crate) subject: String,
+    /// Only what was issued before this time; null is everything.
+    pub(crate) issued_before: Option<Stamp>,
+    /// Why.
+    pub(crate) reason: String,
+    /// When it was revoked.
+    pub(crate) since: Stamp,
+}
+
+impl StatusView {
+    pub(crate) fn new(status: &Status) -> Self {
+        Self {
+            issuer: status.issuer.clone(),
+            epoch: status.epoch,
+            this_update: status.this_update.into(),
+            next_update: status.next_update.into(),
+            hard_expiry: status.hard_expiry.into(),
+            keyset_version: status.keyset.0,
+            covered_keys: status.covered_keys.iter().map(KeyId::to_string).collect(),
+            rules: status.rules.iter().map(RuleView::new).collect(),
+            revoked_tokens: status.tokens.len(),
+        }
+    }
+
+    pub(crate) fn show(&self, page: &mut Page) {
+        page.field("issuer", &self.issuer);
+        page.field("epoch", self.epoch);
+        page.field("made", &self.this_update);
+        page.field("next due", &self.next_update);
+        page.field("hard expiry", &self.hard_expiry);
+        page.field("keyset", format!("version {}", self.keyset_version));
+        page.field(
+            "covers",
+            format!("tokens of keys {}", self.covered_keys.join(", ")),
+        );
+        let tokens = counted(self.revoked_tokens, "token");
+        page.field(
+            "revoked",
+            format!("{tokens}, {}", counted(self.rules.len(), "rule")),
+        );
+        if self.rules.is_empty() {
+            return;
+        }
+        page.gap();
+        let row = |rule: &RuleView| {
+            let before = rule
+                .issued_before
+                .as_ref()
+                .map_or("all".into(), Stamp::to_string);
+            [
+                rule.class.clone(),
+                rule.subject.clone(),
+                before,
+                rule.reason.clone(),
+                rule.since.to_string(),
+            ]
+        };
+        let rows: Vec<_> = self.rules.iter().map(row).collect();
+        page.table(
+            ["REVOKED", "SUBJECT", "ISSUED BEFORE", "REASON", "SINCE"],
+            &rows,
+        );
+    }
+}
+
+impl RuleView {
+    fn new(rule: &Rule) -> Self {
+        let subject = match &rule.subject {
+            Subject::License(id) => id.to_string(),
+            Subject::Customer(hash) => hex(hash),
+            Subject::Key(id) => id.to_string(),
+            Subject::Feature(product, code) => format!("{product}/{code}"),
+        };
+        Self {
+            class: rule.subject.class().name().to_owned(),
+            subject,
+            issued_before: rule.issued_before.map(Stamp::from),
+            reason: Reason::name(rule.reason).to_owned(),
+            since: rule.since.into(),
+        }
+    }
+}
+
+/// A catalog.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct CatalogView {
+    /// The issuer's name.
+    pub(crate) issuer: String,
+    /// The product.
+    pub(crate) product: String,
+    /// Rises with every change.
+    pub(crate) revision: u64,
+    /// When it was made.
+    pub(crate) issued_at: Stamp,
+    /// What the codes are called.
+    pub(crate) names: Vec<NameView>,
+    /// What each plan grants.
+    pub(crate) plans: BTreeMap<String, TermsView>,
+    /// What each add-on adds.
+    pub(crate) addons: BTreeMap<String, TermsView>,
+}
+
+/// What a code is called.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct NameView {
+    /// `flag`, `quota` or `limit`.
+    pub(crate) kind: String,
+    /// The code.
+    pub(crate) code: u16,
+    /// The name.
+    pub(crate) name: String,
+    /// What it means, for people.
+    pub(crate) title: String,
+    /// What is counted or held.
+    pub(crate) unit: Option<String>,
+    /// When a quota starts anew.
+    pub(crate) period: Option<String>,
+}
+
+impl CatalogView {
+    pub(crate) fn new(catalog: &Catalog) -> Self {
+        let view =
+            |kind: &str, code: u16, name: &phi_verify::Name, period: Option<&str>| NameView {
+                kind: kind.to_owned(),
+                code,
+                name: name.name.clone(),
+                title: name.title.clone(),
+                unit: present(&name.unit),
+                period: period.map(ToOwned::to_owned),
+            };
+        let flags = catalog.flags.iter();
+        let quotas = catalog.quotas.iter();
+        let limits = catalog.limits.iter();
+        let names = Names::of_catalog(catalog);
+        let terms = |plans: &BTreeMap<String, Terms>| {
+            plans
+                .iter()
+                .map(|(name, terms)| (name.clone(), TermsView::new(terms, &names)))
+                .collect()
+        };
+        Self {
+            issuer: catalog.issuer.clone(),
+            product: catalog.product.clone(),
+            revision: catalog.revision,
+            issued_at: catalog.issued_at.into(),
+            names: flags
+                .map(|(code, name)| view("flag", code.get(), name, None))
+                .chain(quotas.map(|(code, (name, period))| {
+                    view("quota", code.get(), name, Some(period.name()))
+                }))
+                .chain(limits.map(|(code, name)| view("limit", code.get(), name, None)))
+                .collect(),
+            plans: terms(&catalog.plans),
+            addons: terms(&catalog.addons),
+        }
+    }
+
+    pub(crate) fn show(&self, page: &mut Page) {
+        page.field("issuer", &self.issuer);
+        page.field("product", &self.product);
+        page.field("revision", self.revision);
+        page.field("made", &self.issued_at);
+        page.gap();
+        let row = |name: &NameView| {
+            let kind = match &name.period {
+                Some(period) => format!("{} per {period}", name.kind),
+                None => name.kind.clone(),
+            };
+            [
+                kind,
+                name.code.to_string(),
+                name.name.clone(),
+                name.title.clone(),
+            ]
+        };
+        let rows: Vec<_> = self.names.iter().map(row).collect();
+        page.table(["KIND", "CODE", "NAME", "TITLE"], &rows);
+        let offers = |word: &'static str, offers: &BTreeMap<String, TermsView>, page: &mut Page| {
+            for (name, terms) in offers {
+                page.gap();
+                page.line(&format!("{word} {name}"));
+                terms.show(page);
+            }
+        };
+        offers("plan", &self.plans, page);
+        offers("add-on", &self.addons, page);
+    }
+}
+
+fn present(text: &str) -> Option<String> {
+    Some(text.to_owned()).filter(|text| !text.is_empty())
+}
