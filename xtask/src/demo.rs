@@ -91,7 +91,7 @@ impl Demo {
         say("3. A customer's machine says what it is, and the vendor licenses it.");
         let machine = "--component site=plant-7 --component rack=b4 --component board=91c3 \
                        --component host=forge-1";
-        let request = self.phi(&format!("fingerprint --product gitforge {machine}"))?;
+        let request = self.phi(&format!("fingerprint --product gitforge --only {machine}"))?;
         let request = word(&request, |word| word.starts_with("phi.fingerprint."))?;
         self.write("machine.txt", &request)?;
         note("(the customer sends that line; here it is kept in machine.txt)");

@@ -51,7 +51,12 @@ pub(crate) struct FingerprintCommand {
 
 impl FingerprintCommand {
     pub(crate) fn run(self, session: &Session) -> Result<(), Failure> {
-        let machine = of_machine(&self.product, !self.only, &self.components);
+        let found = if self.only {
+            Vec::new()
+        } else {
+            machine::collect(Path::new("/"))
+        };
+        let machine = fingerprint(&self.product, machine::for_request(found), &self.components);
         let request = machine.to_request()?;
         write_qr(&request, self.qr_png.as_deref(), self.qr_svg.as_deref())?;
         let qr = if self.qr {
@@ -74,13 +79,17 @@ impl FingerprintCommand {
     }
 }
 
-/// The fingerprint of this machine's components and of those given, for a product.
+/// All that this machine shows, if it is to be looked at, and the components given.
 pub(crate) fn of_machine(product: &str, this_machine: bool, given: &[Component]) -> Fingerprint {
     let found = if this_machine {
         machine::collect(Path::new("/"))
     } else {
         Vec::new()
     };
+    fingerprint(product, found, given)
+}
+
+fn fingerprint(product: &str, found: Vec<Component>, given: &[Component]) -> Fingerprint {
     found
         .iter()
         .chain(given)

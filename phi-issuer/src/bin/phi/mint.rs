@@ -50,7 +50,7 @@ pub(crate) struct Mint {
     /// Bind to the machine of this fingerprint request: text, a file or -
     #[arg(long, value_name = "REQUEST")]
     fingerprint: Option<OsString>,
-    /// How many components of the machine must match [default: all of them]
+    /// How many components of the machine must match [default: more than half]
     #[arg(long = "match", value_name = "K", requires = "fingerprint")]
     required: Option<usize>,
     /// Accept the token only under the keyset and status documents of today, or newer ones
@@ -119,7 +119,7 @@ impl Mint {
             let machine = read_request(argument)?;
             let required = self
                 .required
-                .unwrap_or_else(|| machine.components().count());
+                .unwrap_or_else(|| phi_issuer::majority(&machine));
             // Refused here, a slip costs no passphrase.
             Binding::new(&machine, required)?;
             request.machine = Some((machine, required));
