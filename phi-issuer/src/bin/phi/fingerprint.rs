@@ -20,7 +20,6 @@ use crate::view::hex;
 /// Print this machine's fingerprint request, to be sent to the vendor
 #[derive(Debug, Args)]
 #[command(
-    about,
     long_about = "Print this machine's fingerprint request, to be sent to the vendor.\n\n\
         The request holds short digests of what identifies the machine, made for one product: it \
         names neither serial numbers nor addresses.",
@@ -56,7 +55,11 @@ impl FingerprintCommand {
         } else {
             machine::collect(Path::new("/"))
         };
-        let machine = fingerprint(&self.product, machine::for_request(found), &self.components);
+        let machine = fingerprint(
+            &self.product,
+            &machine::for_request(found),
+            &self.components,
+        );
         let request = machine.to_request()?;
         write_qr(&request, self.qr_png.as_deref(), self.qr_svg.as_deref())?;
         let qr = if self.qr {
@@ -86,10 +89,10 @@ pub(crate) fn of_machine(product: &str, this_machine: bool, given: &[Component])
     } else {
         Vec::new()
     };
-    fingerprint(product, found, given)
+    fingerprint(product, &found, given)
 }
 
-fn fingerprint(product: &str, found: Vec<Component>, given: &[Component]) -> Fingerprint {
+fn fingerprint(product: &str, found: &[Component], given: &[Component]) -> Fingerprint {
     found
         .iter()
         .chain(given)
