@@ -1,4 +1,8 @@
 //! Checks a license file when an application starts: `startup FILE`, such as `keys/demo/license.txt`.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "an application has the files and the clock that phi-verify has not"
+)]
 
 use std::{env, error::Error, fs, time::SystemTime};
 
