@@ -6,5 +6,7 @@
 )]
 
 mod issuer;
+mod properties;
+mod trust;
 mod vectors;
 mod verify;
