@@ -5,6 +5,7 @@
     reason = "a test that unwraps an error has failed"
 )]
 
+mod crash;
 mod issuer;
 mod race;
 mod verify;

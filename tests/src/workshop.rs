@@ -8,6 +8,7 @@ use phi_issuer::{
     read_rows,
 };
 use phi_verify::{LicenseId, UnixTime};
+use rusqlite::{Connection, types::Value};
 
 use crate::snakeoil::{DAY, START};
 
@@ -118,4 +119,35 @@ pub fn batch(
     let rows = read_rows(RowFormat::Csv, csv.as_bytes(), now)?;
     let mode = BatchMode::Mint;
     issuer.mint_batch(&rows, mode, &passphrase(), &at(now), progress)
+}
+
+/// Every row of the derived tables, to be compared with the tables made again.
+///
+/// # Panics
+/// If the folder has no store that reads.
+pub fn tables(folder: &Path) -> Vec<String> {
+    let connection = Connection::open(folder.join("phi.db")).expect("a store");
+    let names = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'events'";
+    let mut select = connection.prepare(names).expect("a query that is right");
+    let tables = select.query_map([], |row| row.get(0));
+    let tables: Vec<String> = tables
+        .and_then(Iterator::collect)
+        .expect("the tables' names");
+    tables
+        .iter()
+        .flat_map(|table| rows(&connection, table))
+        .collect()
+}
+
+fn rows(connection: &Connection, table: &str) -> Vec<String> {
+    let sql = format!("SELECT * FROM {table} ORDER BY 1, 2, 3");
+    let mut select = connection.prepare(&sql).expect("a table of the store");
+    let width = select.column_count();
+    let row = |row: &rusqlite::Row<'_>| {
+        let values = (0..width).map(|column| row.get(column));
+        let values: Vec<Value> = values.collect::<Result<_, _>>()?;
+        Ok(format!("{table} {values:?}"))
+    };
+    let rows = select.query_map([], row).and_then(Iterator::collect);
+    rows.expect("rows that read")
 }
