@@ -37,8 +37,16 @@ use Moment::{After, Appeared, LogGrown, Publishing, Tokens};
 /// No act takes as long; a victim that is past its moment ends by itself.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Runs the victim, kills it at the moment, and returns the tokens that it gave out.
-fn kill(folder: &Path, act: &str, count: u64, seconds: u64, moment: Moment) -> Vec<String> {
+/// What came of a victim.
+struct Killed {
+    /// The tokens that it gave out.
+    tokens: Vec<String>,
+    /// Whether it was killed before it ended by itself.
+    in_the_act: bool,
+}
+
+/// Runs the victim and kills it at the moment.
+fn kill(folder: &Path, act: &str, count: u64, seconds: u64, moment: Moment) -> Killed {
     let mut victim = Command::new(env!("CARGO_BIN_EXE_issuer-victim"))
         .arg(folder)
         .args([act, &count.to_string(), &seconds.to_string()])
@@ -54,7 +62,10 @@ fn kill(folder: &Path, act: &str, count: u64, seconds: u64, moment: Moment) -> V
     let status = victim.wait().unwrap();
     assert_ne!(status.code(), Some(1), "the victim failed by itself");
     tokens.extend(lines);
-    tokens
+    Killed {
+        tokens,
+        in_the_act: !status.success(),
+    }
 }
 
 fn lines_of(victim: &mut Child) -> Receiver<String> {
@@ -184,12 +195,16 @@ fn kill_again_and_again(act: &str, count: u64, moments: impl IntoIterator<Item =
     let mut issuer = workshop::furnished(folder.path()).unwrap();
     workshop::issue(&mut issuer, START).unwrap();
     drop(issuer);
-    let mut seconds = 0;
+    let (mut seconds, mut kills, mut in_the_act) = (0, 0, 0);
     for moment in moments {
         seconds += 100;
-        let tokens = kill(folder.path(), act, count, seconds, moment);
-        check(folder.path(), &tokens);
+        let killed = kill(folder.path(), act, count, seconds, moment);
+        check(folder.path(), &killed.tokens);
+        kills += 1;
+        in_the_act += u32::from(killed.in_the_act);
     }
+    println!("{act}: {in_the_act} of {kills} were killed in the act");
+    assert!(in_the_act > 0);
     check_mended(folder.path(), START.plus(seconds + 100));
 }
 
@@ -277,9 +292,12 @@ fn a_batch_is_cut_and_run_again() {
     };
     let mut carried_out = 0;
     let log = [1, 100_000, 700_000, 1_500_000].map(LogGrown);
-    for moment in delays(8, Duration::from_millis(1_500)).chain(log) {
-        let tokens = kill(folder.path(), "batch", ROWS.into(), 60, moment);
-        check(folder.path(), &tokens);
+    for moment in log
+        .into_iter()
+        .chain(delays(8, Duration::from_millis(1_200)))
+    {
+        let killed = kill(folder.path(), "batch", ROWS.into(), 60, moment);
+        check(folder.path(), &killed.tokens);
         assert!(
             rows() >= carried_out && rows().is_multiple_of(500),
             "{}",
@@ -288,13 +306,7 @@ fn a_batch_is_cut_and_run_again() {
         carried_out = rows();
     }
     println!("{carried_out} of {ROWS} rows were carried out by batches that were killed");
-    let mut tokens = kill(
-        folder.path(),
-        "batch",
-        ROWS.into(),
-        60,
-        Moment::After(PATIENCE),
-    );
+    let Killed { mut tokens, .. } = kill(folder.path(), "batch", ROWS.into(), 60, After(PATIENCE));
     check(folder.path(), &tokens);
     let count = usize::try_from(ROWS).unwrap();
     tokens.sort_unstable();

@@ -6,6 +6,8 @@
 )]
 
 mod crash;
+mod faults;
 mod issuer;
 mod race;
+mod size;
 mod verify;
