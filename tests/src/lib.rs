@@ -8,6 +8,7 @@ pub mod item;
 pub mod snakeoil;
 pub mod spec;
 pub mod vectors;
+pub mod workshop;
 
 /// Bytes in lowercase hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
