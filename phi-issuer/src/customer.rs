@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Context, Issuer, error::Error, event::Event};
+use crate::{Context, Issuer, error::Error, event::Event, store::Writer};
 
 /// A customer. Its id goes into every token; its name stays in the ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,7 +94,7 @@ impl Issuer {
 }
 
 /// Adds a customer as part of a larger change.
-pub(crate) fn add(writer: &mut crate::store::Writer<'_>, customer: Customer) -> Result<(), Error> {
+pub(crate) fn add(writer: &mut Writer<'_>, customer: Customer) -> Result<(), Error> {
     customer.check()?;
     if writer.query().customer(&customer.id)?.is_some() {
         return Err(Error::AlreadyExists {

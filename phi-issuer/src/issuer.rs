@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use phi_verify::{DocumentKind, Error as VerifyError, TrustState, UnixTime};
@@ -242,13 +243,12 @@ impl Issuer {
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is none, or more than one and none is named.
-    pub fn catalog(&mut self, product: Option<&str>) -> Result<Revision, Error> {
+    pub fn catalog(&mut self, product: Option<&str>) -> Result<Arc<Revision>, Error> {
         let product = self.product_or_only(product)?;
         self.store.read(|query| {
-            Ok(query
-                .catalog(&product, None)?
-                .ok_or_else(|| no_catalog(&product))?
-                .0)
+            query
+                .newest_catalog(&product)?
+                .ok_or_else(|| no_catalog(&product))
         })
     }
 

@@ -214,6 +214,7 @@ impl Issuer {
         };
         self.store.write(context, |writer| {
             let old = last_license_key(&writer.query(), at)?;
+            let at = old.map_or(Ok(at), |old| after_last_issue(&writer.query(), old, at))?;
             let new = match (staged, fresh) {
                 (Some(key_id), _) => {
                     writer.append(&Event::KeyActivated { key_id, from: at })?;
@@ -303,7 +304,8 @@ impl Issuer {
                 Some(KeyState::Staged) => writer.append(&Event::KeyDropped { key_id }),
                 Some(KeyState::Active { .. }) => refuse("is the key in use", rotate),
                 Some(KeyState::Retired { until, .. }) if until > writer.context.now => {
-                    let until = writer.context.now;
+                    let now = writer.context.now;
+                    let until = after_last_issue(&writer.query(), key_id, now)?;
                     // A scheduled rotation must not leave a gap in which no key signs.
                     another_signs_at(&writer.query(), until, key_id)?;
                     writer.append(&Event::KeyRetired { key_id, until })
@@ -453,6 +455,13 @@ pub(crate) fn drop_ended(writer: &mut Writer<'_>) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// The end of a key's window: this time, or the second after its newest token. A window's end is
+/// exclusive, and a token of the very second of a rotation is an honest one.
+fn after_last_issue(query: &Query<'_>, key_id: KeyId, at: UnixTime) -> Result<UnixTime, Error> {
+    let last = query.last_issue_under(key_id)?;
+    Ok(last.map_or(at, |last| at.max(last.plus(1))))
 }
 
 /// The license key that signs up to this time, to be succeeded; none if it was revoked.

@@ -13,7 +13,9 @@ pub mod keyfile;
 pub mod machine;
 pub mod passphrase;
 pub mod qr;
+pub mod when;
 
+mod batch;
 mod customer;
 mod error;
 mod event;
@@ -25,6 +27,9 @@ mod publish;
 mod revoke;
 mod store;
 
+pub use batch::{
+    BatchMode, MAX_BATCH_BYTES, Row, RowFormat, RowRequest, RowResult, majority, read_rows,
+};
 pub use customer::{Customer, CustomerKind};
 pub use error::{Error, ErrorClass};
 pub use event::{Event, MintedToken, Publication, Revocation, Subject};

@@ -1,6 +1,6 @@
 //! Licenses: what binds a customer to a plan, and what tokens are minted of.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use phi_verify::{LicenseId, Terms, UnixTime};
 use serde::{Deserialize, Serialize};
@@ -160,12 +160,16 @@ pub(crate) fn find(query: &Query<'_>, id: LicenseId) -> Result<LicenseRecord, Er
 
 /// The deterministic mapping: catalog revision and license in, entitlements out.
 pub(crate) fn terms(query: &Query<'_>, license: &LicenseRecord) -> Result<Terms, Error> {
-    let catalog = query.catalog(&license.product, Some(license.catalog_revision))?;
-    let (catalog, _) = catalog.ok_or_else(|| no_catalog(&license.product))?;
+    let catalog = query.catalog(&license.product, license.catalog_revision)?;
+    let catalog = catalog.ok_or_else(|| no_catalog(&license.product))?;
     resolve(&catalog, license)
 }
 
-fn check(query: &Query<'_>, order: &NewLicense, now: UnixTime) -> Result<(Revision, Terms), Error> {
+fn check(
+    query: &Query<'_>,
+    order: &NewLicense,
+    now: UnixTime,
+) -> Result<(Arc<Revision>, Terms), Error> {
     let invalid = |problem: &str| {
         Err(Error::Invalid {
             what: "a license",
@@ -188,8 +192,8 @@ fn check(query: &Query<'_>, order: &NewLicense, now: UnixTime) -> Result<(Revisi
     if order.extensions.keys().any(|number| *number >= 0) {
         return invalid("has an extension whose number is not negative");
     }
-    let (catalog, _) = query
-        .catalog(&order.product, None)?
+    let catalog = query
+        .newest_catalog(&order.product)?
         .ok_or_else(|| no_catalog(&order.product))?;
     let terms = resolve(&catalog, order)?;
     Ok((catalog, terms))

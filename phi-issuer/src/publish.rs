@@ -1,6 +1,6 @@
 //! Publishing: root, keyset, status and catalog documents, recorded first and then written.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use phi_verify::{
     Claims, DocumentKind, Error as VerifyError, ExactList, FlagCode, Floors, KeyId, Keyset,
@@ -127,7 +127,7 @@ impl Issuer {
         text: &str,
         passphrase: &Passphrase,
         context: &Context,
-    ) -> Result<(Published, Revision), Error> {
+    ) -> Result<(Published, Arc<Revision>), Error> {
         let source = Source::parse(text)?;
         // A refused edit must not cost the seconds that a key takes to open.
         let planned = self.store.read(|query| next_revision(query, &source))?;
@@ -149,7 +149,7 @@ impl Issuer {
             let publication = catalog(&revision, &issuer, writer.context.now, key)?;
             import(&writer.query(), &publication)?;
             writer.append(&Event::DocumentPublished(publication.clone()))?;
-            Ok((Published::New(publication), revision))
+            Ok((Published::New(publication), Arc::new(revision)))
         })?;
         self.write_published()?;
         Ok(published)
@@ -311,8 +311,8 @@ fn resign_catalogs(writer: &mut Writer<'_>, issuer: &str, key: &dyn Signer) -> R
         if signed_by(&held, key)? {
             continue;
         }
-        let recorded = writer.query().catalog(&product, Some(held.version))?;
-        let (revision, _) = recorded.ok_or_else(|| license::no_catalog(&product))?;
+        let recorded = writer.query().catalog(&product, held.version)?;
+        let revision = recorded.ok_or_else(|| license::no_catalog(&product))?;
         let publication = catalog(&revision, issuer, held.issued_at, key)?;
         import(&writer.query(), &publication)?;
         writer.append(&Event::DocumentPublished(publication))?;
@@ -322,7 +322,7 @@ fn resign_catalogs(writer: &mut Writer<'_>, issuer: &str, key: &dyn Signer) -> R
 
 /// The revision that this text would make, or `None` if it changes nothing.
 fn next_revision(query: &Query<'_>, source: &Source) -> Result<Option<Revision>, Error> {
-    let Some((current, _)) = query.catalog(source.product(), None)? else {
+    let Some(current) = query.newest_catalog(source.product())? else {
         return Ok(Some(Revision::first(source)?));
     };
     let next = current.next(source)?;
@@ -333,9 +333,12 @@ fn next_revision(query: &Query<'_>, source: &Source) -> Result<Option<Revision>,
     })
 }
 
-fn unchanged_catalog(query: &Query<'_>, product: &str) -> Result<(Published, Revision), Error> {
-    let recorded = query.catalog(product, None)?;
-    let (revision, _) = recorded.ok_or_else(|| license::no_catalog(product))?;
+fn unchanged_catalog(
+    query: &Query<'_>,
+    product: &str,
+) -> Result<(Published, Arc<Revision>), Error> {
+    let recorded = query.newest_catalog(product)?;
+    let revision = recorded.ok_or_else(|| license::no_catalog(product))?;
     let held = query.newest(DocumentKind::Catalog, product)?;
     let held = held.ok_or_else(|| license::no_catalog(product))?;
     Ok((Published::Unchanged(held), revision))

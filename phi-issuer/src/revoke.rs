@@ -122,8 +122,8 @@ fn check_subject(query: &Query<'_>, request: &RevokeRequest) -> Result<(), Error
             .ok_or_else(|| customer::not_found(id)),
         Subject::Key(id) => check_key(&keys::find(query, *id)?, request.issued_before),
         Subject::Feature { product, code } => {
-            let (catalog, _) = query
-                .catalog(product, None)?
+            let catalog = query
+                .newest_catalog(product)?
                 .ok_or_else(|| license::no_catalog(product))?;
             let known = catalog.terms().flags.contains_key(code);
             known.then_some(()).ok_or_else(|| Error::NotFound {

@@ -8,8 +8,9 @@ mod query;
 
 use std::{path::Path, time::Duration};
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 
+use query::CatalogCache;
 pub(crate) use query::{KeyRow, Query};
 
 use crate::{Context, error::Error, event::Event};
@@ -26,6 +27,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(crate) struct Store {
     connection: Connection,
+    catalogs: CatalogCache,
 }
 
 impl Store {
@@ -37,7 +39,10 @@ impl Store {
         connection.pragma_update(None, "application_id", APPLICATION_ID)?;
         connection.execute_batch(include_str!("store/schema.sql"))?;
         connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-        Ok(Self { connection })
+        Ok(Self {
+            connection,
+            catalogs: CatalogCache::default(),
+        })
     }
 
     /// Opens a store that is there.
@@ -57,7 +62,10 @@ impl Store {
             });
         }
         configure(&connection)?;
-        Ok(Self { connection })
+        Ok(Self {
+            connection,
+            catalogs: CatalogCache::default(),
+        })
     }
 
     /// Reads the store as it is at one moment.
@@ -66,7 +74,7 @@ impl Store {
         work: impl FnOnce(&Query<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let transaction = self.connection.transaction()?;
-        work(&Query::new(&transaction))
+        work(&Query::new(&transaction, &self.catalogs))
     }
 
     /// Changes the store in one transaction: all of it is durable when this returns, or none of
@@ -76,15 +84,43 @@ impl Store {
         context: &Context,
         work: impl FnOnce(&mut Writer<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
+        self.transact(context, work, |transaction| transaction.commit())
+    }
+
+    /// Does what [`Store::write`] does, and then undoes it.
+    pub(crate) fn rehearse<T>(
+        &mut self,
+        context: &Context,
+        work: impl FnOnce(&mut Writer<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let result = self.transact(context, work, |transaction| transaction.rollback());
+        self.catalogs.get_mut().clear();
+        result
+    }
+
+    fn transact<T>(
+        &mut self,
+        context: &Context,
+        work: impl FnOnce(&mut Writer<'_>) -> Result<T, Error>,
+        end: impl FnOnce(Transaction<'_>) -> rusqlite::Result<()>,
+    ) -> Result<T, Error> {
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let result = work(&mut Writer {
+        let mut writer = Writer {
             connection: &transaction,
+            catalogs: &self.catalogs,
             context,
-        })?;
-        transaction.commit()?;
-        Ok(result)
+        };
+        let result = work(&mut writer).and_then(|result| {
+            end(transaction)?;
+            Ok(result)
+        });
+        if result.is_err() {
+            // What was read within a transaction that is undone was never recorded.
+            self.catalogs.get_mut().clear();
+        }
+        result
     }
 
     /// Makes the derived tables again from the events.
@@ -96,8 +132,8 @@ impl Store {
         for table in apply::TABLES {
             transaction.execute(&format!("DELETE FROM {table}"), [])?;
         }
-        let count =
-            Query::new(&transaction).replay(|seq, event| apply::apply(&transaction, seq, event))?;
+        let count = Query::new(&transaction, &self.catalogs)
+            .replay(|seq, event| apply::apply(&transaction, seq, event))?;
         transaction.commit()?;
         Ok(count)
     }
@@ -116,6 +152,7 @@ fn configure(connection: &Connection) -> Result<(), Error> {
 /// A transaction that appends events.
 pub(crate) struct Writer<'c> {
     connection: &'c Connection,
+    catalogs: &'c CatalogCache,
     pub(crate) context: &'c Context,
 }
 
@@ -144,7 +181,7 @@ impl Writer<'_> {
 
     /// The state within the transaction.
     pub(crate) fn query(&self) -> Query<'_> {
-        Query::new(self.connection)
+        Query::new(self.connection, self.catalogs)
     }
 
     /// Carries out a part of the transaction that may fail alone.
@@ -161,6 +198,3 @@ impl Writer<'_> {
         Ok(result)
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -139,8 +139,8 @@ impl Catalog {
             limits: decode_entries(&mut fields, field::LIMITS, limit_code, |value| {
                 decode_name(value, field::LIMITS)
             })?,
-            plans: decode_entries(&mut fields, field::PLANS, plan_name, decode_plan)?,
-            addons: decode_entries(&mut fields, field::ADDONS, addon_name, decode_plan)?,
+            plans: decode_plans(&mut fields, field::PLANS, plan_name)?,
+            addons: decode_plans(&mut fields, field::ADDONS, addon_name)?,
         };
         fields.extensions()?;
         catalog.check_names()?;
@@ -252,11 +252,17 @@ fn encode_name(name: &Name) -> Value {
     ])
 }
 
-fn decode_plan(value: Value) -> Result<Terms, Malformed> {
-    let mut fields = Fields::of(value, field::PLANS)?;
-    let terms = Terms::decode(&mut fields)?;
-    fields.end(field::PLANS)?;
-    Ok(terms)
+fn decode_plans(
+    fields: &mut Fields,
+    field: u64,
+    name: fn(Value) -> Result<String, Malformed>,
+) -> Result<BTreeMap<String, Terms>, Malformed> {
+    decode_entries(fields, field, name, |value| {
+        let mut fields = Fields::of(value, field)?;
+        let terms = Terms::decode(&mut fields)?;
+        fields.end(field)?;
+        Ok(terms)
+    })
 }
 
 /// Plans by name, in the order of the names' encodings: the shorter first.

@@ -139,15 +139,8 @@ impl Fields {
         self.take(key).map(|value| uint(value, key)).transpose()
     }
 
-    /// A number that counts from one: versions, revisions and epochs.
     pub(crate) fn positive(&mut self, key: u64) -> Result<u64, Malformed> {
-        match self.uint(key)? {
-            0 => Err(Malformed::Field {
-                key,
-                problem: "is zero",
-            }),
-            number => Ok(number),
-        }
+        positive(self.require(key)?, key)
     }
 
     pub(crate) fn text(&mut self, key: u64) -> Result<String, Malformed> {
@@ -212,6 +205,17 @@ pub(crate) fn uint(value: Value, key: u64) -> Result<u64, Malformed> {
         key,
         problem: "is not an unsigned integer",
     })
+}
+
+/// A number that counts from one: versions, revisions and epochs.
+pub(crate) fn positive(value: Value, key: u64) -> Result<u64, Malformed> {
+    match uint(value, key)? {
+        0 => Err(Malformed::Field {
+            key,
+            problem: "is zero",
+        }),
+        number => Ok(number),
+    }
 }
 
 /// Names travel in tokens and are printed in terminals and logs.

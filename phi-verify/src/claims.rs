@@ -257,7 +257,7 @@ impl Claims {
         let [id, revision] = cbor::array(fields.require(claim::LICENSE)?, claim::LICENSE)?;
         let claims = Self {
             license_id: LicenseId(cbor::sized(id, claim::LICENSE)?),
-            license_revision: cbor::uint(revision, claim::LICENSE)?,
+            license_revision: cbor::positive(revision, claim::LICENSE)?,
             catalog_revision: fields.positive(claim::CATALOG)?,
             minimum: decode_minimum(&mut fields)?,
             max_status_age: fields.optional_uint(claim::MAX_STATUS_AGE)?,
@@ -303,7 +303,10 @@ impl Claims {
         for (key, value) in self.extensions.iter().rev() {
             map.put_extension(*key, value.encode()?);
         }
-        Ok(map.encode())
+        let body = map.encode();
+        // Extensions can be of any shape: nested too deep, or with a map out of order.
+        cbor::decode(&body)?;
+        Ok(body)
     }
 
     /// The rules that hold between fields, the same for whoever writes and whoever reads.
@@ -331,6 +334,9 @@ impl Claims {
         }
         if self.catalog_revision == 0 {
             return field(claim::CATALOG, "is zero");
+        }
+        if self.max_status_age == Some(0) {
+            return field(claim::MAX_STATUS_AGE, "is zero: no list is so new");
         }
         if self.extensions.keys().any(|key| *key >= 0) {
             return Err(Malformed::CborForbiddenType);

@@ -386,7 +386,7 @@ mod field {
 fn decode_keyset(fields: &mut Fields) -> Result<(u64, PayloadHash), Malformed> {
     let [version, hash] = cbor::array(fields.require(field::KEYSET)?, field::KEYSET)?;
     Ok((
-        cbor::uint(version, field::KEYSET)?,
+        cbor::positive(version, field::KEYSET)?,
         cbor::sized(hash, field::KEYSET)?,
     ))
 }

@@ -11,7 +11,7 @@ use crate::{
     catalog::Catalog,
     document::{DocumentKind, PayloadHash, UntrustedDocument, same_issuer},
     error::Error,
-    key::RoleKeys,
+    key::{KeyId, PublicKey, RoleKeys},
     keyset::Keyset,
     root::{Floors, Root},
     status::Status,
@@ -170,6 +170,23 @@ impl TrustState {
         self.floors.keyset = self.floors.keyset.max(new.floors.keyset);
         self.floors.status = self.floors.status.max(new.floors.status);
         self.root = root;
+        self.drop_refused();
+    }
+
+    /// Lets go of what the root in force would refuse as an import: its floors and its keys judge
+    /// a document alike, whether it came before the root or after.
+    fn drop_refused(&mut self) {
+        let (root, floors) = (&self.root.document, &mut self.floors);
+        if let Some(held) = &self.keyset
+            && shared_key(root, &held.document).is_some()
+        {
+            floors.keyset = floors.keyset.max(held.document.version);
+            self.keyset = None;
+        }
+        self.keyset
+            .take_if(|held| held.document.version < floors.keyset);
+        self.status
+            .take_if(|held| held.document.epoch < floors.status);
     }
 
     fn import_keyset(&mut self, document: &UntrustedDocument<'_>) -> Result<bool, Error> {
@@ -180,8 +197,8 @@ impl TrustState {
             let (current, needed) = (root.version, keyset.root_version);
             return Err(Error::RootTooOld { current, needed });
         }
-        if let Some(shared) = keyset.keys().iter().find(|entry| root.names(&entry.key)) {
-            return Err(Error::KeyInTwoRoles(shared.key.id()));
+        if let Some(key_id) = shared_key(root, &keyset) {
+            return Err(Error::KeyInTwoRoles(key_id));
         }
         let (version, hash) = (keyset.version, document.payload_hash());
         at_least(DocumentKind::Keyset, version, self.floors.keyset)?;
@@ -293,6 +310,12 @@ fn at_least(kind: DocumentKind, offered: u64, at_least: u64) -> Result<(), Error
             at_least,
         })
     }
+}
+
+/// A license key that has a role in the root as well.
+fn shared_key(root: &Root, keyset: &Keyset) -> Option<KeyId> {
+    let mut keys = keyset.keys().iter().map(|entry| &entry.key);
+    keys.find(|key| root.names(key)).map(PublicKey::id)
 }
 
 /// Whether fewer of the old keys remain than the old threshold asked for.

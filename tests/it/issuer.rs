@@ -183,6 +183,18 @@ fn a_scheduled_rotation_needs_one_publication() {
 }
 
 #[test]
+fn a_token_of_the_second_of_a_rotation_stays_valid() {
+    let mut rig = Rig::new();
+    let license = rig.issue();
+    let token = rig.mint(license).unwrap();
+    rig.rotate(Role::License, None);
+    rig.publish();
+    rig.check(&token, "accepted");
+    let same_second = rig.mint(license).unwrap();
+    rig.check(&same_second, "accepted");
+}
+
+#[test]
 fn a_retired_key_is_dropped_when_its_last_token_ends() {
     let mut rig = Rig::new();
     let license = rig.issue();
@@ -254,5 +266,70 @@ fn events_are_neither_changed_nor_deleted() {
         "INSERT INTO events SELECT seq + 5, time, actor, event, NULL, body FROM events LIMIT 1",
     ] {
         assert!(connection.execute(sql, []).is_err(), "{sql}");
+    }
+}
+
+mod batch {
+    use phi_issuer::{BatchMode, RowFormat, RowResult, read_rows};
+
+    use super::*;
+
+    impl Rig {
+        fn batch(&mut self, csv: &str, mode: BatchMode) -> Vec<RowResult> {
+            let context = self.context();
+            let rows = read_rows(RowFormat::Csv, csv.as_bytes(), self.now).unwrap();
+            self.issuer
+                .mint_batch(&rows, mode, &self.passphrase, &context, |_| {})
+                .unwrap()
+        }
+    }
+
+    const ROWS: &str = "ref,customer,customer_name,plan,expires,quotas\n\
+                        a,initech,Initech,team,+1y,calls=7\n\
+                        b,globex,,team,never,\n\
+                        c,globex,,gold,,\n\
+                        d,hooli,,team,,\n\
+                        b,globex,,team,,\n";
+
+    fn outcomes(results: &[RowResult]) -> Vec<&str> {
+        let outcome = |result: &RowResult| match &result.outcome {
+            Ok(_) if result.repeated => "repeated",
+            Ok(_) => "minted",
+            Err(error) => error.code(),
+        };
+        results.iter().map(outcome).collect()
+    }
+
+    #[test]
+    fn rows_are_carried_out_once_and_each_whole_or_not_at_all() {
+        let mut rig = Rig::new();
+        let expected = [
+            "minted",
+            "minted",
+            "entitlement-invalid",
+            "not-found",
+            "input-invalid",
+        ];
+        let rehearsed = rig.batch(ROWS, BatchMode::Rehearse);
+        assert_eq!(outcomes(&rehearsed), expected);
+        assert!(rig.issuer.licenses(None, None).unwrap().is_empty());
+        assert_eq!(rig.issuer.customers().unwrap().len(), 1);
+
+        let first = rig.batch(ROWS, BatchMode::Mint);
+        assert_eq!(outcomes(&first), expected);
+        assert_eq!(rig.issuer.licenses(None, None).unwrap().len(), 2);
+        let token = |results: &[RowResult]| results[0].outcome.as_ref().unwrap().token.clone();
+        rig.check(&token(&first), "accepted");
+
+        rig.now = rig.now.plus(DAY);
+        let second = rig.batch(ROWS, BatchMode::Mint);
+        assert_eq!(outcomes(&second)[..2], ["repeated", "repeated"]);
+        assert_eq!(token(&first), token(&second));
+        let changed = ROWS.replace("calls=7", "calls=8");
+        assert_eq!(
+            outcomes(&rig.batch(&changed, BatchMode::Mint))[0],
+            "batch-conflict"
+        );
+        assert_eq!(rig.issuer.licenses(None, None).unwrap().len(), 2);
     }
 }

@@ -6,4 +6,5 @@
 )]
 
 mod issuer;
+mod vectors;
 mod verify;

@@ -1,3 +1,21 @@
-//! What the tests of several crates share: an issuer whose keys anyone can make.
+//! What the tests of several crates share: an issuer whose keys anyone can make, and the test
+//! vectors that are made with it.
 
+pub mod demo;
+pub mod item;
 pub mod snakeoil;
+pub mod spec;
+pub mod vectors;
+
+/// Bytes in lowercase hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The bytes of a hexadecimal text, or `None` if it is none.
+pub fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digits = text.as_bytes().chunks(2);
+    digits
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+        .collect()
+}

@@ -94,6 +94,35 @@ impl Seed {
     }
 }
 
+/// A role of these keys, of which `threshold` must sign.
+///
+/// # Panics
+/// If the keys cannot meet the threshold.
+pub fn role(keys: &[SigningKey], threshold: usize) -> RoleKeys {
+    let public = |key: &SigningKey| PublicKey::from_bytes(&key.verifying_key().to_bytes());
+    let keys = keys.iter().map(|key| public(key).expect("an honest key"));
+    RoleKeys::new(keys.collect(), threshold).expect("the keys can meet the threshold")
+}
+
+/// The key whose seed is 32 times this byte.
+pub fn key(seed: u8) -> SigningKey {
+    SigningKey::from_bytes(&[seed; 32])
+}
+
+/// Signs a document with each of these keys, in this order.
+///
+/// # Panics
+/// Never: the seeds' keys are good.
+pub fn sign_all(document: &UnsignedDocument, keys: &[SigningKey]) -> Vec<u8> {
+    let message = document.message();
+    let sign = |key: &SigningKey| {
+        let public = PublicKey::from_bytes(&key.verifying_key().to_bytes());
+        let id = public.expect("an honest key").id();
+        (id, key.sign(&message).to_bytes())
+    };
+    document.sealed(&keys.iter().map(sign).collect::<Vec<_>>())
+}
+
 /// The first root.
 pub fn root() -> Root {
     Root {

@@ -1,5 +1,7 @@
 //! Questions to the store; what an event says is always read from the event itself.
 
+use std::{cell::RefCell, collections::HashMap, sync::Arc};
+
 use phi_verify::{DocumentKind, KeyId, LicenseId, PublicKey, RuleClass, TokenId, UnixTime};
 use rusqlite::{Connection, OptionalExtension as _, Params, Row, params};
 
@@ -15,7 +17,11 @@ use crate::{
 /// The store at one moment.
 pub(crate) struct Query<'c> {
     connection: &'c Connection,
+    catalogs: &'c CatalogCache,
 }
+
+/// Catalog revisions that were read: a recorded revision never changes.
+pub(crate) type CatalogCache = RefCell<HashMap<(String, u64), Arc<Revision>>>;
 
 /// A key as the store has it.
 #[derive(Clone, Debug)]
@@ -30,8 +36,11 @@ pub(crate) struct KeyRow {
 }
 
 impl<'c> Query<'c> {
-    pub(super) const fn new(connection: &'c Connection) -> Self {
-        Self { connection }
+    pub(super) const fn new(connection: &'c Connection, catalogs: &'c CatalogCache) -> Self {
+        Self {
+            connection,
+            catalogs,
+        }
     }
 
     /// Reads every event in order; how many there are.
@@ -81,6 +90,14 @@ impl<'c> Query<'c> {
         Ok(select.query_row(params, |row| row.get(0))?)
     }
 
+    /// When the newest token under the key was issued.
+    pub(crate) fn last_issue_under(&self, key_id: KeyId) -> Result<Option<UnixTime>, Error> {
+        let sql = "SELECT max(issued_at) FROM tokens WHERE key_id = ?1";
+        let mut select = self.connection.prepare_cached(sql)?;
+        let last: Option<i64> = select.query_row([key_id.to_string()], |row| row.get(0))?;
+        last.map(time).transpose()
+    }
+
     /// The products that have a catalog.
     pub(crate) fn products(&self) -> Result<Vec<String>, Error> {
         self.all(
@@ -90,21 +107,35 @@ impl<'c> Query<'c> {
         )
     }
 
-    /// A catalog revision, or the newest.
+    /// The newest catalog revision of a product.
+    pub(crate) fn newest_catalog(&self, product: &str) -> Result<Option<Arc<Revision>>, Error> {
+        let sql = "SELECT max(revision) FROM catalogs WHERE product = ?1";
+        let mut select = self.connection.prepare_cached(sql)?;
+        match select.query_row([product], |row| row.get::<_, Option<i64>>(0))? {
+            None => Ok(None),
+            Some(revision) => self.catalog(product, revision.cast_unsigned()),
+        }
+    }
+
+    /// A catalog revision.
     pub(crate) fn catalog(
         &self,
         product: &str,
-        revision: Option<u64>,
-    ) -> Result<Option<(Revision, String)>, Error> {
-        let sql = "SELECT body FROM catalogs JOIN events USING (seq)
-                   WHERE product = ?1 AND (?2 IS NULL OR revision = ?2)
-                   ORDER BY revision DESC LIMIT 1";
-        let revision = revision.map(u64::cast_signed);
-        match self.one_event(sql, params![product, revision])? {
-            None => Ok(None),
-            Some(Event::CatalogRecorded { revision, source }) => Ok(Some((revision, source))),
-            Some(_) => Err(damaged("a catalog")),
+        revision: u64,
+    ) -> Result<Option<Arc<Revision>>, Error> {
+        let key = (product.to_owned(), revision);
+        if let Some(known) = self.catalogs.borrow().get(&key) {
+            return Ok(Some(Arc::clone(known)));
         }
+        let sql = "SELECT body FROM catalogs JOIN events USING (seq)
+                   WHERE product = ?1 AND revision = ?2";
+        let found = match self.one_event(sql, params![product, revision.cast_signed()])? {
+            None => return Ok(None),
+            Some(Event::CatalogRecorded { revision, .. }) => Arc::new(revision),
+            Some(_) => return Err(damaged("a catalog")),
+        };
+        self.catalogs.borrow_mut().insert(key, Arc::clone(&found));
+        Ok(Some(found))
     }
 
     pub(crate) fn customer(&self, id: &str) -> Result<Option<Customer>, Error> {
@@ -258,12 +289,21 @@ impl<'c> Query<'c> {
         Ok(documents)
     }
 
-    /// The event that answered the request with this idempotency key.
-    pub(crate) fn answer_to(&self, idempotency_key: &str) -> Result<Option<Event>, Error> {
-        self.one_event(
-            "SELECT body FROM events WHERE idempotency_key = ?1",
-            [idempotency_key],
-        )
+    /// The event that answered a request, by the beginning of its idempotency key, and that key.
+    pub(crate) fn answer_to(&self, key_prefix: &str) -> Result<Option<(String, Event)>, Error> {
+        let sql = "SELECT idempotency_key, body FROM events
+                   WHERE idempotency_key >= ?1 AND idempotency_key < ?2 LIMIT 1";
+        // Keys are printable: the prefix and the highest character bound them all.
+        let end = format!("{key_prefix}{}", char::MAX);
+        let mut select = self.connection.prepare_cached(sql)?;
+        let found = select
+            .query_row([key_prefix, &end], |row| {
+                Ok((row.get::<_, String>(0)?, row.get::<_, Vec<u8>>(1)?))
+            })
+            .optional()?;
+        found
+            .map(|(key, body)| Ok((key, Event::decode(&body)?)))
+            .transpose()
     }
 
     fn one_event(&self, sql: &str, params: impl Params) -> Result<Option<Event>, Error> {

@@ -1,0 +1,110 @@
+//! Writes the seeds of every target: `cargo run --example seeds` in `phi-verify/fuzz`.
+//!
+//! The same program writes the same bytes, so a change of format shows as a change of seeds.
+
+use std::path::Path;
+use std::{fs, io};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use ciborium::Value;
+use phi_verify::{
+    Binding, DocumentKind, ExactList, Extension, Fingerprint, FlagCode, LicenseId, Minimum, Reason,
+    Rule, Status, Subject, TokenId, armor,
+};
+use phi_verify_fuzz::{seal, snakeoil, token};
+
+fn main() -> io::Result<()> {
+    tokens()?;
+    documents()?;
+    let keyset = seal(DocumentKind::Keyset, &snakeoil::keyset().unsigned());
+    let word = armor::document_to_text(&keyset).expect("a document");
+    seed("armor", "word", word.as_bytes())?;
+    seed("armor", "wrapped", armor::wrap("KEYSET", &word).as_bytes())?;
+    let request = fingerprint().to_request().expect("two components");
+    seed("fingerprint", "text", request.as_bytes())?;
+    let object = request
+        .strip_prefix("phi.fingerprint.")
+        .expect("the prefix of a request");
+    let object = URL_SAFE_NO_PAD.decode(object).expect("base64url");
+    seed("fingerprint", "object", &object[..object.len() - 4])
+}
+
+fn tokens() -> io::Result<()> {
+    let mut claims = snakeoil::claims();
+    let body = claims.encode().expect("well formed");
+    seed("token", "body", &body)?;
+    seed("token", "text", token(&body).expect("short").as_bytes())?;
+    claims.binding = Some(Binding::new(&fingerprint(), 1).expect("one of two"));
+    (claims.expires, claims.grace) = (None, 0);
+    claims.minimum = Minimum {
+        keyset: 1,
+        status: 0,
+    };
+    claims.max_status_age = Some(400 * snakeoil::DAY);
+    claims
+        .extensions
+        .insert(-1, Extension::List(vec![Extension::Bool(true)]));
+    seed(
+        "token",
+        "body-bound-perpetual",
+        &claims.encode().expect("well formed"),
+    )
+}
+
+fn documents() -> io::Result<()> {
+    let mut root = snakeoil::root();
+    root.version = 2;
+    let documents = [
+        (DocumentKind::Root, root.unsigned()),
+        (DocumentKind::Keyset, snakeoil::keyset().unsigned()),
+        (DocumentKind::Status, revoking().unsigned()),
+        (DocumentKind::Catalog, snakeoil::catalog().unsigned()),
+    ];
+    for (kind, unsigned) in documents {
+        let document = seal(kind, &unsigned);
+        seed(kind.name(), "document", &document)?;
+        seed(kind.name(), "payload", &payload(&document))?;
+    }
+    Ok(())
+}
+
+/// A status with a rule of each class and a token on its list.
+fn revoking() -> Status {
+    let mut status = snakeoil::status();
+    let subjects = [
+        Subject::License(LicenseId::from_bytes([8; 8])),
+        Subject::Customer([7; 16]),
+        Subject::Key(snakeoil::Seed::Retired.id()),
+        Subject::Feature(snakeoil::PRODUCT.into(), FlagCode::new(1)),
+    ];
+    let rule = |subject| Rule {
+        subject,
+        issued_before: Some(snakeoil::NOW),
+        reason: Reason::Unspecified,
+        since: snakeoil::START,
+    };
+    status.rules = subjects.map(rule).into();
+    status.tokens = ExactList::new(&status.salt, [TokenId::from_bytes([1; 16])]);
+    status
+}
+
+fn fingerprint() -> Fingerprint {
+    Fingerprint::new("editor")
+        .with("machine-id", "0123")
+        .with("board", "4567")
+}
+
+/// The payload of a document: the second item of its envelope.
+fn payload(document: &[u8]) -> Vec<u8> {
+    let envelope: Value = ciborium::from_reader(document).expect("a document is CBOR");
+    let items = envelope.into_array().expect("an envelope is an array");
+    items[1].as_bytes().expect("a payload is bytes").clone()
+}
+
+fn seed(target: &str, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("corpus")
+        .join(target);
+    fs::create_dir_all(&folder)?;
+    fs::write(folder.join(name), bytes)
+}

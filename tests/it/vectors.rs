@@ -1,0 +1,235 @@
+//! Every vector of `tests/vectors/`, given to the public API alone.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use phi_tests::{
+    hex, unhex,
+    vectors::{
+        Check, DocumentView, Expected, LicenseView, Machine, Outcome, TokenCheck, Trust, Vector,
+    },
+};
+use phi_verify::{
+    ClockPolicy, DocumentKind, Error, Fingerprint, Imported, KeyId, PublicKey, RevocationPolicy,
+    TrustState, UnixTime, Verifier, armor,
+};
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn vectors() -> Vec<(String, Vector)> {
+    let mut vectors = Vec::new();
+    for area in fs::read_dir(repository().join("tests/vectors")).unwrap() {
+        let area = area.unwrap().path();
+        if area.is_dir() {
+            for file in fs::read_dir(&area).unwrap() {
+                let path = file.unwrap().path();
+                let text = fs::read_to_string(&path).unwrap();
+                vectors.push((
+                    path.display().to_string(),
+                    serde_json::from_str(&text).unwrap(),
+                ));
+            }
+        }
+    }
+    vectors
+}
+
+#[test]
+fn every_vector_is_judged_as_it_says() {
+    let vectors = vectors();
+    assert!(
+        vectors.len() > 300,
+        "only {} vectors were found",
+        vectors.len()
+    );
+    let mut wrong = Vec::new();
+    for (path, vector) in &vectors {
+        let found = judge(&vector.check);
+        if found != vector.expected {
+            wrong.push(format!(
+                "{path}\n  expected {:?}\n  found {found:?}",
+                vector.expected
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Every code stands in error.rs, in the specification and in a vector, and nowhere one more.
+#[test]
+fn every_error_code_has_a_vector_and_a_line_in_the_specification() {
+    let written: BTreeSet<_> = include_str!("../../phi-verify/src/error.rs")
+        .lines()
+        .filter_map(|line| line.trim().strip_suffix("\",")?.split_once("=> \""))
+        .map(|(_, code)| code.to_owned())
+        .filter(|code| {
+            code.bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte == b'-' || byte.is_ascii_digit())
+        })
+        .collect();
+    assert!(written.contains("key-weak") && written.contains("cbor-syntax"));
+    let refused = vectors()
+        .into_iter()
+        .filter_map(|(_, vector)| match vector.expected {
+            Expected::Refused(code) => Some(code),
+            Expected::Accepted(_) => None,
+        });
+    assert_eq!(refused.collect::<BTreeSet<_>>(), written);
+    let specification = fs::read_to_string(repository().join("docs/spec.md")).unwrap();
+    let (_, table) = specification.split_once("\n## Errors\n").unwrap();
+    let (table, _) = table.split_once("\n## ").unwrap();
+    let rows = table
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    assert_eq!(
+        rows.map(|(code, _)| code.to_owned())
+            .collect::<BTreeSet<_>>(),
+        written
+    );
+}
+
+fn judge(check: &Check) -> Expected {
+    match outcome(check) {
+        Ok(outcome) => Expected::Accepted(Box::new(outcome)),
+        Err(error) => Expected::Refused(error.code().into()),
+    }
+}
+
+fn outcome(check: &Check) -> Result<Outcome, Error> {
+    Ok(match check {
+        Check::Token(check) => Outcome::License(verify(check)?),
+        Check::Import { trust, document } => import(state(trust), &bytes(document))?,
+        Check::Anchor(anchor) => {
+            let state = TrustState::from_anchor(&bytes(anchor))?;
+            Outcome::Updated(state.root().into())
+        }
+        Check::Key(key) => {
+            let key = PublicKey::from_bytes(&bytes(key).try_into().unwrap())?;
+            assert_eq!(PublicKey::from_paserk(&key.to_paserk()).as_ref(), Ok(&key));
+            Outcome::KeyId(key.id().to_string())
+        }
+        Check::Paserk(text) => {
+            let key = PublicKey::from_paserk(text)?;
+            assert_eq!(key.to_paserk(), *text);
+            Outcome::KeyId(key.id().to_string())
+        }
+        Check::KeyId(text) => {
+            let id: KeyId = text.parse()?;
+            assert_eq!(id.to_string(), *text);
+            Outcome::Bytes(hex(id.as_bytes()))
+        }
+        Check::Signature {
+            key,
+            message,
+            signature,
+        } => {
+            let key = PublicKey::from_bytes(&bytes(key).try_into().unwrap())?;
+            let signature = bytes(signature).try_into().unwrap();
+            if !key.verify(&bytes(message), &signature) {
+                return Err(Error::SignatureInvalid);
+            }
+            Outcome::Holds
+        }
+        Check::Armor(text) => Outcome::Text(armor::unwrap(text)?),
+        Check::DocumentText(text) => {
+            let document = armor::document_from_text(text)?;
+            assert_eq!(armor::document_to_text(&document).as_ref(), Ok(text));
+            Outcome::Bytes(hex(&document))
+        }
+        Check::Fingerprint(machine) => Outcome::Text(fingerprint(machine).to_request()?),
+        Check::FingerprintRequest(text) => components(&Fingerprint::from_request(text)?),
+    })
+}
+
+fn bytes(text: &str) -> Vec<u8> {
+    unhex(text).unwrap()
+}
+
+fn state(trust: &Trust) -> TrustState {
+    let mut state = TrustState::from_anchor(&bytes(&trust.anchor)).unwrap();
+    for document in &trust.imports {
+        state.import(&bytes(document)).unwrap();
+    }
+    state
+}
+
+fn verify(check: &TokenCheck) -> Result<LicenseView, Error> {
+    let state = state(&check.trust);
+    let machine = check.machine.as_ref().map(fingerprint);
+    let policy = match check.policy.as_str() {
+        "strict" => RevocationPolicy::Strict,
+        "balanced" => RevocationPolicy::Balanced,
+        "lenient" => RevocationPolicy::Lenient,
+        other => panic!("policy {other}"),
+    };
+    let clock = match check.clock.as_str() {
+        "deny" => ClockPolicy::Deny,
+        "use-floor" => ClockPolicy::UseFloor,
+        other => panic!("clock policy {other}"),
+    };
+    let mut verifier = Verifier::new(&state, &check.product, policy).with_clock_policy(clock);
+    if let Some(machine) = &machine {
+        verifier = verifier.on_machine(machine);
+    }
+    let license = verifier.verify(&check.token, UnixTime::new(check.now).unwrap())?;
+    Ok(LicenseView::from(&license))
+}
+
+fn fingerprint(machine: &Machine) -> Fingerprint {
+    let parts = machine.components.iter();
+    parts.fold(
+        Fingerprint::new(&machine.product),
+        |fingerprint, (kind, value)| fingerprint.with(kind, value),
+    )
+}
+
+fn components(fingerprint: &Fingerprint) -> Outcome {
+    let components = fingerprint.components();
+    Outcome::Components(
+        components
+            .map(|(kind, digest)| (kind.into(), hex(&digest)))
+            .collect(),
+    )
+}
+
+/// Imports a document; a refused one must leave the state as it was.
+fn import(mut state: TrustState, document: &[u8]) -> Result<Outcome, Error> {
+    let before = state.clone();
+    let imported = match state.import(document) {
+        Ok(imported) => imported,
+        Err(error) => {
+            assert_eq!(state, before, "a refused document changed the state");
+            return Err(error);
+        }
+    };
+    let kind = match imported {
+        Imported::Unchanged(_) => {
+            assert_eq!(state, before);
+            return Ok(Outcome::Unchanged);
+        }
+        Imported::Updated(kind) => kind,
+    };
+    assert_eq!(
+        state.import(document),
+        Ok(Imported::Unchanged(kind)),
+        "the second time"
+    );
+    Ok(Outcome::Updated(match kind {
+        DocumentKind::Root => state.root().into(),
+        DocumentKind::Keyset => state.keyset().unwrap().into(),
+        DocumentKind::Status => state.status().unwrap().into(),
+        DocumentKind::Catalog => new_catalog(&before, &state),
+    }))
+}
+
+/// The catalog that one state has and the other has not.
+fn new_catalog(before: &TrustState, after: &TrustState) -> DocumentView {
+    let products = ["demo-app", "other"].into_iter();
+    let mut changed = products.filter(|product| before.catalog(product) != after.catalog(product));
+    after.catalog(changed.next().unwrap()).unwrap().into()
+}

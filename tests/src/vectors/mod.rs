@@ -1,0 +1,212 @@
+//! The test vectors: what a verifier is given, and what it must say. One file, one case.
+//!
+//! They are made from the snakeoil issuer by this program alone, so that they can be made again
+//! byte for byte; `tests/it/vectors.rs` holds phi-verify to them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+pub mod view;
+
+mod base;
+mod cbor;
+mod claims;
+mod decisions;
+mod documents;
+mod edge;
+mod fingerprint;
+mod keys;
+mod signatures;
+mod text;
+mod tokens;
+mod trust;
+
+pub use view::{DocumentView, LicenseView};
+
+/// One case: what is done with which input, and what must come of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Vector {
+    /// What the case shows, in a sentence.
+    pub shows: String,
+    /// What is done.
+    pub check: Check,
+    /// What must come of it.
+    pub expected: Expected,
+}
+
+/// What is done with which input. Bytes are hexadecimal, times are seconds of the Unix epoch.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Check {
+    /// A license token is verified.
+    Token(TokenCheck),
+    /// A document is imported into a trust state.
+    Import {
+        /// The state before.
+        trust: Trust,
+        /// The document.
+        document: String,
+    },
+    /// A trust state is begun with an anchor.
+    Anchor(String),
+    /// A key is loaded.
+    Key(String),
+    /// A key is read in its PASERK form.
+    Paserk(String),
+    /// A key id is read.
+    KeyId(String),
+    /// A signature is checked.
+    Signature {
+        /// The key.
+        key: String,
+        /// The message.
+        message: String,
+        /// The signature.
+        signature: String,
+    },
+    /// The word in an armored text is read.
+    Armor(String),
+    /// A document is read from its word.
+    DocumentText(String),
+    /// A fingerprint request is made.
+    Fingerprint(Machine),
+    /// A fingerprint request is read.
+    FingerprintRequest(String),
+}
+
+/// A token and all that its verification depends on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenCheck {
+    /// What the application trusts.
+    pub trust: Trust,
+    /// The application's product.
+    pub product: String,
+    /// The time.
+    pub now: u64,
+    /// The revocation policy: `strict`, `balanced` or `lenient`.
+    pub policy: String,
+    /// The clock policy: `deny` or `use-floor`.
+    pub clock: String,
+    /// The machine, if the application knows it.
+    pub machine: Option<Machine>,
+    /// The token.
+    pub token: String,
+}
+
+/// The documents of a trust state: an anchor, and what was imported after it, in this order.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trust {
+    /// The first root.
+    pub anchor: String,
+    /// What was imported, each without an error.
+    pub imports: Vec<String>,
+}
+
+/// A machine's components, each a kind and a value, under a product.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Machine {
+    /// The product.
+    pub product: String,
+    /// The components.
+    pub components: Vec<(String, String)>,
+}
+
+/// What must come of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Expected {
+    /// The input is good, and this is what it says.
+    Accepted(Box<Outcome>),
+    /// The input is refused with this error code.
+    Refused(String),
+}
+
+/// What an accepted input says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// A license.
+    License(LicenseView),
+    /// A document that the state took.
+    Updated(DocumentView),
+    /// A document that the state has already.
+    Unchanged,
+    /// A key, by its id.
+    KeyId(String),
+    /// A text.
+    Text(String),
+    /// Bytes.
+    Bytes(String),
+    /// A fingerprint: each component's kind and digest.
+    Components(Vec<(String, String)>),
+    /// A signature that holds.
+    Holds,
+}
+
+impl Expected {
+    fn accepted(outcome: Outcome) -> Self {
+        Self::Accepted(Box::new(outcome))
+    }
+}
+
+/// Vectors by area and name; each is the file `<area>/<name>.json`.
+#[derive(Debug, Default)]
+pub struct Vectors(BTreeMap<String, Vector>);
+
+impl Vectors {
+    fn add(&mut self, path: impl Into<String>, shows: &str, check: Check, expected: Expected) {
+        let path = path.into();
+        let vector = Vector {
+            shows: shows.into(),
+            check,
+            expected,
+        };
+        let old = self.0.insert(path.clone(), vector);
+        assert!(old.is_none(), "two vectors are called {path}");
+    }
+
+    fn accept(&mut self, path: impl Into<String>, shows: &str, check: Check, outcome: Outcome) {
+        self.add(path, shows, check, Expected::accepted(outcome));
+    }
+
+    fn refuse(&mut self, path: impl Into<String>, shows: &str, check: Check, code: &str) {
+        self.add(path, shows, check, Expected::Refused(code.into()));
+    }
+
+    /// The files: their paths under `tests/vectors/` and their texts.
+    ///
+    /// # Panics
+    /// Never: every vector can be written.
+    pub fn files(&self) -> BTreeMap<String, String> {
+        let file = |(path, vector): (&String, &Vector)| {
+            let text = serde_json::to_string_pretty(vector).expect("a vector has a text");
+            (format!("{path}.json"), text + "\n")
+        };
+        self.0.iter().map(file).collect()
+    }
+}
+
+/// Every vector.
+pub fn all() -> Vectors {
+    let mut vectors = Vectors::default();
+    for area in [
+        tokens::add,
+        signatures::add,
+        cbor::add,
+        claims::add,
+        decisions::add,
+        keys::add,
+        documents::add,
+        trust::add,
+        text::add,
+        fingerprint::add,
+    ] {
+        area(&mut vectors);
+    }
+    vectors
+}

@@ -1,0 +1,9 @@
+//! Runs phi-bench, optimized, with the developer's arguments.
+
+use crate::failure::Failure;
+use crate::process::{cargo, run as run_command};
+
+pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
+    let mut bench = cargo("run --release --locked --package phi-bench --");
+    run_command(bench.args(arguments))
+}

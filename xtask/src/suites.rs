@@ -1,0 +1,198 @@
+//! `cargo xtask test`: the suites in the order CI runs them.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::ValueEnum;
+
+use crate::failure::Failure;
+use crate::process::{cargo, run as run_command};
+use crate::{demo, dependencies, docs, fuzz, interop, policy, tools, vectors};
+
+/// Long enough to load every seed and mutate for a moment; `cargo xtask fuzz` searches.
+const FUZZ_SMOKE_SECONDS: u32 = 5;
+
+/// A named part of the test run, cheap and telling ones first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Suite {
+    /// Every file is as rustfmt writes it
+    Fmt,
+    /// No lint fires, in any target
+    Clippy,
+    /// Everything builds
+    Build,
+    /// Unit, integration and transcript tests
+    Tests,
+    /// Examples in the documentation compile and hold
+    Doctests,
+    /// The committed vectors are what their program writes
+    Vectors,
+    /// phi-verify links into a program without the standard library
+    NoStd,
+    /// phi-verify depends on nothing that can open a socket, and on nothing unlisted
+    Dependencies,
+    /// Licenses, duplicate versions and sources of every dependency
+    Deny,
+    /// Tokens pass between Phi and three independent PASETO libraries
+    Interop,
+    /// Every fuzz target holds on its saved corpus and a short search
+    Fuzz,
+    /// The demo goes through
+    Demo,
+    /// API documentation builds without warnings and links lead somewhere
+    Docs,
+}
+
+impl Suite {
+    fn name(self) -> String {
+        let value = self.to_possible_value().expect("no suite is hidden");
+        value.get_name().to_owned()
+    }
+
+    fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Fmt => fmt(),
+            Self::Clippy => clippy(),
+            Self::Build => {
+                run_command(&mut cargo("build --workspace --exclude phi-bench --locked"))
+            }
+            Self::Tests => tests(),
+            Self::Doctests => doctests(),
+            Self::Vectors => vectors::run(true),
+            Self::Demo => demo::run(
+                std::env::var_os("PHI_FEATURE_LIST")
+                    .as_deref()
+                    .map(Path::new),
+            ),
+            Self::NoStd => policy::no_std(),
+            Self::Dependencies => dependencies::check(),
+            Self::Deny => policy::deny(),
+            Self::Interop => interop::run(),
+            Self::Fuzz => fuzz::run(FUZZ_SMOKE_SECONDS, None),
+            Self::Docs => docs::run(),
+        }
+    }
+
+    /// What to do when the suite fails and the failure itself does not say.
+    fn hint(self) -> &'static str {
+        match self {
+            Self::Fmt => "run `cargo fmt --all`, with `--manifest-path` for a package of its own",
+            Self::Clippy => "fix the code; a local exception is `#[expect(.., reason = \"..\")]`",
+            Self::Build => "if Cargo.lock is out of date, run `cargo build` and commit the file",
+            Self::Tests => "run one test again with `cargo test -p PACKAGE NAME`",
+            Self::Doctests => "run `cargo test --doc -p PACKAGE`",
+            Self::Vectors => "run `cargo xtask vectors` and review what changed",
+            Self::Demo => "run `cargo xtask demo`",
+            Self::NoStd => "use `core` and `alloc`, and switch off default features upstream",
+            Self::Dependencies => "see the head of phi-verify/dependencies.txt",
+            Self::Deny => "each exception in deny.toml states its reason",
+            Self::Interop => "tests/interop/README.md says how the rig works",
+            Self::Fuzz => "run `cargo xtask fuzz TARGET` to see more",
+            Self::Docs => "run `cargo xtask docs`",
+        }
+    }
+}
+
+/// Runs the suites named, or all, and prints a closing line that counts them.
+pub(crate) fn run(only: &[Suite]) -> ExitCode {
+    let all = Suite::value_variants().iter().copied();
+    let chosen: Vec<Suite> = all
+        .filter(|suite| only.is_empty() || only.contains(suite))
+        .collect();
+    let mut timings: Vec<(Suite, Duration)> = Vec::new();
+    let mut failed = None;
+    for (index, &suite) in chosen.iter().enumerate() {
+        eprintln!("==> {} ({} of {})", suite.name(), index + 1, chosen.len());
+        let start = Instant::now();
+        let outcome = suite.run();
+        let elapsed = start.elapsed();
+        match outcome {
+            Ok(()) => timings.push((suite, elapsed)),
+            Err(failure) => {
+                failed = Some((suite, elapsed, failure.or_hint(suite.hint())));
+                break;
+            }
+        }
+        eprintln!(
+            "    {} passed in {:.1} s",
+            suite.name(),
+            elapsed.as_secs_f64()
+        );
+    }
+    report(&timings, failed.as_ref(), chosen.len())
+}
+
+fn report(
+    passed: &[(Suite, Duration)],
+    failed: Option<&(Suite, Duration, Failure)>,
+    chosen: usize,
+) -> ExitCode {
+    println!();
+    for (suite, elapsed) in passed {
+        println!(
+            "{:>8.1} s  {:<13} passed",
+            elapsed.as_secs_f64(),
+            suite.name()
+        );
+    }
+    if let Some((suite, elapsed, failure)) = failed {
+        println!(
+            "{:>8.1} s  {:<13} FAILED",
+            elapsed.as_secs_f64(),
+            suite.name()
+        );
+        println!("{failure}");
+        println!("xtask: then run `cargo xtask test --only {}`", suite.name());
+    }
+    let failures = usize::from(failed.is_some());
+    let skipped = chosen - passed.len() - failures;
+    if skipped == 0 {
+        println!("{} passed, {failures} failed", passed.len());
+    } else {
+        println!(
+            "{} passed, {failures} failed, {skipped} skipped",
+            passed.len()
+        );
+    }
+    if failed.is_some() {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+/// Packages with a manifest of their own are no members: Cargo formats them one by one.
+fn fmt() -> Result<(), Failure> {
+    run_command(&mut cargo("fmt --all --check"))?;
+    for manifest in ["phi-verify/fuzz/Cargo.toml", "tests/no-std/Cargo.toml"] {
+        run_command(cargo("fmt --check --manifest-path").arg(manifest))?;
+    }
+    Ok(())
+}
+
+fn clippy() -> Result<(), Failure> {
+    run_command(&mut cargo(
+        "clippy --workspace --all-targets --features phi-tests/interop --locked -- -D warnings",
+    ))
+}
+
+// phi-bench has no tests, and building its peers with optimization takes minutes: clippy
+// checks that it compiles.
+fn tests() -> Result<(), Failure> {
+    if tools::has_nextest() {
+        return run_command(&mut cargo(
+            "nextest run --workspace --exclude phi-bench --locked",
+        ));
+    }
+    eprintln!("    cargo-nextest is not installed; `cargo test` runs the same tests, slower");
+    run_command(&mut cargo(
+        "test --workspace --exclude phi-bench --lib --bins --tests --examples --locked",
+    ))
+}
+
+fn doctests() -> Result<(), Failure> {
+    run_command(&mut cargo(
+        "test --workspace --exclude phi-bench --doc --locked",
+    ))
+}
