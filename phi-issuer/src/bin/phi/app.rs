@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use phi_issuer::when;
 use phi_verify::UnixTime;
 
 use crate::exit_code::ExitCode;
@@ -10,7 +11,7 @@ use crate::failure::Failure;
 use crate::session::Session;
 use crate::{
     catalog, completions, customer, fingerprint, init, inspect, key, keyset, license, man, mint,
-    revoke, schema, status, verify, when,
+    revoke, schema, status, verify,
 };
 
 /// Issue licenses, and verify them anywhere, with no network
@@ -23,7 +24,6 @@ use crate::{
     disable_help_subcommand = true,
     infer_long_args = false,
     max_term_width = 96,
-    propagate_version = true,
     subcommand_required = true
 )]
 pub(crate) struct App {

@@ -1,6 +1,7 @@
 //! `phi catalog`: what is sold, and what its codes are called.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use phi_issuer::catalog::{self, Change, Lang, MAX_SOURCE_BYTES, Name, Revision, Source};
@@ -13,7 +14,7 @@ use crate::failure::Failure;
 use crate::input::read_text;
 use crate::output::{Answer, Page, Tone, print_bytes, say};
 use crate::session::Session;
-use crate::view::{CatalogView, counted};
+use crate::view::{CatalogView, counted, shown};
 
 /// Check, compare and publish the catalog: flags, quotas, limits and plans
 #[derive(Debug, Subcommand)]
@@ -131,7 +132,7 @@ impl Draft {
         let text = read_text(path, MAX_SOURCE_BYTES as u64)?;
         let file = match path.to_str() {
             Some("-") => "standard input".to_owned(),
-            _ => path.strip_prefix(".").unwrap_or(path).display().to_string(),
+            _ => shown(path),
         };
         let source = Source::parse(&text).map_err(|found| Failure::of_text(&file, &found))?;
         Ok(Self { file, text, source })
@@ -148,14 +149,14 @@ impl Draft {
 
     fn changes(&self, session: &Session) -> Result<DiffAnswer, Failure> {
         let recorded = recorded(&mut session.issuer()?, self.source.product())?;
-        let next = self.next(recorded.as_ref())?;
-        let before = recorded.unwrap_or_else(|| nothing(self.source.product()));
+        let next = self.next(recorded.as_deref())?;
+        let before = recorded.unwrap_or_else(|| Arc::new(nothing(self.source.product())));
         Ok(DiffAnswer::new(&next, &catalog::diff(&before, &next)))
     }
 }
 
 /// The recorded catalog of a product, if it has one.
-fn recorded(issuer: &mut Issuer, product: &Name) -> Result<Option<Revision>, Failure> {
+fn recorded(issuer: &mut Issuer, product: &Name) -> Result<Option<Arc<Revision>>, Failure> {
     match issuer.catalog(Some(product.as_str())) {
         Ok(revision) => Ok(Some(revision)),
         Err(phi_issuer::Error::NotFound { .. }) => Ok(None),
@@ -179,7 +180,7 @@ impl Check {
             Err(failure) if failure.code == "folder-missing" => None,
             Err(failure) => return Err(failure),
         };
-        let next = draft.next(recorded.as_ref())?;
+        let next = draft.next(recorded.as_deref())?;
         let terms = next.terms();
         session.output().print(&CheckAnswer {
             product: next.product().to_string(),
@@ -223,7 +224,7 @@ impl Publish {
         let file = issuer
             .published_folder()
             .join(published.publication().file_name());
-        changes.file = Some(file.display().to_string());
+        changes.file = Some(shown(&file));
         session.output().print(&changes)
     }
 }
@@ -262,7 +263,7 @@ impl Import {
         let product = Name::new(&*self.product)
             .map_err(|error| Failure::new("input-invalid", format!("a product name: {error}")))?;
         let list = read_text(&self.list, MAX_SOURCE_BYTES as u64)?;
-        let file = self.list.display().to_string();
+        let file = shown(&self.list);
         let text =
             catalog::from_tsv(&product, &list).map_err(|found| Failure::of_text(&file, &found))?;
         match &self.out {

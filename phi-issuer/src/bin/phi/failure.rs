@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::advice::advice;
 use crate::exit_code::ExitCode;
 use crate::view::counted;
-use crate::when::WhenError;
+use phi_issuer::when::WhenError;
 
 /// A failure on its way to the person who ran the command.
 #[derive(Debug)]

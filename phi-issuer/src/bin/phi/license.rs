@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::output::{Answer, Page, print_bytes, say};
 use crate::session::Session;
 use crate::view::{Names, Stamp, TermsView, counted};
-use crate::when::{Length, When};
+use phi_issuer::when::{Length, When};
 
 /// Issue, list and show licenses
 #[derive(Debug, Subcommand)]
@@ -262,7 +262,8 @@ impl LicenseAnswer {
         terms: &Terms,
         issuer: &mut Issuer,
     ) -> Result<Self, Failure> {
-        let names = Names::of_revision(&issuer.catalog(Some(&order.product))?);
+        let catalog = issuer.catalog(Some(&order.product))?;
+        let names = Names::of_revision(&catalog);
         let revoked = Revoked::load(issuer)?;
         let texts = order.extensions.iter();
         Ok(Self {

@@ -2,6 +2,7 @@
 
 mod advice;
 mod app;
+mod batch;
 mod catalog;
 mod completions;
 mod customer;
@@ -24,7 +25,6 @@ mod status;
 mod trust;
 mod verify;
 mod view;
-mod when;
 
 use std::process::ExitCode;
 

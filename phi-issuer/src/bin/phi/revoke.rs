@@ -1,8 +1,8 @@
 //! `phi revoke`: take back a token, a license, a customer's licenses, a key or a feature.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use phi_issuer::{Issuer, RevokeRequest, Subject};
-use phi_verify::{FlagCode, KeyId, LicenseId, Reason, RuleClass, TokenId, dangerous_inspect};
+use phi_verify::{FlagCode, Reason, RuleClass, dangerous_inspect};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::output::{Answer, Page, say};
 use crate::session::Session;
 use crate::view::Stamp;
-use crate::when::When;
+use phi_issuer::when::When;
 
 /// Revoke a token, a license, a customer, a signing key or a feature
 #[derive(Debug, Args)]
@@ -20,15 +20,19 @@ use crate::when::When;
         the next status document: phi status publish; that of a key from the next keyset as \
         well: phi keyset publish.",
     after_help = "Examples:\n  \
-        phi revoke --license 6c6963656e736531 --reason refund --dry-run\n  \
-        phi revoke --customer globex --issued-before 2027-01-01 --reason nonpayment\n  \
-        phi revoke --feature sso --reason issued-in-error"
+        phi revoke license 6c6963656e736531 --reason refund --dry-run\n  \
+        phi revoke customer globex --issued-before 2027-01-01 --reason nonpayment\n  \
+        phi revoke feature sso --reason issued-in-error"
 )]
 pub(crate) struct Revoke {
-    #[command(flatten)]
-    subject: SubjectArgs,
+    /// What is to be revoked
+    #[arg(value_enum)]
+    class: Class,
+    /// Its id; of a feature its name, of a token its id or the token itself
+    #[arg(allow_hyphen_values = true)]
+    id: String,
     /// The product of the feature [default: the only one]
-    #[arg(long, value_name = "NAME", requires = "feature")]
+    #[arg(long, value_name = "NAME")]
     product: Option<String>,
     /// Only what was issued before this time
     #[arg(long, value_name = "TIME")]
@@ -41,29 +45,23 @@ pub(crate) struct Revoke {
     dry_run: bool,
 }
 
-/// What is to be revoked: one of these.
-#[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
-struct SubjectArgs {
-    /// One token, by its id or by itself
-    #[arg(long, value_name = "ID", value_parser = token)]
-    token: Option<TokenId>,
+/// What can be revoked.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Class {
+    /// One token
+    Token,
     /// A license with all its tokens
-    #[arg(long, value_name = "ID")]
-    license: Option<LicenseId>,
+    License,
     /// A customer with all its licenses
-    #[arg(long, value_name = "ID")]
-    customer: Option<String>,
+    Customer,
     /// A license key with all that it signed
-    #[arg(long, value_name = "ID", allow_hyphen_values = true)]
-    key: Option<KeyId>,
-    /// A feature, by its name, in every token
-    #[arg(long, value_name = "NAME")]
-    feature: Option<String>,
+    Key,
+    /// A feature in every token, by its name
+    Feature,
 }
 
 impl Revoke {
-    pub(crate) fn run(self, session: &Session) -> Result<(), Failure> {
+    pub(crate) fn run(&self, session: &Session) -> Result<(), Failure> {
         let mut issuer = session.issuer()?;
         let dry_run = self.dry_run;
         let request = self.request(&mut issuer, session)?;
@@ -91,32 +89,30 @@ impl Revoke {
         Ok(())
     }
 
-    fn request(self, issuer: &mut Issuer, session: &Session) -> Result<RevokeRequest, Failure> {
+    fn request(&self, issuer: &mut Issuer, session: &Session) -> Result<RevokeRequest, Failure> {
         let before = self.issued_before.map(|time| time.beginning(session.now()));
         Ok(RevokeRequest {
-            subject: self.subject.resolve(issuer, self.product.as_deref())?,
+            subject: self.subject(issuer)?,
             issued_before: before.transpose()?,
             reason: self.reason,
         })
     }
-}
 
-impl SubjectArgs {
-    fn resolve(self, issuer: &mut Issuer, product: Option<&str>) -> Result<Subject, Failure> {
-        Ok(match self {
-            Self {
-                token: Some(id), ..
-            } => Subject::Token(id),
-            Self {
-                license: Some(id), ..
-            } => Subject::License(id),
-            Self {
-                customer: Some(id), ..
-            } => Subject::Customer(id),
-            Self { key: Some(id), .. } => Subject::Key(id),
-            Self { feature, .. } => {
-                let name = feature.expect("the argument group has one of its members");
-                let (product, code) = flag(issuer, product, &name)?;
+    fn subject(&self, issuer: &mut Issuer) -> Result<Subject, Failure> {
+        let not_an_id = |error: phi_verify::NotAnId| {
+            Failure::new("input-invalid", format!("{}: {error}", self.id))
+        };
+        Ok(match self.class {
+            Class::Token if self.id.starts_with("v4.public.") => {
+                // Whoever wrote it: whether the store knows the token is asked later.
+                Subject::Token(dangerous_inspect::token(&self.id)?.1.token_id)
+            }
+            Class::Token => Subject::Token(self.id.parse().map_err(not_an_id)?),
+            Class::License => Subject::License(self.id.parse().map_err(not_an_id)?),
+            Class::Customer => Subject::Customer(self.id.clone()),
+            Class::Key => Subject::Key(self.id.parse()?),
+            Class::Feature => {
+                let (product, code) = flag(issuer, self.product.as_deref(), &self.id)?;
                 let code = code.get();
                 Subject::Feature { product, code }
             }
@@ -146,18 +142,6 @@ fn flag(
 fn reason(word: &str) -> Result<Reason, String> {
     let names = Reason::ALL.map(Reason::name).join(", ");
     Reason::from_name(word).ok_or_else(|| format!("reasons are {names}"))
-}
-
-/// A token's id, or the id that stands in a token. Whether the store knows it is asked later.
-fn token(text: &str) -> Result<TokenId, String> {
-    if text.starts_with("v4.public.") {
-        let read = dangerous_inspect::token(text);
-        return read
-            .map(|(_, claims)| claims.token_id)
-            .map_err(|error| error.to_string());
-    }
-    text.parse()
-        .map_err(|error: phi_verify::NotAnId| error.to_string())
 }
 
 /// A revocation.

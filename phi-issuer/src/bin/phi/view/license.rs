@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{Names, Stamp, TermsView, hex};
 use crate::output::Page;
-use crate::when::Length;
+use phi_issuer::when::Length;
 
 /// What a license token says.
 #[derive(Debug, Serialize, JsonSchema)]
