@@ -300,6 +300,22 @@ const TABLE: &[(&str, ExitCode, &str)] = &[
         "write --component kind=value, as in --component machine-id=4c4c4544",
     ),
     (
+        "batch-file",
+        ExitCode::BAD_INPUT,
+        "a batch is a .csv file with a header line, or a .jsonl file with an object a line",
+    ),
+    (
+        "batch-rows",
+        ExitCode::BAD_INPUT,
+        "the refused rows say why: mend them and run the same file again, nothing is minted twice",
+    ),
+    ("not-found", ExitCode::BAD_INPUT, "check the name"),
+    (
+        "input-invalid",
+        ExitCode::BAD_INPUT,
+        "--help after the command shows how it is written",
+    ),
+    (
         "components-missing",
         ExitCode::BAD_INPUT,
         "name what identifies this machine: --component kind=value",

@@ -23,7 +23,6 @@ use crate::{
     disable_help_subcommand = true,
     infer_long_args = false,
     max_term_width = 96,
-    propagate_version = true,
     subcommand_required = true
 )]
 pub(crate) struct App {
@@ -92,7 +91,6 @@ enum Command {
     #[command(subcommand)]
     License(license::Command),
     Mint(Box<mint::Mint>),
-    #[command(subcommand)]
     Revoke(revoke::Revoke),
     #[command(subcommand)]
     Ledger(ledger::Command),

@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::input::read_text;
 use crate::output::{Answer, Page, Tone, print_bytes, say};
 use crate::session::Session;
-use crate::view::{CatalogView, counted};
+use crate::view::{CatalogView, counted, shown};
 
 /// Check, compare and publish the catalog: flags, quotas, limits and plans
 #[derive(Debug, Subcommand)]
@@ -132,7 +132,7 @@ impl Draft {
         let text = read_text(path, MAX_SOURCE_BYTES as u64)?;
         let file = match path.to_str() {
             Some("-") => "standard input".to_owned(),
-            _ => path.strip_prefix(".").unwrap_or(path).display().to_string(),
+            _ => shown(path),
         };
         let source = Source::parse(&text).map_err(|found| Failure::of_text(&file, &found))?;
         Ok(Self { file, text, source })
@@ -224,7 +224,7 @@ impl Publish {
         let file = issuer
             .published_folder()
             .join(published.publication().file_name());
-        changes.file = Some(file.display().to_string());
+        changes.file = Some(shown(&file));
         session.output().print(&changes)
     }
 }
@@ -263,7 +263,7 @@ impl Import {
         let product = Name::new(&*self.product)
             .map_err(|error| Failure::new("input-invalid", format!("a product name: {error}")))?;
         let list = read_text(&self.list, MAX_SOURCE_BYTES as u64)?;
-        let file = self.list.display().to_string();
+        let file = shown(&self.list);
         let text =
             catalog::from_tsv(&product, &list).map_err(|found| Failure::of_text(&file, &found))?;
         match &self.out {

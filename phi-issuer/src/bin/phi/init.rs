@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::failure::Failure;
 use crate::output::{Answer, Page, say};
 use crate::session::Session;
+use crate::view::shown;
 
 /// Make a new issuer: keys, store, a catalog to edit, and the first trust documents
 #[derive(Debug, Args)]
@@ -49,8 +50,8 @@ impl Init {
             keys: keys
                 .map(|key| (key.role.to_string(), key.public.id().to_string()))
                 .collect(),
-            trust_anchor: anchor.display().to_string(),
-            catalog: issuer.catalog_path().display().to_string(),
+            trust_anchor: shown(&anchor),
+            catalog: shown(&issuer.catalog_path()),
         })?;
         say(
             "phi: next: edit catalog.toml, then run phi catalog publish; keep the root key's file \

@@ -263,8 +263,8 @@ impl Inspected {
             Self::SealedKey(key) => {
                 page.field("object", "signing key under a passphrase");
                 let kdf = format!(
-                    "{}, {} MiB, {} passes, {} lanes",
-                    key.kdf, key.memory_mib, key.passes, key.lanes
+                    "{}, {} MiB of memory, {} passes",
+                    key.kdf, key.memory_mib, key.passes
                 );
                 page.field("stretching", kdf);
             }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::failure::Failure;
 use crate::output::{Answer, Page, say};
 use crate::session::Session;
-use crate::view::{Stamp, cell};
+use crate::view::{Stamp, cell, shown};
 use phi_issuer::when::When;
 
 /// Make, list, rotate and retire signing keys
@@ -231,7 +231,7 @@ impl KeyAnswer {
             from: from.map(Stamp::from),
             until: until.map(Stamp::from),
             added: record.added.into(),
-            file: record.file.as_ref().map(|path| path.display().to_string()),
+            file: record.file.as_deref().map(shown),
             public: record.public.to_paserk(),
         }
     }

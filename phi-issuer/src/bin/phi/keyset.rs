@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::failure::Failure;
 use crate::output::{Answer, Page};
 use crate::session::Session;
-use crate::view::KeysetView;
+use crate::view::{KeysetView, shown};
 
 /// Publish and show the keyset: which keys sign licenses
 #[derive(Debug, Subcommand)]
@@ -48,7 +48,7 @@ impl Command {
         let file = issuer.published_folder().join(publication.file_name());
         session.output().print(&KeysetAnswer {
             changed,
-            file: file.display().to_string(),
+            file: shown(&file),
             keyset: KeysetView::new(&keyset),
         })
     }

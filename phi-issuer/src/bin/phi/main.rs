@@ -2,6 +2,7 @@
 
 mod advice;
 mod app;
+mod batch;
 mod catalog;
 mod completions;
 mod customer;

@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use phi_issuer::durable::{self, Mode};
 use phi_issuer::qr::Qr;
-use phi_issuer::{Issuer, MintRequest};
+use phi_issuer::{Issuer, MintRequest, majority};
 use phi_verify::{Binding, LicenseId, Minimum, armor};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::batch;
 use crate::failure::Failure;
 use crate::fingerprint::{read_request, write_qr};
 use crate::license::{TokenRow, lines};
@@ -27,11 +28,13 @@ use crate::view::counted;
         phi mint 6c6963656e736531\n  \
         phi mint 6c6963656e736531 --format armor --out license.txt --qr-png license.png\n  \
         phi mint 6c6963656e736531 --fingerprint request.txt --match 2\n  \
-        phi mint 6c6963656e736531 --count 25 --out tokens.txt"
+        phi mint 6c6963656e736531 --count 25 --out tokens.txt\n  \
+        phi mint --batch orders.csv --out tokens.jsonl"
 )]
 pub(crate) struct Mint {
     /// The license's id
-    license: LicenseId,
+    #[arg(required_unless_present = "batch")]
+    license: Option<LicenseId>,
     /// How many tokens
     #[arg(long, value_name = "N", default_value_t = 1)]
     count: usize,
@@ -50,9 +53,20 @@ pub(crate) struct Mint {
     /// Bind to the machine of this fingerprint request: text, a file or -
     #[arg(long, value_name = "REQUEST")]
     fingerprint: Option<OsString>,
-    /// How many components of the machine must match [default: more than half]
+    /// How many components of the machine must match [default: most of them]
     #[arg(long = "match", value_name = "K", requires = "fingerprint")]
     required: Option<usize>,
+    /// Mint a license and a token for each row of a .csv or .jsonl file, and print a line of JSON
+    /// for each; a row's ref keeps it from being minted twice
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = [
+            "license", "count", "format", "qr_png", "qr_svg", "fingerprint", "required",
+            "require_current",
+        ]
+    )]
+    batch: Option<PathBuf>,
     /// Accept the token only under the keyset and status documents of today, or newer ones
     #[arg(long)]
     require_current: bool,
@@ -81,8 +95,14 @@ impl Mint {
             return Err(Failure::new("input-invalid", message).hint("leave --count out"));
         }
         self.check_free()?;
+        if let Some(rows) = &self.batch {
+            return batch::run(rows, self.out.as_deref(), self.dry_run, session);
+        }
+        let license = self
+            .license
+            .expect("the parser asks for a license or a batch");
         let mut issuer = session.issuer()?;
-        let request = self.request(&mut issuer)?;
+        let request = self.request(license, &mut issuer)?;
         if self.dry_run {
             return self.rehearse(&mut issuer, &request);
         }
@@ -91,11 +111,8 @@ impl Mint {
         let tokens = TokenRow::all(&mut issuer, &minted)?;
         // From here on the tokens are in the store: a failure to write them loses nothing.
         self.deliver(tokens, session).map_err(|failure| {
-            let way = format!(
-                "the tokens are recorded: phi license show {} --tokens prints them",
-                self.license
-            );
-            failure.hint(way)
+            let way = "the tokens are recorded: phi license show";
+            failure.hint(format!("{way} {license} --tokens prints them"))
         })
     }
 
@@ -113,13 +130,11 @@ impl Mint {
         Ok(())
     }
 
-    fn request(&self, issuer: &mut Issuer) -> Result<MintRequest, Failure> {
-        let mut request = MintRequest::new(self.license);
+    fn request(&self, license: LicenseId, issuer: &mut Issuer) -> Result<MintRequest, Failure> {
+        let mut request = MintRequest::new(license);
         if let Some(argument) = &self.fingerprint {
             let machine = read_request(argument)?;
-            let required = self
-                .required
-                .unwrap_or_else(|| phi_issuer::majority(&machine));
+            let required = self.required.unwrap_or_else(|| majority(&machine));
             // Refused here, a slip costs no passphrase.
             Binding::new(&machine, required)?;
             request.machine = Some((machine, required));
@@ -147,11 +162,11 @@ impl Mint {
     fn deliver(&self, tokens: Vec<TokenRow>, session: &Session) -> Result<(), Failure> {
         let output = session.output();
         let said = format!(
-            "phi: minted {} of license {}, of {} characters",
+            "phi: minted {} of {} characters",
             counted(tokens.len(), "token"),
-            self.license,
             tokens.iter().map(|row| row.characters).max().unwrap_or(0)
         );
+        // Two tokens in one file would be one too many to scan: the count was checked.
         if let [row] = tokens.as_slice() {
             write_qr(&row.token, self.qr_png.as_deref(), self.qr_svg.as_deref())?;
         }

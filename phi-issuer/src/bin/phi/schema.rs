@@ -9,8 +9,8 @@ use schemars::{Schema, schema_for};
 use crate::failure::{Failure, FailureAnswer};
 use crate::output::{say, to_json};
 use crate::{
-    catalog, customer, fingerprint, init, inspect, key, keyset, ledger, license, mint, revoke,
-    status, verify,
+    batch, catalog, customer, fingerprint, init, inspect, key, keyset, ledger, license, mint,
+    revoke, status, verify,
 };
 
 /// Write the JSON schemas of what --json prints, one file a command
@@ -61,6 +61,7 @@ fn all() -> Vec<(&'static str, Schema)> {
         ("license-list", schema_for!(license::LicenseListAnswer)),
         ("license-show", schema_for!(license::LicenseShowAnswer)),
         ("mint", schema_for!(mint::MintAnswer)),
+        ("mint-batch", schema_for!(batch::BatchRow)),
         ("revoke", schema_for!(revoke::RevokeAnswer)),
         ("verify", schema_for!(verify::VerifyAnswer)),
         ("inspect", schema_for!(inspect::InspectAnswer)),

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::failure::Failure;
 use crate::output::{Answer, Page};
 use crate::session::Session;
-use crate::view::StatusView;
+use crate::view::{StatusView, shown};
 
 /// Publish and show the status document: what is revoked
 #[derive(Debug, Subcommand)]
@@ -54,7 +54,7 @@ impl Command {
         };
         let file = issuer.published_folder().join(publication.file_name());
         session.output().print(&StatusAnswer {
-            file: file.display().to_string(),
+            file: shown(&file),
             checked,
             status: StatusView::new(&status),
         })

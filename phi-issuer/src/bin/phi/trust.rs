@@ -7,6 +7,7 @@ use phi_verify::{Catalog, DocumentKind, Error, TrustState, armor};
 
 use crate::failure::Failure;
 use crate::input::{MAX_OBJECT, read_file};
+use crate::view::shown;
 
 /// The documents of a folder: `root-1.phi`, `root-2.phi` and on, `keyset.phi`, `status.phi` and
 /// `catalog-<product>.phi`.
@@ -153,5 +154,5 @@ fn import(state: &mut TrustState, kind: DocumentKind, path: &Path) -> Result<(),
 }
 
 fn refused(path: &Path, error: Error) -> Failure {
-    Failure::from(error).about(path.display())
+    Failure::from(error).about(shown(path))
 }

@@ -10,6 +10,7 @@ pub(crate) use license::{BindingView, LicenseView};
 pub(crate) use terms::{FlagView, Names, TermsView, flags, show_flags};
 
 use std::fmt::{self, Write as _};
+use std::path::Path;
 
 use phi_verify::UnixTime;
 use schemars::JsonSchema;
@@ -51,6 +52,11 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 /// A time and how far it is.
 pub(crate) fn near(now: UnixTime, time: UnixTime) -> String {
     format!("{time} ({})", distance(now, time))
+}
+
+/// A path as people write it: without the folder that they are in.
+pub(crate) fn shown(path: &Path) -> String {
+    path.strip_prefix(".").unwrap_or(path).display().to_string()
 }
 
 /// A count with its word, in the plural where it is one.
