@@ -114,7 +114,10 @@ pub fn batch(
 ) -> Result<Vec<RowResult>, Error> {
     let header = String::from("ref,customer,plan,expires");
     let rows = (0..rows).map(|row| format!("{prefix}-{row},globex,team,2036-01-01"));
-    let csv = std::iter::once(header).chain(rows).collect::<Vec<_>>().join("\n");
+    let csv = std::iter::once(header)
+        .chain(rows)
+        .collect::<Vec<_>>()
+        .join("\n");
     let rows = read_rows(RowFormat::Csv, csv.as_bytes(), now)?;
     let mode = BatchMode::Mint;
     issuer.mint_batch(&rows, mode, &passphrase(), &at(now), progress)
