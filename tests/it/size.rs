@@ -79,7 +79,7 @@ fn catalog(product: &str) -> String {
 fn a_license_of_269_flags_is_one_short_token() {
     let folder = tempfile::tempdir().unwrap();
     let mut issuer = workshop::init(folder.path()).unwrap();
-    let context = at(START.plus(90 * DAY));
+    let context = at(START.plus(60 * DAY));
     let text = catalog(workshop::PRODUCT);
     issuer
         .publish_catalog(&text, &passphrase(), &context)
