@@ -112,6 +112,11 @@ pub enum Error {
         /// The newest version that this Phi reads.
         known: u32,
     },
+    /// There is an issuer in the folder, but its store is gone.
+    StoreMissing {
+        /// Where it should be.
+        path: PathBuf,
+    },
     /// The file is not a Phi store.
     StoreForeign {
         /// The file.
@@ -124,6 +129,72 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+}
+
+/// What is wrong with a store, as far as it matters to who has to mend it.
+#[derive(Clone, Copy)]
+enum StoreFault {
+    Busy,
+    Damaged,
+    Full,
+    NoAccess,
+    Unusable,
+}
+
+impl StoreFault {
+    fn of(error: &rusqlite::Error) -> Self {
+        use rusqlite::{ErrorCode, ffi::SQLITE_IOERR_SHMSIZE};
+        let extended = error.sqlite_error().map(|error| error.extended_code);
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy,
+            // A table that contradicts its own rules was changed from outside.
+            Some(
+                ErrorCode::DatabaseCorrupt
+                | ErrorCode::NotADatabase
+                | ErrorCode::ConstraintViolation,
+            ) => Self::Damaged,
+            Some(ErrorCode::DiskFull) => Self::Full,
+            // The index of the write-ahead log cannot grow.
+            Some(ErrorCode::SystemIoFailure) if extended == Some(SQLITE_IOERR_SHMSIZE) => {
+                Self::Full
+            }
+            // The write-ahead log needs a folder in which files can be made.
+            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
+                Self::NoAccess
+            }
+            _ => Self::Unusable,
+        }
+    }
+
+    const fn code(self) -> &'static str {
+        match self {
+            Self::Busy => "store-busy",
+            Self::Damaged => "store-damaged",
+            Self::Full => "disk-full",
+            Self::NoAccess => "store-no-access",
+            Self::Unusable => "store-unusable",
+        }
+    }
+
+    const fn message(self) -> &'static str {
+        match self {
+            Self::Busy => "another phi is at work on the store",
+            Self::Damaged => "the store is damaged",
+            Self::Full => "the disk with the store is full",
+            Self::NoAccess => "the store or its folder cannot be read and written",
+            Self::Unusable => "the store cannot be used",
+        }
+    }
+
+    const fn hint(self) -> &'static str {
+        match self {
+            Self::Busy => "nothing was changed; try again when it is done",
+            Self::Damaged => "keep phi.db and phi.db-wal as they are, and restore a backup",
+            Self::Full => "nothing was changed; make room and run the command again",
+            Self::NoAccess => "make the folder and its files writable for this user",
+            Self::Unusable => "nothing was changed; if this stays, restore phi.db from a backup",
+        }
+    }
 }
 
 /// Classes of errors, for exit codes and dashboards.
@@ -162,8 +233,9 @@ impl Error {
             Self::NotVerified(_) => "not-verified",
             Self::PublicationBehind { .. } => "publication-behind",
             Self::Sign(_) => "sign-failed",
-            Self::Store(_) => "store-unusable",
+            Self::Store(error) => StoreFault::of(error).code(),
             Self::StoreForeign { .. } => "store-foreign",
+            Self::StoreMissing { .. } => "store-missing",
             Self::StoreNewer { .. } => "store-newer",
             Self::System { .. } => "system",
         }
@@ -189,6 +261,7 @@ impl Error {
             | Self::NotAllowed { .. }
             | Self::Store(_)
             | Self::StoreForeign { .. }
+            | Self::StoreMissing { .. }
             | Self::StoreNewer { .. } => ErrorClass::Store,
             Self::File(_) | Self::System { .. } => ErrorClass::System,
         }
@@ -201,9 +274,9 @@ impl Error {
             Self::BatchConflict { .. } => {
                 "give the row a new ref, or restore the row as it was".into()
             }
-            Self::EventDamaged { .. } | Self::Store(_) => {
-                "nothing was changed; if this stays, restore phi.db from a backup".into()
-            }
+            Self::EventDamaged { .. } => "nothing was changed; restore phi.db from a backup".into(),
+            Self::Store(error) => StoreFault::of(error).hint().into(),
+            Self::StoreMissing { .. } => "restore phi.db from a backup".into(),
             Self::FolderInUse { .. } => {
                 "choose another folder with --dir, or move what is there away".into()
             }
@@ -267,7 +340,8 @@ impl fmt::Display for Error {
             }
             Self::PublicationUnwritten(_) => f.write_str("a published file could not be written"),
             Self::Sign(error) => error.fmt(f),
-            Self::Store(_) => f.write_str("the store cannot be used"),
+            Self::Store(error) => f.write_str(StoreFault::of(error).message()),
+            Self::StoreMissing { path } => write!(f, "the store {} is missing", path.display()),
             Self::StoreForeign { path } => write!(f, "{} is not a Phi store", path.display()),
             Self::StoreNewer { found, known } => {
                 write!(

@@ -105,7 +105,7 @@ impl KeyRow {
 pub struct Rotation {
     /// The key that takes over.
     pub new: KeyId,
-    /// The key that signs no more from then on; a revoked key leaves none to retire.
+    /// The key that signs no more; a revoked key leaves none to retire.
     pub old: Option<KeyId>,
     /// When that is.
     pub at: UnixTime,
@@ -202,11 +202,7 @@ impl Issuer {
         passphrase: &Passphrase,
         context: &Context,
     ) -> Result<Rotation, Error> {
-        let keys = self.store.read(|query| query.keys())?;
-        let staged = keys
-            .iter()
-            .find(|row| row.role == Role::License && row.state() == Some(KeyState::Staged))
-            .map(|row| row.public.id());
+        let staged = self.store.read(|query| staged_license_key(query))?;
         // The key file comes first: a key in the ledger always has its file.
         let fresh = match staged {
             Some(_) => None,
@@ -214,9 +210,10 @@ impl Issuer {
         };
         self.store.write(context, |writer| {
             let old = last_license_key(&writer.query(), at)?;
-            let at = old.map_or(Ok(at), |old| after_last_issue(&writer.query(), old, at))?;
+            let at = old.map_or(Ok(at), |old| after_last_token(&writer.query(), old, at))?;
             let new = match (staged, fresh) {
                 (Some(key_id), _) => {
+                    still_staged(&writer.query(), key_id)?;
                     writer.append(&Event::KeyActivated { key_id, from: at })?;
                     key_id
                 }
@@ -233,7 +230,8 @@ impl Issuer {
                 }
             };
             if let Some(key_id) = old {
-                writer.append(&Event::KeyRetired { key_id, until: at })?;
+                let until = after_last_token(&writer.query(), key_id, at)?;
+                writer.append(&Event::KeyRetired { key_id, until })?;
             }
             Ok(Rotation {
                 new,
@@ -258,6 +256,7 @@ impl Issuer {
         self.write_key(role, &fresh, passphrase)?;
         let (at, new) = (context.now, public.id());
         let (old, root) = self.store.write(context, |writer| {
+            still_in_force(&writer.query(), Role::Root, &root_key, at)?;
             let old = in_force(&writer.query(), role, at)?.public.id();
             writer.append(&Event::KeyAdded {
                 role,
@@ -305,9 +304,9 @@ impl Issuer {
                 Some(KeyState::Active { .. }) => refuse("is the key in use", rotate),
                 Some(KeyState::Retired { until, .. }) if until > writer.context.now => {
                     let now = writer.context.now;
-                    let until = after_last_issue(&writer.query(), key_id, now)?;
                     // A scheduled rotation must not leave a gap in which no key signs.
-                    another_signs_at(&writer.query(), until, key_id)?;
+                    another_signs_at(&writer.query(), now, key_id)?;
+                    let until = after_last_token(&writer.query(), key_id, now)?;
                     writer.append(&Event::KeyRetired { key_id, until })
                 }
                 _ => refuse("signs no more already", "run `phi key list`"),
@@ -389,17 +388,41 @@ pub(crate) fn make_all(
     Ok(root)
 }
 
-/// The key of a role in force at this time.
+/// The key of a role in force at this time. What the root names is in force from the moment it
+/// is recorded, whatever the clocks of two issuers say; license keys have their times.
 pub(crate) fn in_force(query: &Query<'_>, role: Role, now: UnixTime) -> Result<KeyRow, Error> {
     let keys = query.keys()?;
     let mut usable = keys
         .into_iter()
-        .filter(|row| row.role == role && row.signs_at(now));
+        .filter(|row| row.role == role && (role != Role::License || row.signs_at(now)));
     usable.next_back().ok_or_else(|| Error::NotFound {
         what: "key in use for the role",
         name: role.to_string(),
         hint: "run `phi key list`; a revoked key is replaced with `phi key rotate`",
     })
+}
+
+/// A key is opened before the transaction that it signs for: it must not have been replaced in
+/// between.
+pub(crate) fn still_in_force(
+    query: &Query<'_>,
+    role: Role,
+    key: &SigningKey,
+    now: UnixTime,
+) -> Result<(), Error> {
+    let public = in_force(query, role, now)?.public;
+    if public == *key.public() {
+        return Ok(());
+    }
+    Err(took_over(public.id()))
+}
+
+fn took_over(key_id: KeyId) -> Error {
+    Error::NotAllowed {
+        what: format!("key {key_id}"),
+        problem: "took over while this was under way",
+        hint: "run the command again",
+    }
 }
 
 pub(crate) fn find(query: &Query<'_>, key_id: KeyId) -> Result<KeyRow, Error> {
@@ -435,6 +458,10 @@ pub(crate) fn license_keys(query: &Query<'_>) -> Result<Vec<LicenseKey>, Error> 
         .collect())
 }
 
+/// A retired key stays for five minutes: an issuer whose clock is behind, or whose key takes its
+/// time to open, still mints under it.
+const DROP_LEEWAY: u64 = 5 * 60;
+
 /// Drops the retired and revoked keys under which no token can be valid any more.
 pub(crate) fn drop_ended(writer: &mut Writer<'_>) -> Result<(), Error> {
     let now = writer.context.now;
@@ -445,7 +472,7 @@ pub(crate) fn drop_ended(writer: &mut Writer<'_>) -> Result<(), Error> {
         .filter(|row| row.role == Role::License)
     {
         let over = match row.state() {
-            Some(KeyState::Retired { until, .. }) => until <= now,
+            Some(KeyState::Retired { until, .. }) => until.plus(DROP_LEEWAY) <= now,
             Some(KeyState::Revoked) => true,
             _ => false,
         };
@@ -457,10 +484,26 @@ pub(crate) fn drop_ended(writer: &mut Writer<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// The end of a key's window: this time, or the second after its newest token. A window's end is
-/// exclusive, and a token of the very second of a rotation is an honest one.
-fn after_last_issue(query: &Query<'_>, key_id: KeyId, at: UnixTime) -> Result<UnixTime, Error> {
-    let last = query.last_issue_under(key_id)?;
+/// The license key that waits to be used, the oldest if there are several.
+fn staged_license_key(query: &Query<'_>) -> Result<Option<KeyId>, Error> {
+    let keys = query.keys()?;
+    let mut staged = keys
+        .iter()
+        .filter(|row| row.role == Role::License && row.state() == Some(KeyState::Staged));
+    Ok(staged.next().map(|row| row.public.id()))
+}
+
+fn still_staged(query: &Query<'_>, key_id: KeyId) -> Result<(), Error> {
+    if find(query, key_id)?.state() == Some(KeyState::Staged) {
+        return Ok(());
+    }
+    Err(took_over(key_id))
+}
+
+/// The end of a license key's window: this time, or the second after its last token. A token of
+/// the very second in which its key is replaced, or of an issuer whose clock is ahead, stays valid.
+fn after_last_token(query: &Query<'_>, key_id: KeyId, at: UnixTime) -> Result<UnixTime, Error> {
+    let last = query.last_issued_under(key_id)?;
     Ok(last.map_or(at, |last| at.max(last.plus(1))))
 }
 

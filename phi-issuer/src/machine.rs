@@ -98,7 +98,7 @@ impl Error for ComponentError {}
 /// Collects the components of the machine whose file system is at `root`, `/` for this one.
 ///
 /// The files are those of Linux. On another system, or without the rights to read them, there are
-/// fewer components or none. The order is fixed, no component comes twice, and there are fewer
+/// fewer components or none. The order is fixed, what tells machines apart best comes first, no component comes twice, and there are fewer
 /// than [`phi_verify::MAX_COMPONENTS`].
 pub fn collect(root: &Path) -> Vec<Component> {
     let mut found = Vec::new();
@@ -113,11 +113,23 @@ pub fn collect(root: &Path) -> Vec<Component> {
     // Boards without DMI, most of them ARM, have a device tree instead.
     let tree = || read_line(&root.join("proc/device-tree/serial-number"));
     add(&mut found, "board-serial", board.or_else(tree));
-    add(&mut found, "cpu", cpu_model(root));
     add(&mut found, "mac", macs(&root.join("sys/class/net")));
     add(&mut found, "disk", disks(&root.join("sys/block")));
+    add(&mut found, "cpu", cpu_model(root));
     found
 }
+
+/// The components of a machine that go into a request: the first of [`collect`], which tell
+/// machines apart best. A machine that is checked later shows all it has, so that a part that
+/// moved to another slot is found again.
+pub fn for_request(mut found: Vec<Component>) -> Vec<Component> {
+    found.truncate(REQUEST_COMPONENTS);
+    found
+}
+
+/// Four components let one or two of them change, and keep a token of a large product below 400
+/// characters: each takes eight.
+const REQUEST_COMPONENTS: usize = 4;
 
 /// Adds the values of one kind in order, without placeholders and repetitions.
 fn add(found: &mut Vec<Component>, kind: &str, values: impl IntoIterator<Item = String>) {
@@ -376,12 +388,12 @@ mod tests {
                 "machine-id=4c4c4544003610808050b4c04f443132",
                 "product-uuid=4c4c4544-0036-1080-8050-b4c04f443132",
                 "board-serial=/6DPB1D2/CN7792",
-                "cpu=Some CPU @ 2.60GHz",
                 "mac=b4:c0:4f:44:31:32",
                 "mac=b4:c0:4f:44:31:33",
                 "disk=S3Z9NB0K",
                 "disk=V1",
                 "disk=t10.ATA Disk X S1",
+                "cpu=Some CPU @ 2.60GHz",
             ],
         );
     }

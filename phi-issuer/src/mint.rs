@@ -115,14 +115,8 @@ impl<'k> Mint<'k> {
         key: &'k SigningKey,
         now: UnixTime,
     ) -> Result<Self, Error> {
-        let public = keys::in_force(query, Role::License, now)?.public;
-        if public != *key.public() {
-            return Err(Error::NotAllowed {
-                what: format!("key {}", public.id()),
-                problem: "took over while this mint was under way",
-                hint: "run the command again",
-            });
-        }
+        keys::still_in_force(query, Role::License, key, now)?;
+        let public = key.public().clone();
         let trust = trust_state(query)?;
         let published = trust.keyset().and_then(|keyset| keyset.key(public.id()));
         if !published.is_some_and(|entry| entry.state.signs_at(now)) {

@@ -70,6 +70,7 @@ impl Issuer {
         let key = self.signer(Role::Keyset, passphrase, context.now)?;
         let issuer = self.settings.issuer.clone();
         let published = self.store.write(context, |writer| {
+            keys::still_in_force(&writer.query(), Role::Keyset, &key, context.now)?;
             keys::drop_ended(writer)?;
             let published = keyset(writer, &issuer, &key)?;
             resign_catalogs(writer, &issuer, &key)?;
@@ -92,6 +93,7 @@ impl Issuer {
         let key = self.signer(Role::Status, passphrase, context.now)?;
         let settings = self.settings.clone();
         let published = self.store.write(context, |writer| {
+            keys::still_in_force(&writer.query(), Role::Status, &key, context.now)?;
             for _ in 0..SALT_TRIES {
                 let list = status(&writer.query(), &settings, context.now)?;
                 let bytes = sealed(&list.unsigned(), &[&key])?;
@@ -141,6 +143,7 @@ impl Issuer {
             let (Some(revision), Some(key)) = (next, &key) else {
                 return unchanged_catalog(&writer.query(), source.product());
             };
+            keys::still_in_force(&writer.query(), Role::Keyset, key, context.now)?;
             let recorded = Event::CatalogRecorded {
                 revision: revision.clone(),
                 source: text.into(),
@@ -492,10 +495,17 @@ fn import(query: &Query<'_>, publication: &Publication) -> Result<(), Error> {
         // After a role's key was replaced its old documents do not import; the new one must.
         let _ = trust.import(&held.document);
     }
-    trust
-        .import(&publication.document)
-        .map(drop)
-        .map_err(Error::NotVerified)
+    match trust.import(&publication.document) {
+        Ok(_) => Ok(()),
+        // A list goes with a keyset, and the one that is published does not go with the root.
+        Err(VerifyError::KeysetMissing | VerifyError::MixAndMatch { .. }) => {
+            Err(Error::PublicationBehind {
+                problem: "the published keyset is not signed by the key that the root names".into(),
+                hint: "run `phi keyset publish` first",
+            })
+        }
+        Err(error) => Err(Error::NotVerified(error)),
+    }
 }
 
 fn sealed(document: &UnsignedDocument, signers: &[&dyn Signer]) -> Result<Vec<u8>, Error> {

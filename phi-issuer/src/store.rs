@@ -8,15 +8,18 @@ mod query;
 
 use std::{path::Path, time::Duration};
 
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, params};
 
 use query::CatalogCache;
 pub(crate) use query::{KeyRow, Query};
 
 use crate::{Context, error::Error, event::Event};
 
-/// Version of the tables. A store of a newer version is refused, an older one is migrated.
+/// Version of the tables. A store of a newer version is refused, an older one is brought up to
+/// date when it is opened.
 const SCHEMA_VERSION: u32 = 1;
+/// What makes each version of the tables out of the one before.
+const MIGRATIONS: [(u32, &str); 1] = [(SCHEMA_VERSION, include_str!("store/schema.sql"))];
 /// SQLite's `application_id` of a Phi store: the letters "Phi1".
 const APPLICATION_ID: u32 = 0x5068_6931;
 /// How long one issuer waits for another: a batch commits about every 50 ms, a status list of a
@@ -37,35 +40,48 @@ impl Store {
         let connection = Connection::open_with_flags(path, flags)?;
         configure(&connection)?;
         connection.pragma_update(None, "application_id", APPLICATION_ID)?;
-        connection.execute_batch(include_str!("store/schema.sql"))?;
-        connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-        Ok(Self {
+        let mut store = Self {
             connection,
             catalogs: CatalogCache::default(),
-        })
+        };
+        store.migrate()?;
+        Ok(store)
     }
 
     /// Opens a store that is there.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+        if !path.exists() {
+            return Err(Error::StoreMissing { path: path.into() });
+        }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
         let connection = Connection::open_with_flags(path, flags)?;
         // The check comes first: it must not change a file that is not ours.
-        let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, u32>(0));
-        if pragma("application_id")? != APPLICATION_ID {
-            return Err(Error::StoreForeign { path: path.into() });
-        }
-        let found = pragma("user_version")?;
-        if found != SCHEMA_VERSION {
-            return Err(Error::StoreNewer {
-                found,
-                known: SCHEMA_VERSION,
-            });
-        }
+        check(&connection, path)?;
         configure(&connection)?;
-        Ok(Self {
+        let mut store = Self {
             connection,
             catalogs: CatalogCache::default(),
-        })
+        };
+        store.migrate()?;
+        Ok(store)
+    }
+
+    /// Brings the tables to the newest version: in one step, or not at all.
+    fn migrate(&mut self) -> Result<(), Error> {
+        if version(&self.connection)? == SCHEMA_VERSION {
+            return Ok(());
+        }
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        // Asked again: another issuer may have been first.
+        let found = version(&transaction)?;
+        for (_, migration) in MIGRATIONS.iter().filter(|(number, _)| *number > found) {
+            transaction.execute_batch(migration)?;
+        }
+        transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+        transaction.commit()?;
+        Ok(())
     }
 
     /// Reads the store as it is at one moment.
@@ -139,6 +155,34 @@ impl Store {
     }
 }
 
+/// The version of the tables.
+fn version(connection: &Connection) -> rusqlite::Result<u32> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+/// Whether the file is a store that this library knows.
+fn check(connection: &Connection, path: &Path) -> Result<(), Error> {
+    let foreign = || Error::StoreForeign { path: path.into() };
+    let application = connection.pragma_query_value(None, "application_id", |row| row.get(0));
+    match application {
+        Ok(APPLICATION_ID) => {}
+        Ok::<u32, _>(_) => return Err(foreign()),
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) => {
+            return Err(foreign());
+        }
+        Err(error) => return Err(error.into()),
+    }
+    match version(connection)? {
+        // No store was ever finished without its tables.
+        0 => Err(foreign()),
+        found if found > SCHEMA_VERSION => Err(Error::StoreNewer {
+            found,
+            known: SCHEMA_VERSION,
+        }),
+        _ => Ok(()),
+    }
+}
+
 /// Durable on commit: a token that was printed is in the ledger after a power cut.
 fn configure(connection: &Connection) -> Result<(), Error> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
@@ -184,13 +228,17 @@ impl Writer<'_> {
         Query::new(self.connection, self.catalogs)
     }
 
-    /// Carries out a part of the transaction that may fail alone.
+    /// Carries out a part of the transaction that may fail alone. Where the store itself fails,
+    /// the whole of it does.
     pub(crate) fn attempt<T>(
         &mut self,
         work: impl FnOnce(&mut Self) -> Result<T, Error>,
     ) -> Result<Result<T, Error>, Error> {
         self.connection.execute_batch("SAVEPOINT attempt")?;
-        let result = work(self);
+        let result = match work(self) {
+            Err(error @ (Error::Store(_) | Error::EventDamaged { .. })) => return Err(error),
+            result => result,
+        };
         if result.is_err() {
             self.connection.execute_batch("ROLLBACK TO attempt")?;
         }

@@ -180,7 +180,8 @@ impl TrustState {
         if let Some(held) = &self.keyset
             && shared_key(root, &held.document).is_some()
         {
-            floors.keyset = floors.keyset.max(held.document.version);
+            // What it ruled out stays ruled out.
+            floors.keyset = floors.keyset.max(held.document.version.saturating_add(1));
             self.keyset = None;
         }
         self.keyset

@@ -5,6 +5,12 @@
     reason = "a test that unwraps an error has failed"
 )]
 
+mod crash;
+mod faults;
 mod issuer;
+mod properties;
+mod trust;
 mod vectors;
+mod race;
+mod size;
 mod verify;

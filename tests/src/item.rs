@@ -63,7 +63,9 @@ impl Item {
             Self::Bool(truth) => out.push(0xf4 + u8::from(*truth)),
             Self::Array(items) => {
                 out.extend(head(4, items.len() as u64));
-                items.iter().for_each(|item| item.write(out));
+                for item in items {
+                    item.write(out);
+                }
             }
             Self::Map(entries) => {
                 out.extend(head(5, entries.len() as u64));

@@ -1,15 +1,21 @@
 //! What the tests of several crates share: an issuer whose keys anyone can make, and the test
 //! vectors that are made with it.
 
+use std::fmt::Write as _;
+
 pub mod demo;
 pub mod item;
 pub mod snakeoil;
 pub mod spec;
 pub mod vectors;
+pub mod workshop;
 
 /// Bytes in lowercase hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// The bytes of a hexadecimal text, or `None` if it is none.

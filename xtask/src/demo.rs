@@ -91,7 +91,7 @@ impl Demo {
         say("3. A customer's machine says what it is, and the vendor licenses it.");
         let machine = "--component site=plant-7 --component rack=b4 --component board=91c3 \
                        --component host=forge-1";
-        let request = self.phi(&format!("fingerprint --product gitforge {machine}"))?;
+        let request = self.phi(&format!("fingerprint --product gitforge --only {machine}"))?;
         let request = word(&request, |word| word.starts_with("phi.fingerprint."))?;
         self.write("machine.txt", &request)?;
         note("(the customer sends that line; here it is kept in machine.txt)");
@@ -103,6 +103,7 @@ impl Demo {
 
         say("4. A token is minted: recorded first, verified, and only then printed.");
         let first = self.mint(&license, "old.license")?;
+        self.carry()?;
         println!("The token has {} characters.", first.len());
         if first.len() > MAX_TOKEN {
             return Err(Failure::new(format!(
@@ -111,7 +112,7 @@ impl Demo {
         }
 
         say("5. The customer's application checks it, with no network.");
-        let verify = |file: &str| format!("verify {file} {machine}");
+        let verify = |file: &str| format!("verify {file} --trust customer {machine}");
         self.phi(&verify("old.license"))?;
 
         say("6. The security team rotates the signing key. Both licenses verify.");
@@ -121,12 +122,15 @@ impl Demo {
         // The new key takes over in the second after the old key's last token.
         std::thread::sleep(std::time::Duration::from_millis(1100));
         self.mint(&license, "new.license")?;
+        self.carry()?;
         self.phi(&verify("old.license"))?;
         self.phi(&verify("new.license"))?;
 
         say("7. The customer does not pay: the license is revoked and the list published.");
         self.phi(&format!("revoke license {license} --reason nonpayment"))?;
         self.phi("status publish")?;
+        note("(until the new list arrives, the customer's copy knows nothing of it)");
+        self.carry()?;
         let refused = self.refused(&verify("new.license"))?;
         if refused != EXIT_REVOKED {
             return Err(Failure::new(format!(
@@ -135,6 +139,19 @@ impl Demo {
         }
         println!("\nThat is the whole life of a license.");
         Ok(())
+    }
+
+    /// What a USB stick does: the published documents reach the customer.
+    fn carry(&self) -> Result<(), Failure> {
+        let (from, to) = (self.folder.join("published"), self.folder.join("customer"));
+        let copied = fs::create_dir_all(&to).and_then(|()| {
+            fs::read_dir(from)?.try_for_each(|entry| {
+                let entry = entry?;
+                fs::copy(entry.path(), to.join(entry.file_name())).map(drop)
+            })
+        });
+        note("(published/ is carried over to the customer: customer/)");
+        copied.map_err(|error| broken("copy the published documents", &error))
     }
 
     fn mint(&self, license: &str, file: &str) -> Result<String, Failure> {

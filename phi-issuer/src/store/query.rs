@@ -63,10 +63,10 @@ impl<'c> Query<'c> {
         Ok(count)
     }
 
-    /// The keys, oldest first.
+    /// The keys in the order in which the ledger has them.
     pub(crate) fn keys(&self) -> Result<Vec<KeyRow>, Error> {
         let sql = "SELECT public, role, added, signs_from, until, revoked, dropped FROM keys
-                   ORDER BY added, rowid";
+                   ORDER BY rowid";
         self.all(sql, [], |row| {
             let (public, role): (String, String) = (row.get(0)?, row.get(1)?);
             Ok(KeyRow {
@@ -90,8 +90,8 @@ impl<'c> Query<'c> {
         Ok(select.query_row(params, |row| row.get(0))?)
     }
 
-    /// When the newest token under the key was issued.
-    pub(crate) fn last_issue_under(&self, key_id: KeyId) -> Result<Option<UnixTime>, Error> {
+    /// When the latest token under the key was minted, by the clock of who minted it.
+    pub(crate) fn last_issued_under(&self, key_id: KeyId) -> Result<Option<UnixTime>, Error> {
         let sql = "SELECT max(issued_at) FROM tokens WHERE key_id = ?1";
         let mut select = self.connection.prepare_cached(sql)?;
         let last: Option<i64> = select.query_row([key_id.to_string()], |row| row.get(0))?;

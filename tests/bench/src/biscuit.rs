@@ -1,7 +1,9 @@
 //! The license as a Biscuit: facts in the authority block, judged by a Datalog authorizer.
 
+use std::time::Duration;
+
 use biscuit_auth::builder::{Algorithm, AuthorizerBuilder, BiscuitBuilder};
-use biscuit_auth::{Biscuit, KeyPair, PrivateKey};
+use biscuit_auth::{AuthorizerLimits, Biscuit, KeyPair, PrivateKey};
 
 use crate::harness::Candidate;
 use crate::sample;
@@ -76,7 +78,13 @@ fn authorizer() -> AuthorizerBuilder {
          $from <= $now, $now < $to;",
         sample::PRODUCT
     );
+    // The default of a millisecond is passed when a busy machine interrupts a check.
+    let limits = AuthorizerLimits {
+        max_time: Duration::from_secs(1),
+        ..AuthorizerLimits::default()
+    };
     AuthorizerBuilder::new()
         .code(code)
         .expect("the policy is Datalog")
+        .set_limits(limits)
 }

@@ -106,7 +106,10 @@ impl Signer {
         let mut signatures = nonces.map(|((nonce, point), _)| {
             let commitment = point.compress().to_bytes();
             let challenge = self.challenge(&commitment, message).to_bytes();
-            (challenge[0] % 8 == 0, self.sign(nonce, commitment, message))
+            (
+                challenge[0].is_multiple_of(8),
+                self.sign(nonce, commitment, message),
+            )
         });
         let found = signatures.find(|(found, _)| *found == multiple);
         found

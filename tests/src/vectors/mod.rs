@@ -2,6 +2,10 @@
 //!
 //! They are made from the snakeoil issuer by this program alone, so that they can be made again
 //! byte for byte; `tests/it/vectors.rs` holds phi-verify to them.
+#![expect(
+    clippy::too_many_lines,
+    reason = "many functions here are a table of cases"
+)]
 
 use std::collections::BTreeMap;
 
@@ -15,8 +19,11 @@ mod claims;
 mod decisions;
 mod documents;
 mod edge;
+mod envelopes;
 mod fingerprint;
 mod keys;
+mod lists;
+mod roots;
 mod signatures;
 mod text;
 mod tokens;
@@ -127,6 +134,7 @@ pub enum Expected {
 }
 
 /// What an accepted input says.
+#[expect(clippy::large_enum_variant, reason = "always in a box")]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
@@ -202,6 +210,9 @@ pub fn all() -> Vectors {
         decisions::add,
         keys::add,
         documents::add,
+        envelopes::add,
+        roots::add,
+        lists::add,
         trust::add,
         text::add,
         fingerprint::add,

@@ -140,8 +140,9 @@ fn small_order_keys(vectors: &mut Vectors) {
         let signer = Signer::of_small_order(key);
         let messages = (0_u8..).map(|number| [number]);
         // With a challenge that is a multiple of eight, A disappears from the equation.
-        let mut messages = messages
-            .filter(|message| signer.challenge(&edge::IDENTITY, message).to_bytes()[0] % 8 == 0);
+        let mut messages = messages.filter(|message| {
+            signer.challenge(&edge::IDENTITY, message).to_bytes()[0].is_multiple_of(8)
+        });
         let message = messages
             .next()
             .expect("one challenge in eight is a multiple of eight");

@@ -3,15 +3,14 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use phi_issuer::when;
 use phi_verify::UnixTime;
 
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::session::Session;
 use crate::{
-    catalog, completions, customer, fingerprint, init, inspect, key, keyset, license, man, mint,
-    revoke, schema, status, verify,
+    catalog, completions, customer, fingerprint, init, inspect, key, keyset, ledger, license, man,
+    mint, revoke, schema, status, verify,
 };
 
 /// Issue licenses, and verify them anywhere, with no network
@@ -61,7 +60,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) actor: Option<String>,
     /// Act at this time instead of now, for tests and rehearsals
-    #[arg(long, global = true, value_name = "TIME", value_parser = when::instant)]
+    #[arg(long, global = true, value_name = "TIME", value_parser = phi_issuer::when::instant)]
     pub(crate) now: Option<UnixTime>,
 }
 
@@ -92,7 +91,10 @@ enum Command {
     #[command(subcommand)]
     License(license::Command),
     Mint(Box<mint::Mint>),
+    #[command(subcommand)]
     Revoke(revoke::Revoke),
+    #[command(subcommand)]
+    Ledger(ledger::Command),
     Verify(verify::Verify),
     Inspect(inspect::Inspect),
     Fingerprint(fingerprint::FingerprintCommand),
@@ -118,6 +120,7 @@ impl App {
             Command::License(command) => command.run(&session),
             Command::Mint(command) => command.run(&session),
             Command::Revoke(command) => command.run(&session),
+            Command::Ledger(command) => command.run(&session),
             Command::Verify(command) => command.run(&session),
             Command::Inspect(command) => command.run(&session),
             Command::Fingerprint(command) => command.run(&session),

@@ -25,19 +25,18 @@ use crate::view::hex;
         names neither serial numbers nor addresses.",
     after_help = "Examples:\n  \
         phi fingerprint --product atlas\n  \
-        phi fingerprint --product atlas --this-machine --component dongle=7F3A \
-          --qr-png request.png"
+        phi fingerprint --product atlas --component dongle=7F3A --qr-png request.png"
 )]
 pub(crate) struct FingerprintCommand {
     /// The product that is to be licensed
     #[arg(long, value_name = "NAME")]
     product: String,
-    /// A component to use, such as a dongle's number, in place of what is found on this machine
+    /// Add a component, such as a dongle's number
     #[arg(long = "component", value_name = "KIND=VALUE")]
     components: Vec<Component>,
-    /// Use what is found on this machine as well as the components that are given
-    #[arg(long)]
-    this_machine: bool,
+    /// Use only the components that are given, and read nothing off this machine
+    #[arg(long, requires = "components")]
+    only: bool,
     /// Print the request as a QR code as well
     #[arg(long)]
     qr: bool,
@@ -51,12 +50,16 @@ pub(crate) struct FingerprintCommand {
 
 impl FingerprintCommand {
     pub(crate) fn run(self, session: &Session) -> Result<(), Failure> {
-        let this_machine = self.this_machine || self.components.is_empty();
-        let machine = of_machine(&self.product, this_machine, &self.components);
-        if machine.components().next().is_none() {
-            let message = "nothing on this machine identifies it";
-            return Err(Failure::new("components-missing", message));
-        }
+        let found = if self.only {
+            Vec::new()
+        } else {
+            machine::collect(Path::new("/"))
+        };
+        let machine = fingerprint(
+            &self.product,
+            &machine::for_request(found),
+            &self.components,
+        );
         let request = machine.to_request()?;
         write_qr(&request, self.qr_png.as_deref(), self.qr_svg.as_deref())?;
         let qr = if self.qr {
@@ -79,13 +82,17 @@ impl FingerprintCommand {
     }
 }
 
-/// The fingerprint of this machine's components and of those given, for a product.
+/// All that this machine shows, if it is to be looked at, and the components given.
 pub(crate) fn of_machine(product: &str, this_machine: bool, given: &[Component]) -> Fingerprint {
     let found = if this_machine {
         machine::collect(Path::new("/"))
     } else {
         Vec::new()
     };
+    fingerprint(product, &found, given)
+}
+
+fn fingerprint(product: &str, found: &[Component], given: &[Component]) -> Fingerprint {
     found
         .iter()
         .chain(given)

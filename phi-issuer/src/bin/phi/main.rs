@@ -14,6 +14,7 @@ mod input;
 mod inspect;
 mod key;
 mod keyset;
+mod ledger;
 mod license;
 mod man;
 mod mint;

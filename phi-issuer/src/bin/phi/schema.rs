@@ -9,8 +9,8 @@ use schemars::{Schema, schema_for};
 use crate::failure::{Failure, FailureAnswer};
 use crate::output::{say, to_json};
 use crate::{
-    batch, catalog, customer, fingerprint, init, inspect, key, keyset, license, mint, revoke,
-    status, verify,
+    batch, catalog, customer, fingerprint, init, inspect, key, keyset, ledger, license, mint,
+    revoke, status, verify,
 };
 
 /// Write the JSON schemas of what --json prints, one file a command
@@ -56,6 +56,7 @@ fn all() -> Vec<(&'static str, Schema)> {
         ("customer-add", schema_for!(customer::CustomerAnswer)),
         ("customer-list", schema_for!(customer::CustomerListAnswer)),
         ("customer-show", schema_for!(customer::CustomerShowAnswer)),
+        ("ledger-rebuild", schema_for!(ledger::RebuildAnswer)),
         ("license-issue", schema_for!(license::LicenseAnswer)),
         ("license-list", schema_for!(license::LicenseListAnswer)),
         ("license-show", schema_for!(license::LicenseShowAnswer)),

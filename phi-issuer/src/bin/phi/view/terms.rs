@@ -160,16 +160,24 @@ pub(crate) fn flags(flags: impl Iterator<Item = FlagCode>, names: &Names) -> Vec
     flags.map(view).collect()
 }
 
+/// A person reads a dozen names; more than that is for `--json`.
+const FLAGS_SHOWN: usize = 12;
+
 /// How many flags, and which.
 pub(crate) fn show_flags(label: &str, flags: &[FlagView], page: &mut Page) {
     if flags.is_empty() {
         page.field(label, "none");
         return;
     }
-    let names: Vec<String> = flags
+    let mut names: Vec<String> = flags
         .iter()
+        .take(FLAGS_SHOWN)
         .map(|flag| called(flag.name.as_deref(), flag.code))
         .collect();
+    if flags.len() > FLAGS_SHOWN {
+        let more = flags.len() - FLAGS_SHOWN;
+        names.push(format!("and {more} more (--json has all)"));
+    }
     page.field(label, format!("{}: {}", flags.len(), names.join(", ")));
 }
 

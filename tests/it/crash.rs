@@ -1,0 +1,354 @@
+//! Issuers killed in the middle of an act: what was given out is recorded, and all goes on.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::mpsc::{self, Receiver, RecvTimeoutError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use phi_issuer::Issuer;
+use phi_tests::{
+    snakeoil::START,
+    workshop::{self, PRODUCT, at, passphrase},
+};
+use phi_verify::{RevocationPolicy, TrustState, UnixTime, Verifier, dangerous_inspect};
+use rusqlite::Connection;
+
+/// When the victim is killed, counted from the moment at which it begins its act.
+#[derive(Clone, Copy)]
+enum Moment {
+    After(Duration),
+    /// After it has given out so many tokens.
+    Tokens(usize),
+    /// When the store's write-ahead log is longer by so many bytes.
+    LogGrown(u64),
+    /// When there is something of this name in the folder.
+    Appeared(&'static str),
+    /// When a file is about to take its name in the folder of published documents.
+    Publishing,
+}
+
+use Moment::{After, Appeared, LogGrown, Publishing, Tokens};
+
+/// No act takes as long; a victim that is past its moment ends by itself.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What came of a victim.
+struct Killed {
+    /// The tokens that it gave out.
+    tokens: Vec<String>,
+    /// Whether it was killed before it ended by itself.
+    in_the_act: bool,
+}
+
+/// Runs the victim and kills it at the moment.
+fn kill(folder: &Path, act: &str, count: u64, seconds: u64, moment: Moment) -> Killed {
+    let mut victim = Command::new(env!("CARGO_BIN_EXE_issuer-victim"))
+        .arg(folder)
+        .args([act, &count.to_string(), &seconds.to_string()])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = lines_of(&mut victim);
+    assert_eq!(lines.recv_timeout(PATIENCE).as_deref(), Ok("ready"));
+    let mut tokens = Vec::new();
+    wait_for(moment, folder, &lines, &mut tokens);
+    // SIGKILL: nothing in the process runs any more. It may have ended by itself.
+    let _ = victim.kill();
+    let status = victim.wait().unwrap();
+    assert_ne!(status.code(), Some(1), "the victim failed by itself");
+    tokens.extend(lines);
+    Killed {
+        tokens,
+        in_the_act: !status.success(),
+    }
+}
+
+fn lines_of(victim: &mut Child) -> Receiver<String> {
+    let output = BufReader::new(victim.stdout.take().unwrap());
+    let (sender, lines) = mpsc::channel();
+    thread::spawn(move || {
+        // A line without its end was cut by the kill: nobody was given that token.
+        for line in output.lines().map_while(Result::ok) {
+            let _ = sender.send(line);
+        }
+    });
+    lines
+}
+
+fn wait_for(moment: Moment, folder: &Path, lines: &Receiver<String>, tokens: &mut Vec<String>) {
+    let begun = Instant::now();
+    let log = folder.join("phi.db-wal");
+    let length = || fs::metadata(&log).map_or(0, |file| file.len());
+    let first_length = length();
+    loop {
+        let over = match moment {
+            After(delay) => begun.elapsed() >= delay,
+            Tokens(count) => tokens.len() >= count,
+            LogGrown(bytes) => length() >= first_length + bytes,
+            Appeared(name) => folder.join(name).exists(),
+            Publishing => is_publishing(&folder.join("published")),
+        };
+        if over || begun.elapsed() > PATIENCE {
+            return;
+        }
+        match lines.recv_timeout(Duration::from_micros(50)) {
+            Ok(line) => tokens.push(line),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}
+
+fn is_publishing(published: &Path) -> bool {
+    let temporary = |name: &str| Path::new(name).extension().is_some_and(|end| end == "tmp");
+    fs::read_dir(published)
+        .unwrap()
+        .any(|entry| entry.unwrap().file_name().to_str().is_some_and(temporary))
+}
+
+/// What must hold in the folder after every kill.
+#[track_caller]
+fn check(folder: &Path, tokens: &[String]) -> Issuer {
+    let mut issuer = Issuer::open(folder).unwrap();
+    let connection = Connection::open(folder.join("phi.db")).unwrap();
+    let one = |sql: &str| {
+        connection
+            .query_row(sql, [], |row| row.get::<_, String>(0))
+            .unwrap()
+    };
+    assert_eq!(one("PRAGMA integrity_check"), "ok");
+    assert_eq!(
+        one("SELECT CAST(max(seq) - count(*) AS TEXT) FROM events"),
+        "0"
+    );
+    for token in tokens {
+        let (_, claims) = dangerous_inspect::token(token).unwrap();
+        assert_eq!(issuer.token(claims.token_id).unwrap().token, *token);
+    }
+    check_published(folder, &connection);
+    let before = workshop::tables(folder);
+    issuer.rebuild().unwrap();
+    assert_eq!(before, workshop::tables(folder));
+    issuer
+}
+
+/// A published file is absent, or exactly a document that the ledger has.
+fn check_published(folder: &Path, connection: &Connection) {
+    let sql = "SELECT count(*) FROM events WHERE event = 'document-published' AND instr(body, ?1)";
+    for entry in fs::read_dir(folder.join("published")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|end| end == "phi") {
+            let bytes = fs::read(&path).unwrap();
+            assert!(!bytes.is_empty(), "{}", path.display());
+            let known: i64 = connection
+                .query_row(sql, [bytes], |row| row.get(0))
+                .unwrap();
+            assert!(known > 0, "{} is no recorded document", path.display());
+        }
+    }
+}
+
+/// After one publication everything is whole again: applications can import the folder, and all
+/// tokens verify.
+fn check_mended(folder: &Path, now: UnixTime) {
+    let mut issuer = Issuer::open(folder).unwrap();
+    issuer.write_published().unwrap();
+    check_published(folder, &Connection::open(folder.join("phi.db")).unwrap());
+    issuer.publish_keyset(&passphrase(), &at(now)).unwrap();
+    issuer.publish_status(&passphrase(), &at(now)).unwrap();
+    let trust = imported(&folder.join("published"));
+    assert_eq!(trust, issuer.trust_state().unwrap());
+    for license in issuer.licenses(None, None).unwrap() {
+        for token in issuer.tokens_of(license.id).unwrap() {
+            Verifier::new(&trust, PRODUCT, RevocationPolicy::Strict)
+                .verify(&token.token, now)
+                .unwrap();
+        }
+    }
+}
+
+/// What an application believes that imports the files of the folder.
+fn imported(published: &Path) -> TrustState {
+    let read = |name: &str| fs::read(published.join(name));
+    let mut trust = TrustState::from_anchor(&read("root-1.phi").unwrap()).unwrap();
+    let roots = (2..).map_while(|version| read(&format!("root-{version}.phi")).ok());
+    let others = ["keyset.phi", "status.phi", "catalog-atlas.phi"].map(|name| read(name).unwrap());
+    for document in roots.chain(others) {
+        trust.import(&document).unwrap();
+    }
+    trust
+}
+
+/// Delays that cover the whole of an act of which nobody knows how long it takes here.
+fn delays(count: u32, longest: Duration) -> impl Iterator<Item = Moment> {
+    (0..count).map(move |number| After(longest * number / count))
+}
+
+/// Kills the act at each of the moments, in one folder that lives through all of it.
+fn kill_again_and_again(act: &str, count: u64, moments: impl IntoIterator<Item = Moment>) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut issuer = workshop::furnished(folder.path()).unwrap();
+    workshop::issue(&mut issuer, START).unwrap();
+    drop(issuer);
+    let (mut seconds, mut kills, mut in_the_act) = (0, 0, 0);
+    for moment in moments {
+        seconds += 100;
+        let killed = kill(folder.path(), act, count, seconds, moment);
+        check(folder.path(), &killed.tokens);
+        kills += 1;
+        in_the_act += u32::from(killed.in_the_act);
+    }
+    println!("{act}: {in_the_act} of {kills} were killed in the act");
+    assert!(in_the_act > 0);
+    check_mended(folder.path(), START.plus(seconds + 100));
+}
+
+#[test]
+fn minting_is_killed() {
+    let tokens = [1, 50, 51, 75, 100, 110, 149, 150].map(Tokens);
+    let log = [1, 4_000, 8_000, 60_000].map(LogGrown);
+    let moments = tokens.into_iter().chain(log);
+    kill_again_and_again(
+        "mint",
+        3,
+        moments.chain(delays(14, Duration::from_millis(250))),
+    );
+}
+
+#[test]
+fn issuing_is_killed() {
+    let log = [1, 4_000, 20_000, 100_000].map(LogGrown);
+    kill_again_and_again(
+        "issue",
+        40,
+        delays(12, Duration::from_millis(60)).chain(log),
+    );
+}
+
+#[test]
+fn publishing_a_status_list_is_killed() {
+    let moments = [
+        Publishing,
+        LogGrown(1),
+        Publishing,
+        LogGrown(9_000),
+        Publishing,
+    ];
+    let moments = moments
+        .into_iter()
+        .chain(delays(12, Duration::from_millis(200)));
+    kill_again_and_again("status", 3, moments);
+}
+
+#[test]
+fn publishing_a_catalog_is_killed() {
+    let moments = [
+        Publishing,
+        LogGrown(1),
+        Publishing,
+        LogGrown(9_000),
+        Publishing,
+    ];
+    let moments = moments
+        .into_iter()
+        .chain(delays(12, Duration::from_millis(200)));
+    kill_again_and_again("catalog", 3, moments);
+}
+
+#[test]
+fn rotating_the_license_key_is_killed() {
+    let moments = [Publishing, LogGrown(1), Publishing, LogGrown(9_000)];
+    let moments = moments
+        .into_iter()
+        .chain(delays(12, Duration::from_millis(250)));
+    kill_again_and_again("keyset", 2, moments);
+}
+
+#[test]
+fn rotating_a_key_that_the_root_names_is_killed() {
+    let moments = [Publishing, LogGrown(1), LogGrown(9_000), LogGrown(30_000)];
+    let moments = moments
+        .into_iter()
+        .chain(delays(12, Duration::from_millis(300)));
+    kill_again_and_again("rotate", 2, moments);
+}
+
+#[test]
+fn a_batch_is_cut_and_run_again() {
+    const ROWS: u32 = 2_500;
+    let folder = tempfile::tempdir().unwrap();
+    workshop::furnished(folder.path()).unwrap();
+    let rows = || {
+        let connection = Connection::open(folder.path().join("phi.db")).unwrap();
+        let count = "SELECT count(*) FROM tokens";
+        connection
+            .query_row(count, [], |row| row.get::<_, u32>(0))
+            .unwrap()
+    };
+    let mut carried_out = 0;
+    let log = [1, 100_000, 700_000, 1_500_000].map(LogGrown);
+    for moment in log
+        .into_iter()
+        .chain(delays(8, Duration::from_millis(1_200)))
+    {
+        let killed = kill(folder.path(), "batch", ROWS.into(), 60, moment);
+        check(folder.path(), &killed.tokens);
+        assert!(
+            rows() >= carried_out && rows().is_multiple_of(500),
+            "{}",
+            rows()
+        );
+        carried_out = rows();
+    }
+    println!("{carried_out} of {ROWS} rows were carried out by batches that were killed");
+    let Killed { mut tokens, .. } = kill(folder.path(), "batch", ROWS.into(), 60, After(PATIENCE));
+    check(folder.path(), &tokens);
+    let count = usize::try_from(ROWS).unwrap();
+    tokens.sort_unstable();
+    tokens.dedup();
+    assert_eq!((tokens.len(), rows()), (count, ROWS));
+    let mut issuer = Issuer::open(folder.path()).unwrap();
+    assert_eq!(issuer.licenses(None, None).unwrap().len(), count);
+}
+
+#[test]
+fn an_init_that_was_killed_leaves_an_issuer_or_says_what_is_in_the_way() {
+    let appeared = [
+        ".phi-init",
+        ".phi-init/keys",
+        ".phi-init/phi.toml",
+        ".phi-init/phi.db",
+        ".phi-init/published/root-1.phi",
+        ".phi-init/published/status.phi",
+        "catalog.toml",
+        "keys",
+        "published",
+        "phi.db",
+        "phi.toml",
+    ];
+    let moments = appeared.into_iter().map(Appeared);
+    let (mut whole, mut half) = (0, 0);
+    for moment in moments.chain(delays(20, Duration::from_millis(500))) {
+        let folder = tempfile::tempdir().unwrap();
+        kill(folder.path(), "init", 1, 0, moment);
+        if let Ok(mut issuer) = Issuer::open(folder.path()) {
+            whole += 1;
+            issuer.trust_state().unwrap();
+            check(folder.path(), &[]);
+        } else {
+            half += 1;
+            match workshop::init(folder.path()) {
+                // Nothing was there yet, or nothing that could be in the way.
+                Ok(_) => {}
+                Err(error) => assert_eq!(error.code(), "folder-in-use", "{error:?}"),
+            }
+        }
+    }
+    println!("{whole} whole issuers, {half} cut short");
+    assert!(whole > 0 && half > 0);
+}

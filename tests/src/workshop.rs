@@ -1,0 +1,153 @@
+//! A real issuer in a folder, for tests that race it, kill it and take its disk away.
+
+use std::path::Path;
+
+use phi_issuer::{
+    BatchMode, Context, Customer, CustomerKind, Error, InitOptions, Issuer, MintRequest,
+    MintedToken, NewLicense, RowFormat, RowResult, keyfile::KdfStrength, passphrase::Passphrase,
+    read_rows,
+};
+use phi_verify::{LicenseId, UnixTime};
+use rusqlite::{Connection, types::Value};
+
+use crate::snakeoil::{DAY, START};
+
+/// The product of the workshop's catalog.
+pub const PRODUCT: &str = "atlas";
+
+/// A flag, a quota and a limit in one plan.
+pub const CATALOG: &str = r#"
+product = "atlas"
+[flags]
+sso = "Single sign-on"
+[quotas]
+calls = { title = "Calls", period = "month", unit = "calls" }
+[limits]
+seats = "Seats"
+[plans.team]
+flags = ["sso"]
+quotas = { calls = 1000 }
+limits = { seats = 5 }
+"#;
+
+/// The passphrase of every key in a workshop.
+///
+/// # Panics
+/// Never: it has characters.
+pub fn passphrase() -> Passphrase {
+    Passphrase::from_bytes(b"snakeoil").expect("a passphrase of eight characters")
+}
+
+/// A change at this time.
+pub fn at(now: UnixTime) -> Context {
+    Context {
+        now,
+        actor: "workshop".into(),
+    }
+}
+
+/// Makes a bare issuer in the folder.
+///
+/// # Errors
+/// As [`Issuer::init`].
+pub fn init(folder: &Path) -> Result<Issuer, Error> {
+    let options = InitOptions {
+        issuer: "atlas.example".into(),
+        product: PRODUCT.into(),
+        kdf: KdfStrength::Fast,
+    };
+    Issuer::init(folder, &options, &passphrase(), &at(START))
+}
+
+/// Makes an issuer in the folder with the workshop's catalog and one customer.
+///
+/// # Errors
+/// As the steps of it.
+pub fn furnished(folder: &Path) -> Result<Issuer, Error> {
+    let mut issuer = init(folder)?;
+    issuer.publish_catalog(CATALOG, &passphrase(), &at(START))?;
+    let kind = CustomerKind::Organization;
+    let customer = Customer {
+        id: "globex".into(),
+        kind,
+        name: "Globex".into(),
+    };
+    issuer.add_customer(customer, &at(START))?;
+    Ok(issuer)
+}
+
+/// Issues a license for ten years.
+///
+/// # Errors
+/// As [`Issuer::issue_license`].
+pub fn issue(issuer: &mut Issuer, now: UnixTime) -> Result<LicenseId, Error> {
+    let order = NewLicense {
+        expires: Some(START.plus(3650 * DAY)),
+        ..NewLicense::new("globex", PRODUCT, "team")
+    };
+    Ok(issuer.issue_license(order, &at(now))?.id)
+}
+
+/// Mints tokens of a license.
+///
+/// # Errors
+/// As [`Issuer::mint`].
+pub fn mint(
+    issuer: &mut Issuer,
+    license: LicenseId,
+    count: usize,
+    now: UnixTime,
+) -> Result<Vec<MintedToken>, Error> {
+    issuer.mint(&MintRequest::new(license), count, &passphrase(), &at(now))
+}
+
+/// Carries out a batch whose rows are called `prefix-0`, `prefix-1` and so on.
+///
+/// # Errors
+/// As [`Issuer::mint_batch`].
+pub fn batch(
+    issuer: &mut Issuer,
+    prefix: &str,
+    rows: usize,
+    now: UnixTime,
+    progress: impl FnMut(usize),
+) -> Result<Vec<RowResult>, Error> {
+    let mut csv = String::from("ref,customer,plan,expires\n");
+    for row in 0..rows {
+        csv.push_str(&format!("{prefix}-{row},globex,team,2036-01-01\n"));
+    }
+    let rows = read_rows(RowFormat::Csv, csv.as_bytes(), now)?;
+    let mode = BatchMode::Mint;
+    issuer.mint_batch(&rows, mode, &passphrase(), &at(now), progress)
+}
+
+/// Every row of the derived tables, to be compared with the tables made again.
+///
+/// # Panics
+/// If the folder has no store that reads.
+pub fn tables(folder: &Path) -> Vec<String> {
+    let connection = Connection::open(folder.join("phi.db")).expect("a store");
+    let names = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'events'";
+    let mut select = connection.prepare(names).expect("a query that is right");
+    let tables = select.query_map([], |row| row.get(0));
+    let tables: Vec<String> = tables
+        .and_then(Iterator::collect)
+        .expect("the tables' names");
+    tables
+        .iter()
+        .flat_map(|table| rows(&connection, table))
+        .collect()
+}
+
+fn rows(connection: &Connection, table: &str) -> Vec<String> {
+    let sql = format!("SELECT * FROM {table} ORDER BY 1, 2, 3");
+    let mut select = connection.prepare(&sql).expect("a table of the store");
+    let width = select.column_count();
+    let row = |row: &rusqlite::Row<'_>| {
+        let values = (0..width).map(|column| row.get(column));
+        let values: Vec<Value> = values.collect::<Result<_, _>>()?;
+        Ok(format!("{table} {values:?}"))
+    };
+    let rows = select.query_map([], row).and_then(Iterator::collect);
+    rows.expect("rows that read")
+}
