@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::run::repository;
 
 /// Files of `verify.in` and the vectors whose tokens they hold.
-const TOKENS: [(&str, &str); 11] = [
+const TOKENS: [(&str, &str); 12] = [
     ("announced-key", "license/key-staged"),
     ("bound", "license/valid-machine"),
     ("changed", "signature/CHANGED"),
@@ -17,6 +17,7 @@ const TOKENS: [(&str, &str); 11] = [
     ("lost-key", "license/key-revoked"),
     ("needs-newer", "license/minimum-keyset"),
     ("no-grace", "license/expired"),
+    ("not-yet", "license/not-before"),
     ("old-key", "license/key-retired-after-window"),
     ("other-issuer", "license/issuer-other"),
     ("other-product", "license/product-other"),
