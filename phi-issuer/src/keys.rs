@@ -202,7 +202,7 @@ impl Issuer {
         passphrase: &Passphrase,
         context: &Context,
     ) -> Result<Rotation, Error> {
-        let staged = self.store.read(|query| staged_license_key(query))?;
+        let staged = self.store.read(staged_license_key)?;
         // The key file comes first: a key in the ledger always has its file.
         let fresh = match staged {
             Some(_) => None,
@@ -210,7 +210,6 @@ impl Issuer {
         };
         self.store.write(context, |writer| {
             let old = last_license_key(&writer.query(), at)?;
-            let at = old.map_or(Ok(at), |old| after_last_token(&writer.query(), old, at))?;
             let new = match (staged, fresh) {
                 (Some(key_id), _) => {
                     still_staged(&writer.query(), key_id)?;

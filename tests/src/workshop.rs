@@ -66,14 +66,17 @@ pub fn init(folder: &Path) -> Result<Issuer, Error> {
 pub fn furnished(folder: &Path) -> Result<Issuer, Error> {
     let mut issuer = init(folder)?;
     issuer.publish_catalog(CATALOG, &passphrase(), &at(START))?;
-    let kind = CustomerKind::Organization;
-    let customer = Customer {
-        id: "globex".into(),
-        kind,
-        name: "Globex".into(),
-    };
-    issuer.add_customer(customer, &at(START))?;
+    issuer.add_customer(customer(), &at(START))?;
     Ok(issuer)
+}
+
+/// The workshop's customer.
+pub fn customer() -> Customer {
+    Customer {
+        id: "globex".into(),
+        kind: CustomerKind::Organization,
+        name: "Globex".into(),
+    }
 }
 
 /// Issues a license for ten years.
@@ -112,10 +115,12 @@ pub fn batch(
     now: UnixTime,
     progress: impl FnMut(usize),
 ) -> Result<Vec<RowResult>, Error> {
-    let mut csv = String::from("ref,customer,plan,expires\n");
-    for row in 0..rows {
-        csv.push_str(&format!("{prefix}-{row},globex,team,2036-01-01\n"));
-    }
+    let header = String::from("ref,customer,plan,expires");
+    let rows = (0..rows).map(|row| format!("{prefix}-{row},globex,team,2036-01-01"));
+    let csv = std::iter::once(header)
+        .chain(rows)
+        .collect::<Vec<_>>()
+        .join("\n");
     let rows = read_rows(RowFormat::Csv, csv.as_bytes(), now)?;
     let mode = BatchMode::Mint;
     issuer.mint_batch(&rows, mode, &passphrase(), &at(now), progress)

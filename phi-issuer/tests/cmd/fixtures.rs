@@ -10,7 +10,6 @@ use crate::run::repository;
 const TOKENS: [(&str, &str); 12] = [
     ("announced-key", "license/key-staged"),
     ("bound", "license/valid-machine"),
-    ("changed", "signature/CHANGED"),
     ("cut-short", "token/cut-in-signature"),
     ("foreign-key", "signature/role-keyset"),
     ("license", "license/valid-balanced-fresh"),

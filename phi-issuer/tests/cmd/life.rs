@@ -180,7 +180,7 @@ fn a_license_is_bound_to_the_machine_of_a_request() {
     let parts = "--component part=a --component part=b --component part=c";
     let request = folder.json(
         "fingerprint",
-        &format!("fingerprint --product atlas --only {parts}"),
+        &format!("fingerprint --product atlas {parts}"),
     );
     fs::write(
         folder.path("request.txt"),

@@ -392,9 +392,21 @@ const TABLE: &[(&str, ExitCode, &str)] = &[
         ExitCode::KEY,
         "nothing was given out: try again, and look at the machine if it stays",
     ),
-    ("store-busy", ExitCode::STORE, "another phi is at work here: try again when it is done"),
-    ("store-damaged", ExitCode::STORE, "restore phi.db from a backup"),
-    ("store-no-access", ExitCode::STORE, "check the permissions of the folder and of phi.db"),
+    (
+        "store-busy",
+        ExitCode::STORE,
+        "another phi is at work here: try again when it is done",
+    ),
+    (
+        "store-damaged",
+        ExitCode::STORE,
+        "restore phi.db from a backup",
+    ),
+    (
+        "store-no-access",
+        ExitCode::STORE,
+        "check the permissions of the folder and of phi.db",
+    ),
     (
         "store-foreign",
         ExitCode::STORE,

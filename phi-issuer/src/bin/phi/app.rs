@@ -91,7 +91,6 @@ enum Command {
     #[command(subcommand)]
     License(license::Command),
     Mint(Box<mint::Mint>),
-    #[command(subcommand)]
     Revoke(revoke::Revoke),
     #[command(subcommand)]
     Ledger(ledger::Command),

@@ -25,18 +25,19 @@ use crate::view::hex;
         names neither serial numbers nor addresses.",
     after_help = "Examples:\n  \
         phi fingerprint --product atlas\n  \
-        phi fingerprint --product atlas --component dongle=7F3A --qr-png request.png"
+        phi fingerprint --product atlas --this-machine --component dongle=7F3A \
+          --qr-png request.png"
 )]
 pub(crate) struct FingerprintCommand {
     /// The product that is to be licensed
     #[arg(long, value_name = "NAME")]
     product: String,
-    /// Add a component, such as a dongle's number
+    /// A component to use, such as a dongle's number, in place of what is found on this machine
     #[arg(long = "component", value_name = "KIND=VALUE")]
     components: Vec<Component>,
-    /// Use only the components that are given, and read nothing off this machine
-    #[arg(long, requires = "components")]
-    only: bool,
+    /// Use what is found on this machine as well as the components that are given
+    #[arg(long)]
+    this_machine: bool,
     /// Print the request as a QR code as well
     #[arg(long)]
     qr: bool,
@@ -50,16 +51,21 @@ pub(crate) struct FingerprintCommand {
 
 impl FingerprintCommand {
     pub(crate) fn run(self, session: &Session) -> Result<(), Failure> {
-        let found = if self.only {
-            Vec::new()
-        } else {
+        let this_machine = self.this_machine || self.components.is_empty();
+        let found = if this_machine {
             machine::collect(Path::new("/"))
+        } else {
+            Vec::new()
         };
         let machine = fingerprint(
             &self.product,
             &machine::for_request(found),
             &self.components,
         );
+        if machine.components().next().is_none() {
+            let message = "nothing on this machine identifies it";
+            return Err(Failure::new("components-missing", message));
+        }
         let request = machine.to_request()?;
         write_qr(&request, self.qr_png.as_deref(), self.qr_svg.as_deref())?;
         let qr = if self.qr {

@@ -1,9 +1,8 @@
 //! `phi revoke`: take back a token, a license, a customer's licenses, a key or a feature.
 
-use clap::{Args, Subcommand};
-use phi_issuer::when::When;
+use clap::{Args, ValueEnum};
 use phi_issuer::{Issuer, RevokeRequest, Subject};
-use phi_verify::{FlagCode, KeyId, LicenseId, Reason, RuleClass, TokenId, dangerous_inspect};
+use phi_verify::{FlagCode, Reason, RuleClass, dangerous_inspect};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -11,74 +10,33 @@ use crate::failure::Failure;
 use crate::output::{Answer, Page, say};
 use crate::session::Session;
 use crate::view::Stamp;
+use phi_issuer::when::When;
 
 /// Revoke a token, a license, a customer, a signing key or a feature
-#[derive(Debug, Subcommand)]
+#[derive(Debug, Args)]
 #[command(
     long_about = "Revoke a token, a license, a customer, a signing key or a feature.\n\n\
         A revocation is recorded at once and cannot be taken back. Applications learn of it from \
         the next status document: phi status publish; that of a key from the next keyset as \
-        well: phi keyset publish."
+        well: phi keyset publish.",
+    after_help = "Examples:\n  \
+        phi revoke license 6c6963656e736531 --reason refund --dry-run\n  \
+        phi revoke customer globex --issued-before 2027-01-01 --reason nonpayment\n  \
+        phi revoke feature sso --reason issued-in-error"
 )]
-pub(crate) enum Revoke {
-    /// Revoke one token
-    #[command(after_help = "Example:\n  phi revoke token 736e616b656f696c20746f6b656e2031")]
-    Token {
-        /// Its id, or the token itself
-        #[arg(value_name = "ID", value_parser = token)]
-        id: TokenId,
-        #[command(flatten)]
-        how: How,
-    },
-    /// Revoke a license with all its tokens
-    #[command(after_help = "Example:\n  \
-        phi revoke license 6c6963656e736531 --reason refund --dry-run")]
-    License {
-        /// Its id
-        id: LicenseId,
-        #[command(flatten)]
-        cutoff: Cutoff,
-        #[command(flatten)]
-        how: How,
-    },
-    /// Revoke all licenses of a customer
-    #[command(after_help = "Example:\n  \
-        phi revoke customer globex --issued-before 2027-01-01 --reason nonpayment")]
-    Customer {
-        /// Its id
-        id: String,
-        #[command(flatten)]
-        cutoff: Cutoff,
-        #[command(flatten)]
-        how: How,
-    },
-    /// Revoke a license key with all that it signed
-    #[command(after_help = "Example:\n  phi revoke key 3q2-7wEjRWeJ --reason key-compromise")]
-    Key {
-        /// Its id
-        #[arg(allow_hyphen_values = true)]
-        id: KeyId,
-        #[command(flatten)]
-        how: How,
-    },
-    /// Revoke a feature in every token of a product; the licenses live on without it
-    #[command(after_help = "Example:\n  phi revoke feature sso --reason issued-in-error")]
-    Feature {
-        /// Its name in the catalog
-        name: String,
-        /// The product [default: the only one]
-        #[arg(long, value_name = "NAME")]
-        product: Option<String>,
-        #[command(flatten)]
-        cutoff: Cutoff,
-        #[command(flatten)]
-        how: How,
-    },
-}
-
-/// What every revocation says.
-#[derive(Clone, Copy, Debug, Args)]
-pub(crate) struct How {
+pub(crate) struct Revoke {
+    /// What is to be revoked
+    #[arg(value_enum)]
+    class: Class,
+    /// Its id; of a feature its name, of a token its id or the token itself
+    #[arg(allow_hyphen_values = true)]
+    id: String,
+    /// The product of the feature [default: the only one]
+    #[arg(long, value_name = "NAME")]
+    product: Option<String>,
+    /// Only what was issued before this time
+    #[arg(long, value_name = "TIME")]
+    issued_before: Option<When>,
     /// Why: unspecified, key-compromise, nonpayment, refund, breach, superseded, issued-in-error
     #[arg(long, default_value = "unspecified", value_parser = reason)]
     reason: Reason,
@@ -87,28 +45,30 @@ pub(crate) struct How {
     dry_run: bool,
 }
 
-/// How far back a revocation reaches.
-#[derive(Clone, Copy, Debug, Args)]
-pub(crate) struct Cutoff {
-    /// Only what was issued before this time
-    #[arg(long, value_name = "TIME")]
-    issued_before: Option<When>,
+/// What can be revoked.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Class {
+    /// One token
+    Token,
+    /// A license with all its tokens
+    License,
+    /// A customer with all its licenses
+    Customer,
+    /// A license key with all that it signed
+    Key,
+    /// A feature in every token, by its name
+    Feature,
 }
 
 impl Revoke {
-    pub(crate) fn run(self, session: &Session) -> Result<(), Failure> {
+    pub(crate) fn run(&self, session: &Session) -> Result<(), Failure> {
         let mut issuer = session.issuer()?;
-        let (subject, issued_before, how) = self.resolve(&mut issuer)?;
-        let before = issued_before.map(|time| time.beginning(session.now()));
-        let request = RevokeRequest {
-            subject,
-            issued_before: before.transpose()?,
-            reason: how.reason,
-        };
+        let dry_run = self.dry_run;
+        let request = self.request(&mut issuer, session)?;
         let reach = issuer.revocation_reach(&request, session.now())?;
         let class = request.subject.class();
         let mut answer = RevokeAnswer {
-            dry_run: how.dry_run,
+            dry_run,
             class: class.name().to_owned(),
             subject: request.subject.id(),
             issued_before: request.issued_before.map(Stamp::from),
@@ -116,12 +76,12 @@ impl Revoke {
             since: None,
             live_tokens: reach,
         };
-        if !how.dry_run {
+        if !dry_run {
             let revocation = issuer.revoke(&request, &session.context())?;
             answer.since = Some(revocation.since.into());
         }
         session.output().print(&answer)?;
-        say(match (how.dry_run, class) {
+        say(match (dry_run, class) {
             (true, _) => "phi: dry run: nothing was recorded",
             (false, RuleClass::Key) => "phi: next: phi keyset publish, then phi status publish",
             (false, _) => "phi: next: phi status publish",
@@ -129,27 +89,32 @@ impl Revoke {
         Ok(())
     }
 
-    fn resolve(self, issuer: &mut Issuer) -> Result<(Subject, Option<When>, How), Failure> {
-        Ok(match self {
-            Self::Token { id, how } => (Subject::Token(id), None, how),
-            Self::License { id, cutoff, how } => (Subject::License(id), cutoff.issued_before, how),
-            Self::Customer { id, cutoff, how } => {
-                (Subject::Customer(id), cutoff.issued_before, how)
+    fn request(&self, issuer: &mut Issuer, session: &Session) -> Result<RevokeRequest, Failure> {
+        let before = self.issued_before.map(|time| time.beginning(session.now()));
+        Ok(RevokeRequest {
+            subject: self.subject(issuer)?,
+            issued_before: before.transpose()?,
+            reason: self.reason,
+        })
+    }
+
+    fn subject(&self, issuer: &mut Issuer) -> Result<Subject, Failure> {
+        let not_an_id = |error: phi_verify::NotAnId| {
+            Failure::new("input-invalid", format!("{}: {error}", self.id))
+        };
+        Ok(match self.class {
+            Class::Token if self.id.starts_with("v4.public.") => {
+                // Whoever wrote it: whether the store knows the token is asked later.
+                Subject::Token(dangerous_inspect::token(&self.id)?.1.token_id)
             }
-            Self::Key { id, how } => (Subject::Key(id), None, how),
-            Self::Feature {
-                name,
-                product,
-                cutoff,
-                how,
-            } => {
-                let (product, code) = flag(issuer, product.as_deref(), &name)?;
+            Class::Token => Subject::Token(self.id.parse().map_err(not_an_id)?),
+            Class::License => Subject::License(self.id.parse().map_err(not_an_id)?),
+            Class::Customer => Subject::Customer(self.id.clone()),
+            Class::Key => Subject::Key(self.id.parse()?),
+            Class::Feature => {
+                let (product, code) = flag(issuer, self.product.as_deref(), &self.id)?;
                 let code = code.get();
-                (
-                    Subject::Feature { product, code },
-                    cutoff.issued_before,
-                    how,
-                )
+                Subject::Feature { product, code }
             }
         })
     }
@@ -177,18 +142,6 @@ fn flag(
 fn reason(word: &str) -> Result<Reason, String> {
     let names = Reason::ALL.map(Reason::name).join(", ");
     Reason::from_name(word).ok_or_else(|| format!("reasons are {names}"))
-}
-
-/// A token's id, or the id that stands in a token. Whether the store knows it is asked later.
-fn token(text: &str) -> Result<TokenId, String> {
-    if text.starts_with("v4.public.") {
-        let read = dangerous_inspect::token(text);
-        return read
-            .map(|(_, claims)| claims.token_id)
-            .map_err(|error| error.to_string());
-    }
-    text.parse()
-        .map_err(|error: phi_verify::NotAnId| error.to_string())
 }
 
 /// A revocation.
