@@ -209,20 +209,17 @@ pub(crate) fn sized<const N: usize>(item: Item, key: u64) -> Result<[u8; N], Mal
 }
 
 pub(crate) fn array<const N: usize>(item: Item, key: u64) -> Result<[Item; N], Malformed> {
+    let problem = "is an array of another length";
+    let other_length = Malformed::Field { key, problem };
     let mut items = list(item, key)?;
-    // Whatever stands in for an item that is missing is never handed out.
-    let mut missing = false;
-    let array = core::array::from_fn(|_| {
-        items.take().unwrap_or_else(|| {
-            missing = true;
-            Item::Bool(false)
-        })
-    });
-    if missing || !items.is_empty() {
-        let problem = "is an array of another length";
-        return Err(Malformed::Field { key, problem });
+    let mut array = [Item::Bool(false); N];
+    for place in &mut array {
+        match items.take() {
+            Some(item) => *place = item,
+            None => return Err(other_length),
+        }
     }
-    Ok(array)
+    items.is_empty().then_some(array).ok_or(other_length)
 }
 
 pub(crate) fn list(item: Item, key: u64) -> Result<Items, Malformed> {

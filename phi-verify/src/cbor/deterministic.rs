@@ -78,7 +78,7 @@ struct Reader<'a>(&'a [u8]);
 impl<'a> Reader<'a> {
     /// Reads an item in which at most `levels` of arrays and maps are nested.
     fn item(&mut self, levels: usize) -> Result<Item<'a>, Malformed> {
-        let first = self.bytes(1)?[0];
+        let [first] = self.array()?;
         let info = first & 31;
         Ok(match first >> 5 {
             0 => Item::Uint(self.argument(first)?),
@@ -141,21 +141,27 @@ impl<'a> Reader<'a> {
 
     /// Reads the argument of the head that begins with this byte, in its shortest form.
     fn argument(&mut self, first: u8) -> Result<u64, Malformed> {
-        let (width, least) = match first & 31 {
+        let (number, least) = match first & 31 {
             small @ 0..24 => return Ok(small.into()),
-            24 => (1, 24),
-            25 => (2, 1 << 8),
-            26 => (4, 1 << 16),
-            27 => (8, 1 << 32),
+            24 => (u8::from_be_bytes(self.array()?).into(), 24),
+            25 => (u16::from_be_bytes(self.array()?).into(), 1 << 8),
+            26 => (u32::from_be_bytes(self.array()?).into(), 1 << 16),
+            27 => (u64::from_be_bytes(self.array()?), 1 << 32),
             // A string, an array or a map of indefinite length.
             31 if first >> 5 > 1 => return Err(Malformed::CborNotDeterministic),
             _ => return Err(Malformed::CborSyntax),
         };
-        let bytes = self.bytes(width)?.iter();
-        match bytes.fold(0, |number, byte| number << 8 | u64::from(*byte)) {
-            number if number < least => Err(Malformed::CborNotDeterministic),
-            number => Ok(number),
+        if number < least {
+            return Err(Malformed::CborNotDeterministic);
         }
+        Ok(number)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
+        let split = self.0.split_first_chunk();
+        let (bytes, rest) = split.ok_or(Malformed::CborSyntax)?;
+        self.0 = rest;
+        Ok(*bytes)
     }
 
     fn bytes(&mut self, count: usize) -> Result<&'a [u8], Malformed> {
