@@ -7,12 +7,10 @@ mod row;
 
 use std::collections::HashSet;
 
-use phi_verify::LicenseId;
-
 pub use row::{MAX_BATCH_BYTES, Row, RowFormat, RowRequest, majority, read_rows};
 
 use crate::{
-    Context, Issuer, MintRequest, NewLicense, customer,
+    Context, Issuer, LicenseRecord, MintRequest, NewLicense, customer,
     error::Error,
     event::{Event, MintedToken},
     keys::Role,
@@ -139,16 +137,20 @@ impl RowWork<'_> {
 
     fn mint(&self, writer: &mut Writer<'_>, request: &RowRequest) -> Result<MintedToken, Error> {
         let license = self.license(writer, request)?;
-        let mut mint = MintRequest::new(license);
+        let mut mint = MintRequest::new(license.id);
         mint.machine.clone_from(&request.machine);
-        self.mint
-            .mint(writer, &mint, Some(&request.idempotency_key()))
+        let key = request.idempotency_key();
+        self.mint.mint(writer, &license, &mint, Some(&key))
     }
 
     /// The license that the row names, or the one that it orders.
-    fn license(&self, writer: &mut Writer<'_>, request: &RowRequest) -> Result<LicenseId, Error> {
+    fn license(
+        &self,
+        writer: &mut Writer<'_>,
+        request: &RowRequest,
+    ) -> Result<LicenseRecord, Error> {
         let order = match &request.order {
-            row::Order::Token(license) => return Ok(*license),
+            row::Order::Token(license) => return license::find(&writer.query(), *license),
             row::Order::License(order) => order,
         };
         if let Some(customer) = &request.new_customer
@@ -160,7 +162,7 @@ impl RowWork<'_> {
         if order.product.is_empty() {
             order.product = self.product.unwrap_or_default().into();
         }
-        Ok(license::issue(writer, order)?.id)
+        license::issue(writer, order)
     }
 }
 

@@ -35,7 +35,7 @@ pub fn write(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), FileError> {
     let temporary = Temporary::create(path, bytes, mode)?;
     fs::rename(&temporary.path, path).map_err(FileError::at(path, Step::Replace))?;
     temporary.disarm();
-    sync_folder(path)
+    sync_folder_of(path)
 }
 
 /// Writes `bytes` to `path`, which must not exist.
@@ -60,7 +60,7 @@ pub fn create_new(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), FileError
         },
     })?;
     drop(temporary);
-    sync_folder(path)
+    sync_folder_of(path)
 }
 
 /// Makes the folder `path`, which must not exist, inside one that does.
@@ -89,7 +89,7 @@ pub fn create_folder(path: &Path, mode: Mode) -> Result<(), FileError> {
             source,
         },
     })?;
-    sync_folder(path)
+    sync_folder_of(path)
 }
 
 /// Reads all of `path`, which may hold at most `limit` bytes.
@@ -216,7 +216,7 @@ fn temporary_name(target: &Path) -> Result<String, FileError> {
 }
 
 /// Makes the entries of the folder that holds `path` survive a power cut.
-fn sync_folder(path: &Path) -> Result<(), FileError> {
+pub(crate) fn sync_folder_of(path: &Path) -> Result<(), FileError> {
     // Elsewhere a folder cannot be opened as a file, and renaming is the system's to keep.
     #[cfg(unix)]
     {

@@ -2,6 +2,8 @@
 //!
 //! An event is written once, as deterministic CBOR (RFC 8949 section 4.2.1), and never changed.
 
+use std::cmp::Ordering;
+
 use ciborium::Value;
 use phi_verify::{DocumentKind, KeyId, LicenseId, PublicKey, Reason, RuleClass, TokenId, UnixTime};
 use serde::{Deserialize, Serialize};
@@ -257,8 +259,19 @@ fn sort(value: &mut Value) {
             for (_, value) in entries.iter_mut() {
                 sort(value);
             }
-            entries.sort_by_cached_key(|(key, _)| encode(key));
+            entries.sort_by(|(one, _), (two, _)| order(one, two));
         }
         _ => {}
+    }
+}
+
+/// The order of two keys' encodings. That of texts, which nearly all keys are, shows without
+/// encoding them: the length comes first.
+fn order(one: &Value, two: &Value) -> Ordering {
+    match (one, two) {
+        (Value::Text(one), Value::Text(two)) => {
+            one.len().cmp(&two.len()).then_with(|| one.cmp(two))
+        }
+        _ => encode(one).cmp(&encode(two)),
     }
 }

@@ -343,16 +343,15 @@ fn place(scratch: &Path, folder: &Path, product: &Name) -> Result<(), Error> {
             Mode::Public,
         )?;
     }
-    let sync = || File::open(folder).and_then(|folder| folder.sync_all());
     for name in [KEYS, PUBLISHED, STORE, SETTINGS] {
         if name == SETTINGS {
             // After a power cut there are no settings without all that they are for.
-            sync().map_err(system("syncing the folder"))?;
+            durable::sync_folder_of(&catalog)?;
         }
         fs::rename(scratch.join(name), folder.join(name)).map_err(system("moving into place"))?;
     }
     fs::remove_dir_all(scratch).map_err(system("removing the scratch folder"))?;
-    sync().map_err(system("syncing the folder"))
+    Ok(durable::sync_folder_of(&catalog)?)
 }
 
 fn settings_text(settings: &Settings) -> String {

@@ -66,13 +66,16 @@ impl Issuer {
             });
         }
         // Refuse what cannot be minted before the seconds that a key takes to open.
-        self.store
-            .read(|query| mintable(query, request.license).map(drop))?;
+        self.store.read(|query| {
+            let license = license::find(query, request.license)?;
+            mintable(query, &license)
+        })?;
         let key = self.signer(Role::License, passphrase, context.now)?;
         self.store.write(context, |writer| {
             let mint = Mint::begin(&writer.query(), &key, context.now)?;
+            let license = license::find(&writer.query(), request.license)?;
             (0..count)
-                .map(|_| mint.mint(writer, request, None))
+                .map(|_| mint.mint(writer, &license, request, None))
                 .collect()
         })
     }
@@ -136,14 +139,16 @@ impl<'k> Mint<'k> {
         })
     }
 
+    /// Mints a token of this license, which is the one that the request names.
     pub(crate) fn mint(
         &self,
         writer: &mut Writer<'_>,
+        license: &LicenseRecord,
         request: &MintRequest,
         idempotency_key: Option<&str>,
     ) -> Result<MintedToken, Error> {
-        let license = mintable(&writer.query(), request.license)?;
-        let claims = self.claims(&writer.query(), &license, request, writer.context.now)?;
+        mintable(&writer.query(), license)?;
+        let claims = self.claims(&writer.query(), license, request, writer.context.now)?;
         let unsigned =
             UnsignedToken::license(self.public.id(), &claims).map_err(Error::NotVerified)?;
         let token = unsigned.sealed(&self.key.sign(&unsigned.message())?);
@@ -233,12 +238,12 @@ impl<'k> Mint<'k> {
     }
 }
 
-/// A license of which tokens may be minted.
-fn mintable(query: &Query<'_>, id: LicenseId) -> Result<LicenseRecord, Error> {
-    let license = license::find(query, id)?;
+/// Whether tokens of the license may be minted.
+fn mintable(query: &Query<'_>, license: &LicenseRecord) -> Result<(), Error> {
+    let id = license.id;
     let all = |revocation: crate::Revocation| revocation.issued_before.is_none();
     let revoked = |class, id: &str| Ok::<_, Error>(query.revocation(class, id)?.is_some_and(all));
-    if revoked(phi_verify::RuleClass::License, &license.id.to_string())?
+    if revoked(phi_verify::RuleClass::License, &id.to_string())?
         || revoked(phi_verify::RuleClass::Customer, &license.customer)?
     {
         return Err(Error::NotAllowed {
@@ -247,7 +252,7 @@ fn mintable(query: &Query<'_>, id: LicenseId) -> Result<LicenseRecord, Error> {
             hint: "issue a new license with `phi license issue`",
         });
     }
-    Ok(license)
+    Ok(())
 }
 
 fn check_product(machine: &Fingerprint, license: &LicenseRecord) -> Result<(), Error> {

@@ -26,6 +26,12 @@ const APPLICATION_ID: u32 = 0x5068_6931;
 /// hundred thousand tokens takes seconds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// More statements than there are in the source: each is compiled once.
+const STATEMENTS: usize = 64;
+/// Ids are random, so that a batch touches all of their indexes: this holds those of a million
+/// tokens.
+const CACHE_KIBIBYTES: i32 = 128 << 10;
+
 /// An open store.
 #[derive(Debug)]
 pub(crate) struct Store {
@@ -186,6 +192,8 @@ fn check(connection: &Connection, path: &Path) -> Result<(), Error> {
 /// Durable on commit: a token that was printed is in the ledger after a power cut.
 fn configure(connection: &Connection) -> Result<(), Error> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.pragma_update(None, "cache_size", -CACHE_KIBIBYTES)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;

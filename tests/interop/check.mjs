@@ -1,7 +1,7 @@
 // Verify and mint Phi license tokens with npm `paseto`, which knows nothing of Phi.
 //
-// The requests and answers are those of check.py. CBOR is left to check.py: here the
-// footer is opaque bytes, as it is to any PASETO library.
+// The requests and answers are those of check.py. What is verified is opaque bytes here, as it
+// is to any PASETO library; what is issued is encoded by the few lines of CBOR below.
 
 import { createRequire } from 'node:module'
 import { createInterface } from 'node:readline'
@@ -39,18 +39,77 @@ async function verify(request) {
 }
 
 async function mint(request) {
+  return { ok: true, token: await sign(request, bytes(request.footer_cbor_hex)) }
+}
+
+async function issue(request) {
+  const footer = encode([bytes(request.key_id_hex), body(request.license)])
+  return { ok: true, token: await sign(request, footer) }
+}
+
+async function sign(request, footer) {
   const secret = request.seed_hex + request.public_key_hex
   const key = await v4.ImportSecretKey(paserk('secret', secret))
-  const token = await v4.Sign(key, {}, {
-    footer: bytes(request.footer_cbor_hex),
+  return v4.Sign(key, {}, {
+    footer,
     implicitAssertion: text(request.assertion),
     addIssuedAt: false,
     nonExpiring: true,
   })
-  return { ok: true, token }
 }
 
-const operations = { verify, mint }
+// The claims of a license by their numbers, from docs/spec.md. A map here is in the order of its
+// keys, which is their order in deterministic CBOR.
+function body(license) {
+  const flags = new Uint8Array(Math.floor(Math.max(...license.flags) / 8) + 1)
+  for (const flag of license.flags) flags[flag >> 3] |= 1 << (flag & 7)
+  const amount = (limit) => (limit === true ? true : BigInt(limit))
+  const claims = new Map([
+    [0, 1],
+    [1, license.issuer],
+    [2, license.customer],
+    [4, license.expires],
+    [6, license.issued_at],
+    [7, bytes(license.token_id_hex)],
+    [8, license.product],
+    [9, license.plan],
+    [10, flags],
+    [11, new Map(license.quotas.map(([code, limit, period]) => [code, [amount(limit), period]]))],
+    [12, new Map(license.limits.map(([code, limit]) => [code, amount(limit)]))],
+  ])
+  if (license.binding !== null) {
+    claims.set(13, [license.binding.required, bytes(license.binding.components_hex)])
+  }
+  claims.set(14, license.grace)
+  claims.set(15, [bytes(license.license_id_hex), license.license_revision])
+  claims.set(16, license.catalog_revision)
+  claims.set(19, license.mint_epoch)
+  return claims
+}
+
+// Deterministic CBOR (RFC 8949 section 4.2.1) of what a license is made of.
+function encode(value) {
+  if (value === true) return Buffer.of(0xf5)
+  if (typeof value === 'number' || typeof value === 'bigint') return head(0, value)
+  if (value instanceof Uint8Array) return Buffer.concat([head(2, value.length), value])
+  if (typeof value === 'string') {
+    const utf8 = text(value)
+    return Buffer.concat([head(3, utf8.length), utf8])
+  }
+  if (Array.isArray(value)) return Buffer.concat([head(4, value.length), ...value.map(encode)])
+  const pair = ([key, entry]) => Buffer.concat([encode(key), encode(entry)])
+  return Buffer.concat([head(5, value.size), ...[...value].map(pair)])
+}
+
+function head(major, argument) {
+  const number = BigInt(argument)
+  if (number < 24n) return Buffer.of((major << 5) | Number(number))
+  const power = [0, 1, 2, 3].find((power) => number < 1n << BigInt(8 << power))
+  const digits = number.toString(16).padStart(2 << power, '0')
+  return Buffer.concat([Buffer.of((major << 5) | (24 + power)), bytes(digits)])
+}
+
+const operations = { verify, mint, issue }
 
 for await (const line of createInterface({ input: process.stdin })) {
   const request = JSON.parse(line)

@@ -6,6 +6,10 @@ One JSON request a line on stdin, one JSON answer a line on stdout:
         -> {"ok": true} or {"ok": false, "error": "..."}
     {"op": "mint", "seed_hex", "public_key_hex", "assertion", "footer_cbor_hex"}
         -> {"ok": true, "token": "..."}
+    {"op": "issue", "seed_hex", "public_key_hex", "assertion", "key_id_hex", "license"}
+        -> {"ok": true, "token": "..."}, whose CBOR is written here, from docs/spec.md
+
+Amounts are decimal texts, because JSON numbers lose digits; `true` is unlimited.
 """
 
 import json
@@ -34,19 +38,57 @@ def verify(request):
 
 
 def mint(request):
+    """A token of a footer that is given."""
+    return {"ok": True, "token": sign(request, bytes.fromhex(request["footer_cbor_hex"]))}
+
+
+def issue(request):
     """A token made from the format's description alone."""
+    key_id = bytes.fromhex(request["key_id_hex"])
+    footer = cbor2.dumps([key_id, body(request["license"])], canonical=True)
+    return {"ok": True, "token": sign(request, footer)}
+
+
+def sign(request, footer):
     seed = bytes.fromhex(request["seed_hex"])
     key = Key.from_asymmetric_key_params(4, d=seed)
-    token = pyseto.encode(
-        key,
-        b"{}",
-        footer=bytes.fromhex(request["footer_cbor_hex"]),
-        implicit_assertion=request["assertion"].encode(),
-    )
-    return {"ok": True, "token": token.decode()}
+    assertion = request["assertion"].encode()
+    token = pyseto.encode(key, b"{}", footer=footer, implicit_assertion=assertion)
+    return token.decode()
 
 
-OPERATIONS = {"verify": verify, "mint": mint}
+def body(license):
+    """The claims of a license by their numbers."""
+    flags = bytearray(max(license["flags"]) // 8 + 1)
+    for flag in license["flags"]:
+        flags[flag // 8] |= 1 << flag % 8
+    claims = {
+        0: 1,
+        1: license["issuer"],
+        2: license["customer"],
+        4: license["expires"],
+        6: license["issued_at"],
+        7: bytes.fromhex(license["token_id_hex"]),
+        8: license["product"],
+        9: license["plan"],
+        10: bytes(flags),
+        11: {code: [amount(limit), period] for code, limit, period in license["quotas"]},
+        12: {code: amount(limit) for code, limit in license["limits"]},
+        14: license["grace"],
+        15: [bytes.fromhex(license["license_id_hex"]), license["license_revision"]],
+        16: license["catalog_revision"],
+        19: license["mint_epoch"],
+    }
+    if (binding := license["binding"]) is not None:
+        claims[13] = [binding["required"], bytes.fromhex(binding["components_hex"])]
+    return claims
+
+
+def amount(limit):
+    return True if limit is True else int(limit)
+
+
+OPERATIONS = {"verify": verify, "mint": mint, "issue": issue}
 
 for line in sys.stdin:
     request = json.loads(line)

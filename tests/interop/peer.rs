@@ -8,8 +8,11 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::pasetors;
-use crate::sample::{ASSERTION, Sample};
+use phi_tests::snakeoil::Seed;
+use phi_verify::Claims;
+
+use crate::sample::{ASSERTION, Sample, description};
+use crate::{pasetors, sample};
 
 /// A PASETO implementation of someone else's.
 pub(crate) enum Peer {
@@ -60,22 +63,26 @@ impl Peer {
         }
     }
 
-    pub(crate) fn mint(&mut self, sample: &Sample) -> String {
+    /// Signs these footer bytes with the snakeoil license key.
+    pub(crate) fn sign(&mut self, footer: &[u8]) -> String {
         match self {
-            Self::Pasetors => pasetors::mint(sample),
-            Self::Script(script) => {
-                let answer = script.ask(&json!({
-                    "op": "mint",
-                    "seed_hex": hex(&sample.seed),
-                    "public_key_hex": hex(&sample.public_key),
-                    "assertion": ASSERTION,
-                    "footer_cbor_hex": hex(&sample.footer),
-                }));
-                answer["token"]
-                    .as_str()
-                    .unwrap_or_else(|| panic!("{answer}"))
-                    .to_owned()
-            }
+            Self::Pasetors => pasetors::sign(footer),
+            Self::Script(script) => script.make(json!({
+                "op": "mint",
+                "footer_cbor_hex": hex(footer),
+            })),
+        }
+    }
+
+    /// Mints a license with these claims, in the peer's own CBOR, from the format's description.
+    pub(crate) fn mint(&mut self, claims: &Claims) -> String {
+        match self {
+            Self::Pasetors => pasetors::sign(&pasetors::footer(claims)),
+            Self::Script(script) => script.make(json!({
+                "op": "issue",
+                "key_id_hex": hex(&sample::snakeoil_key_id()),
+                "license": description(claims),
+            })),
         }
     }
 }
@@ -117,6 +124,16 @@ impl Script {
         }
     }
 
+    /// Asks for a token under the snakeoil license key.
+    fn make(&mut self, mut request: Value) -> String {
+        request["seed_hex"] = hex(&Seed::License.signing_key().to_bytes()).into();
+        request["public_key_hex"] = hex(Seed::License.public().as_bytes()).into();
+        request["assertion"] = ASSERTION.into();
+        let answer = self.ask(&request);
+        let token = answer["token"].as_str();
+        token.unwrap_or_else(|| panic!("{answer}")).to_owned()
+    }
+
     fn ask(&mut self, request: &Value) -> Value {
         writeln!(self.requests, "{request}").unwrap();
         let mut answer = String::new();
@@ -142,7 +159,7 @@ fn installed(variable: &str) -> PathBuf {
     path.into()
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         write!(text, "{byte:02x}").unwrap();
         text

@@ -3,7 +3,7 @@
 use std::{env, fs};
 
 use phi_issuer::{
-    Context, Customer, CustomerKind, Issuer, MintRequest, NewLicense,
+    Context, Issuer, MintRequest, NewLicense,
     catalog::{Name, from_tsv},
 };
 use phi_tests::{
@@ -79,7 +79,7 @@ fn catalog(product: &str) -> String {
 fn a_license_of_269_flags_is_one_short_token() {
     let folder = tempfile::tempdir().unwrap();
     let mut issuer = workshop::init(folder.path()).unwrap();
-    let context = at(START.plus(90 * DAY));
+    let context = at(START.plus(60 * DAY));
     let text = catalog(workshop::PRODUCT);
     issuer
         .publish_catalog(&text, &passphrase(), &context)
@@ -119,12 +119,7 @@ fn a_license_of_269_flags_is_one_short_token() {
 }
 
 fn order(issuer: &mut Issuer, context: &Context) -> NewLicense {
-    let customer = Customer {
-        id: "globex".into(),
-        kind: CustomerKind::Organization,
-        name: "Globex".into(),
-    };
-    issuer.add_customer(customer, context).unwrap();
+    issuer.add_customer(workshop::customer(), context).unwrap();
     NewLicense {
         expires: Some(context.now.plus(365 * DAY)),
         grace: 14 * DAY,

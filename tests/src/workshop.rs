@@ -66,14 +66,17 @@ pub fn init(folder: &Path) -> Result<Issuer, Error> {
 pub fn furnished(folder: &Path) -> Result<Issuer, Error> {
     let mut issuer = init(folder)?;
     issuer.publish_catalog(CATALOG, &passphrase(), &at(START))?;
-    let kind = CustomerKind::Organization;
-    let customer = Customer {
-        id: "globex".into(),
-        kind,
-        name: "Globex".into(),
-    };
-    issuer.add_customer(customer, &at(START))?;
+    issuer.add_customer(customer(), &at(START))?;
     Ok(issuer)
+}
+
+/// The workshop's customer.
+pub fn customer() -> Customer {
+    Customer {
+        id: "globex".into(),
+        kind: CustomerKind::Organization,
+        name: "Globex".into(),
+    }
 }
 
 /// Issues a license for ten years.

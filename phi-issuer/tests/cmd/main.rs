@@ -1,1 +1,15 @@
-fn main() {}
+//! The command by its transcripts, its JSON by its schemas, and its behavior where outputs fail.
+
+mod faults;
+mod fixtures;
+mod life;
+mod run;
+
+/// Each transcript is a page of documentation: commands, what they print, and their exit codes.
+#[test]
+fn transcripts() {
+    trycmd::TestCases::new()
+        .default_bin_path(run::phi())
+        .env("USER", "alice")
+        .case("tests/cmd/*.md");
+}

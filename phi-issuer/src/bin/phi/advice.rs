@@ -340,6 +340,93 @@ const TABLE: &[(&str, ExitCode, &str)] = &[
         ExitCode::UNEXPECTED,
         "check where the output goes",
     ),
+    // The issuer.
+    ("already-exists", ExitCode::BAD_INPUT, "choose another name"),
+    (
+        "batch-conflict",
+        ExitCode::BAD_INPUT,
+        "give the row a new ref, or restore the row as it was",
+    ),
+    (
+        "entitlement-invalid",
+        ExitCode::BAD_INPUT,
+        "phi catalog show lists plans, add-ons, flags, quotas and limits",
+    ),
+    (
+        "event-damaged",
+        ExitCode::STORE,
+        "restore phi.db from a backup",
+    ),
+    (
+        "folder-in-use",
+        ExitCode::BAD_INPUT,
+        "choose another folder with --dir, or move what is there away",
+    ),
+    (
+        "folder-missing",
+        ExitCode::BAD_INPUT,
+        "run phi init here, or name the issuer's folder with --dir",
+    ),
+    (
+        "key-file-missing",
+        ExitCode::KEY,
+        "bring the key file back into keys/",
+    ),
+    (
+        "not-allowed",
+        ExitCode::STORE,
+        "phi license show, phi key list and phi status show say how things stand",
+    ),
+    (
+        "not-verified",
+        ExitCode::PUBLICATION,
+        "nothing was given out: publish the keyset and try again",
+    ),
+    (
+        "publication-behind",
+        ExitCode::PUBLICATION,
+        "run phi keyset publish, then phi status publish",
+    ),
+    (
+        "sign-failed",
+        ExitCode::KEY,
+        "nothing was given out: try again, and look at the machine if it stays",
+    ),
+    (
+        "store-busy",
+        ExitCode::STORE,
+        "another phi is at work here: try again when it is done",
+    ),
+    (
+        "store-damaged",
+        ExitCode::STORE,
+        "restore phi.db from a backup",
+    ),
+    (
+        "store-no-access",
+        ExitCode::STORE,
+        "check the permissions of the folder and of phi.db",
+    ),
+    (
+        "store-foreign",
+        ExitCode::STORE,
+        "name the issuer's folder with --dir",
+    ),
+    (
+        "store-newer",
+        ExitCode::STORE,
+        "use the newer phi that wrote it",
+    ),
+    (
+        "store-unusable",
+        ExitCode::STORE,
+        "nothing was changed; if this stays, restore phi.db from a backup",
+    ),
+    (
+        "system",
+        ExitCode::UNEXPECTED,
+        "check the folder, its permissions and the room on the disk",
+    ),
     // Keys at rest and passphrases.
     (
         "key-missing",
@@ -458,6 +545,24 @@ mod tests {
         assert!(codes.len() > 40, "{codes:?}");
         for code in codes {
             assert!(advice(code).is_some(), "no advice for {code}");
+        }
+    }
+
+    #[test]
+    fn every_code_of_the_library_has_advice() {
+        for (source, at_least) in [
+            (include_str!("../../error.rs"), 20),
+            (include_str!("../../durable.rs"), 6),
+            (include_str!("../../keyfile/error.rs"), 8),
+            (include_str!("../../passphrase.rs"), 7),
+            (include_str!("../../machine.rs"), 1),
+            (include_str!("../../qr.rs"), 1),
+        ] {
+            let codes = codes(source);
+            assert!(codes.len() >= at_least, "{codes:?}");
+            for code in codes {
+                assert!(advice(code).is_some(), "no advice for {code}");
+            }
         }
     }
 

@@ -122,9 +122,11 @@ impl Rotate {
         let now = session.now();
         let from = self.from.map(|from| from.beginning(now)).transpose()?;
         if self.dry_run {
-            return session
+            session
                 .output()
-                .print(&self.plan(&mut issuer, from, session)?);
+                .print(&self.plan(&mut issuer, from, session)?)?;
+            say("phi: dry run: nothing was recorded");
+            return Ok(());
         }
         let passphrase = session.passphrase()?;
         let rotation = issuer.rotate_key(self.role, from, &passphrase, &session.context())?;
@@ -299,9 +301,6 @@ pub(crate) struct RotationAnswer {
 
 impl Answer for RotationAnswer {
     fn show(&self, page: &mut Page) {
-        if self.dry_run {
-            page.line("dry run: nothing was recorded");
-        }
         page.field("role", &self.role);
         page.field("old key", self.old.as_deref().unwrap_or("none"));
         page.field("new key", self.new.as_deref().unwrap_or("one to be made"));

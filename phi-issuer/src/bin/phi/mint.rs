@@ -53,7 +53,7 @@ pub(crate) struct Mint {
     /// Bind to the machine of this fingerprint request: text, a file or -
     #[arg(long, value_name = "REQUEST")]
     fingerprint: Option<OsString>,
-    /// How many components of the machine must match [default: most of them]
+    /// How many components of the machine must match [default: more than half]
     #[arg(long = "match", value_name = "K", requires = "fingerprint")]
     required: Option<usize>,
     /// Mint a license and a token for each row of a .csv or .jsonl file, and print a line of JSON

@@ -31,13 +31,8 @@ impl Session {
             Color::Never => anstream::ColorChoice::Never,
         };
         color.write_global();
-        // What is printed of files in this folder should be short: published/root-1.phi.
-        let dir = match global.dir.as_os_str().to_str() {
-            Some("." | "./") => PathBuf::new(),
-            _ => global.dir,
-        };
         Self {
-            dir,
+            dir: global.dir,
             now: global
                 .now
                 .unwrap_or_else(|| UnixTime::from(SystemTime::now())),

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use phi_verify::{
-    Catalog, KeyId, KeyState, Keyset, Reason, RoleKeys, Root, Rule, Status, Subject, Terms,
+    Catalog, KeyId, KeyState, Keyset, LicenseKey, Reason, RoleKeys, Root, Rule, Status, Subject,
+    Terms, UnixTime,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -122,9 +123,19 @@ pub(crate) struct LicenseKeyView {
     pub(crate) public: String,
 }
 
+/// The keys in the order in which they sign; those without a time last.
+fn in_order(keyset: &Keyset) -> Vec<&LicenseKey> {
+    let mut keys: Vec<_> = keyset.keys().iter().collect();
+    keys.sort_by_key(|entry| match entry.state {
+        KeyState::Active { from } | KeyState::Retired { from, .. } => from,
+        KeyState::Staged | KeyState::Revoked => UnixTime::MAX,
+    });
+    keys
+}
+
 impl KeysetView {
     pub(crate) fn new(keyset: &Keyset) -> Self {
-        let key = |entry: &phi_verify::LicenseKey| {
+        let key = |entry: &LicenseKey| {
             let (from, until) = match entry.state {
                 KeyState::Staged | KeyState::Revoked => (None, None),
                 KeyState::Active { from } => (Some(from), None),
@@ -143,7 +154,7 @@ impl KeysetView {
             version: keyset.version,
             issued_at: keyset.issued_at.into(),
             root_version: keyset.root_version,
-            keys: keyset.keys().iter().map(key).collect(),
+            keys: in_order(keyset).into_iter().map(key).collect(),
         }
     }
 
