@@ -4,7 +4,7 @@ use alloc::{collections::BTreeMap, string::String, vec, vec::Vec};
 
 use crate::{
     UnixTime,
-    cbor::{self, Fields, MapBuilder, Value},
+    cbor::{self, Fields, Item, MapBuilder, Value},
     document::{DocumentKind, UnsignedDocument},
     error::{Error, Malformed},
     terms::{FlagCode, LimitCode, Period, QuotaCode, Terms},
@@ -173,37 +173,37 @@ fn number(code: u16) -> Value {
     code.into()
 }
 
-fn code<C>(value: Value, key: u64, checked: fn(u64) -> Option<C>) -> Result<C, Malformed> {
+fn code<C>(item: Item, key: u64, checked: fn(u64) -> Option<C>) -> Result<C, Malformed> {
     let problem = "has a code beyond the code space";
-    checked(cbor::uint(value, key)?).ok_or(Malformed::Field { key, problem })
+    checked(cbor::uint(item, key)?).ok_or(Malformed::Field { key, problem })
 }
 
-fn flag_code(value: Value) -> Result<FlagCode, Malformed> {
-    code(value, field::FLAGS, FlagCode::checked)
+fn flag_code(item: Item) -> Result<FlagCode, Malformed> {
+    code(item, field::FLAGS, FlagCode::checked)
 }
 
-fn quota_code(value: Value) -> Result<QuotaCode, Malformed> {
-    code(value, field::QUOTAS, QuotaCode::checked)
+fn quota_code(item: Item) -> Result<QuotaCode, Malformed> {
+    code(item, field::QUOTAS, QuotaCode::checked)
 }
 
-fn limit_code(value: Value) -> Result<LimitCode, Malformed> {
-    code(value, field::LIMITS, LimitCode::checked)
+fn limit_code(item: Item) -> Result<LimitCode, Malformed> {
+    code(item, field::LIMITS, LimitCode::checked)
 }
 
-fn plan_name(value: Value) -> Result<String, Malformed> {
-    cbor::text(value, field::PLANS)
+fn plan_name(item: Item) -> Result<String, Malformed> {
+    cbor::text(item, field::PLANS)
 }
 
-fn addon_name(value: Value) -> Result<String, Malformed> {
-    cbor::text(value, field::ADDONS)
+fn addon_name(item: Item) -> Result<String, Malformed> {
+    cbor::text(item, field::ADDONS)
 }
 
 /// A map that is absent when it is empty, so that each catalog has one encoding.
 fn decode_entries<K: Ord, V>(
     fields: &mut Fields,
     field: u64,
-    key: fn(Value) -> Result<K, Malformed>,
-    value: impl Fn(Value) -> Result<V, Malformed>,
+    key: fn(Item) -> Result<K, Malformed>,
+    value: impl Fn(Item) -> Result<V, Malformed>,
 ) -> Result<BTreeMap<K, V>, Malformed> {
     let Some(map) = fields.take(field) else {
         return Ok(BTreeMap::new());
@@ -216,14 +216,14 @@ fn decode_entries<K: Ord, V>(
         });
     }
     entries
-        .into_iter()
+        .entries()
         .map(|(name, entry)| Ok((key(name)?, value(entry)?)))
         .collect()
 }
 
 /// `[name, title, unit]`.
-fn decode_name(value: Value, key: u64) -> Result<Name, Malformed> {
-    let [name, title, unit] = cbor::array(value, key)?;
+fn decode_name(item: Item, key: u64) -> Result<Name, Malformed> {
+    let [name, title, unit] = cbor::array(item, key)?;
     Ok(Name {
         name: cbor::text(name, key)?,
         title: decode_line(title, key)?,
@@ -232,16 +232,13 @@ fn decode_name(value: Value, key: u64) -> Result<Name, Malformed> {
 }
 
 /// A line for people, which may be empty.
-fn decode_line(value: Value, key: u64) -> Result<String, Malformed> {
-    let line = value.into_text().map_err(|_| Malformed::Field {
-        key,
-        problem: "is not a text",
-    })?;
+fn decode_line(item: Item, key: u64) -> Result<String, Malformed> {
+    let line = cbor::any_text(item, key)?;
     if line.len() > TITLE_BYTES || line.chars().any(char::is_control) {
         let problem = "has a title of over 256 bytes or with a control character";
         return Err(Malformed::Field { key, problem });
     }
-    Ok(line)
+    Ok(line.into())
 }
 
 fn encode_name(name: &Name) -> Value {
@@ -255,7 +252,7 @@ fn encode_name(name: &Name) -> Value {
 fn decode_plans(
     fields: &mut Fields,
     field: u64,
-    name: fn(Value) -> Result<String, Malformed>,
+    name: fn(Item) -> Result<String, Malformed>,
 ) -> Result<BTreeMap<String, Terms>, Malformed> {
     decode_entries(fields, field, name, |value| {
         let mut fields = Fields::of(value, field)?;

@@ -1,31 +1,18 @@
-//! Deterministic CBOR (RFC 8949 section 4.2.1): the one encoding of a value, or an error.
+//! Deterministic CBOR (RFC 8949 section 4.2.1): the fields of an object, read and written.
 //!
-//! The decoder is ciborium; what it lets pass is caught by walking the value and by encoding it
-//! again, which must give the same bytes. It runs only over bytes whose signature holds.
+//! `deterministic.rs` reads items; ciborium writes values, whose order is the writer's concern.
+//! Reading is for bytes whose signature holds.
+
+mod deterministic;
+#[cfg(test)]
+mod oracle;
 
 use alloc::{string::String, vec::Vec};
 
 pub(crate) use ciborium::Value;
 
+pub(crate) use self::deterministic::{Item, Items};
 use crate::error::Malformed;
-
-/// Objects nest no deeper than this; the deepest of Phi's own nests five levels.
-const DEPTH_LIMIT: usize = 8;
-
-/// Decodes exactly one deterministically encoded value.
-pub(crate) fn decode(bytes: &[u8]) -> Result<Value, Malformed> {
-    let value = ciborium::de::from_reader_with_recursion_limit(bytes, DEPTH_LIMIT)
-        .map_err(|_| Malformed::CborSyntax)?;
-    let mut scratch = Vec::with_capacity(bytes.len());
-    check_types(&value, &mut scratch)?;
-    scratch.clear();
-    encode_into(&value, &mut scratch);
-    if scratch == bytes {
-        Ok(value)
-    } else {
-        Err(Malformed::CborNotDeterministic)
-    }
-}
 
 /// Encodes a value whose maps are already in order.
 pub(crate) fn encode(value: &Value) -> Vec<u8> {
@@ -38,60 +25,16 @@ fn encode_into(value: &Value, bytes: &mut Vec<u8>) {
     ciborium::into_writer(value, bytes).expect("writing a value into memory cannot fail");
 }
 
-/// Only integers, strings, booleans, arrays and maps with strictly ascending keys.
-fn check_types(value: &Value, scratch: &mut Vec<u8>) -> Result<(), Malformed> {
-    match value {
-        Value::Integer(_) | Value::Bytes(_) | Value::Text(_) | Value::Bool(_) => Ok(()),
-        Value::Array(items) => items.iter().try_for_each(|item| check_types(item, scratch)),
-        Value::Map(entries) => {
-            check_order(entries, scratch)?;
-            entries.iter().try_for_each(|(key, value)| {
-                check_types(key, scratch)?;
-                check_types(value, scratch)
-            })
-        }
-        _ => Err(Malformed::CborForbiddenType),
-    }
-}
-
-/// Keys ascend in the order of their encodings (RFC 8949 section 4.2.1), none twice.
-fn check_order(entries: &[(Value, Value)], scratch: &mut Vec<u8>) -> Result<(), Malformed> {
-    for pair in entries.windows(2) {
-        let numbers = unsigned(&pair[0].0).zip(unsigned(&pair[1].0));
-        // Smaller unsigned integers have smaller encodings, so the numbers can be compared.
-        let ascending = numbers.map_or_else(
-            || {
-                scratch.clear();
-                encode_into(&pair[0].0, scratch);
-                let middle = scratch.len();
-                encode_into(&pair[1].0, scratch);
-                scratch[..middle] < scratch[middle..]
-            },
-            |(first, second)| first < second,
-        );
-        if !ascending {
-            return Err(Malformed::CborKeyOrder);
-        }
-    }
-    Ok(())
-}
-
-fn unsigned(value: &Value) -> Option<u64> {
-    u64::try_from(value.as_integer()?).ok()
-}
-
 /// The fields of an object, taken in ascending order of their keys.
-pub(crate) struct Fields {
-    entries: core::iter::Peekable<alloc::vec::IntoIter<(Value, Value)>>,
-}
+pub(crate) struct Fields<'a>(Items<'a>);
 
 /// A field that a reader may ignore: its key is a negative integer.
-pub(crate) type ExtensionField = (i64, Value);
+pub(crate) type ExtensionField<'a> = (i64, Item<'a>);
 
-impl Fields {
+impl<'a> Fields<'a> {
     /// Opens an object, whose key 0 must hold `kind`.
-    pub(crate) fn of_object(bytes: &[u8], kind: u64) -> Result<Self, Malformed> {
-        let mut fields = Self::of(decode(bytes)?, 0)?;
+    pub(crate) fn of_object(bytes: &'a [u8], kind: u64) -> Result<Self, Malformed> {
+        let mut fields = Self::of(Item::decode(bytes)?, 0)?;
         match fields.uint(0)? {
             found if found == kind => Ok(fields),
             found => Err(Malformed::Kind {
@@ -102,31 +45,30 @@ impl Fields {
     }
 
     /// Opens a map that is the value of field `key`.
-    pub(crate) fn of(value: Value, key: u64) -> Result<Self, Malformed> {
-        Ok(Self {
-            entries: map(value, key)?.into_iter().peekable(),
-        })
+    pub(crate) fn of(item: Item<'a>, key: u64) -> Result<Self, Malformed> {
+        map(item, key).map(Self)
     }
 
     /// Takes field `key` if it is the next one.
-    pub(crate) fn take(&mut self, key: u64) -> Option<Value> {
-        self.entries
-            .next_if(|(found, _)| unsigned(found) == Some(key))
-            .map(|(_, value)| value)
+    pub(crate) fn take(&mut self, key: u64) -> Option<Item<'a>> {
+        let mut rest = self.0;
+        if !matches!(rest.take()?, Item::Uint(found) if found == key) {
+            return None;
+        }
+        let value = rest.take();
+        self.0 = rest;
+        value
     }
 
     /// Takes field `key`, which must be there.
-    pub(crate) fn require(&mut self, key: u64) -> Result<Value, Malformed> {
+    pub(crate) fn require(&mut self, key: u64) -> Result<Item<'a>, Malformed> {
         if let Some(value) = self.take(key) {
             return Ok(value);
         }
         // An unknown field in front hides the required one: say which of the two it is.
-        match self.entries.peek() {
-            Some((found, _)) if unsigned(found).is_some_and(|found| found < key) => {
-                Err(Malformed::UnknownField {
-                    key: unsigned(found).unwrap_or(key),
-                })
-            }
+        let mut rest = self.0;
+        match rest.take() {
+            Some(Item::Uint(found)) if found < key => Err(Malformed::UnknownField { key: found }),
             _ => Err(Malformed::MissingField { key }),
         }
     }
@@ -163,31 +105,32 @@ impl Fields {
 
     /// What is left, which must be extensions: negative keys, ignorable by whoever does not know
     /// them. An unknown field that is not is refused.
-    pub(crate) fn extensions(self) -> Result<Vec<ExtensionField>, Malformed> {
-        self.entries
-            .map(|(key, value)| Ok((extension_key(&key)?, value)))
+    pub(crate) fn extensions(self) -> Result<Vec<ExtensionField<'a>>, Malformed> {
+        self.0
+            .entries()
+            .map(|(key, value)| Ok((extension_key(key)?, value)))
             .collect()
     }
 
     /// Ends a map that has no extensions.
-    pub(crate) fn end(mut self, within: u64) -> Result<(), Malformed> {
-        let problem = "has an unknown entry";
-        self.entries.next().map_or(Ok(()), |_| {
-            Err(Malformed::Field {
-                key: within,
-                problem,
-            })
+    pub(crate) fn end(self, within: u64) -> Result<(), Malformed> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        Err(Malformed::Field {
+            key: within,
+            problem: "has an unknown entry",
         })
     }
 }
 
-fn extension_key(key: &Value) -> Result<i64, Malformed> {
-    let number = key.as_integer().ok_or(Malformed::CborForbiddenType)?;
-    match i64::try_from(number) {
-        Ok(negative) if negative < 0 => Ok(negative),
-        _ => Err(unsigned(key).map_or(Malformed::CborForbiddenType, |key| {
-            Malformed::UnknownField { key }
-        })),
+fn extension_key(key: Item) -> Result<i64, Malformed> {
+    match key {
+        Item::Nint(number) => i64::try_from(number)
+            .map(|number| -1 - number)
+            .map_err(|_| Malformed::CborForbiddenType),
+        Item::Uint(key) => Err(Malformed::UnknownField { key }),
+        _ => Err(Malformed::CborForbiddenType),
     }
 }
 
@@ -196,20 +139,19 @@ pub(crate) fn time(seconds: u64, key: u64) -> Result<crate::UnixTime, Malformed>
     crate::UnixTime::new(seconds).ok_or(Malformed::Field { key, problem })
 }
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "all typed readers take the value they read"
-)]
-pub(crate) fn uint(value: Value, key: u64) -> Result<u64, Malformed> {
-    unsigned(&value).ok_or(Malformed::Field {
-        key,
-        problem: "is not an unsigned integer",
-    })
+pub(crate) fn uint(item: Item, key: u64) -> Result<u64, Malformed> {
+    match item {
+        Item::Uint(number) => Ok(number),
+        _ => Err(Malformed::Field {
+            key,
+            problem: "is not an unsigned integer",
+        }),
+    }
 }
 
 /// A number that counts from one: versions, revisions and epochs.
-pub(crate) fn positive(value: Value, key: u64) -> Result<u64, Malformed> {
-    match uint(value, key)? {
+pub(crate) fn positive(item: Item, key: u64) -> Result<u64, Malformed> {
+    match uint(item, key)? {
         0 => Err(Malformed::Field {
             key,
             problem: "is zero",
@@ -232,48 +174,73 @@ pub(crate) fn text_rule(text: &str, key: u64) -> Result<(), Malformed> {
     Err(Malformed::Field { key, problem })
 }
 
-pub(crate) fn text(value: Value, key: u64) -> Result<String, Malformed> {
-    let text = value.into_text().map_err(|_| Malformed::Field {
-        key,
-        problem: "is not a text",
-    })?;
-    text_rule(&text, key)?;
-    Ok(text)
+pub(crate) fn text(item: Item, key: u64) -> Result<String, Malformed> {
+    let text = any_text(item, key)?;
+    text_rule(text, key)?;
+    Ok(text.into())
 }
 
-pub(crate) fn bytes(value: Value, key: u64) -> Result<Vec<u8>, Malformed> {
-    value.into_bytes().map_err(|_| Malformed::Field {
-        key,
-        problem: "is not a byte string",
-    })
+/// A text that need not be a name.
+pub(crate) fn any_text(item: Item<'_>, key: u64) -> Result<&str, Malformed> {
+    match item {
+        Item::Text(text) => Ok(text),
+        _ => Err(Malformed::Field {
+            key,
+            problem: "is not a text",
+        }),
+    }
 }
 
-pub(crate) fn sized<const N: usize>(value: Value, key: u64) -> Result<[u8; N], Malformed> {
+pub(crate) fn bytes(item: Item<'_>, key: u64) -> Result<&[u8], Malformed> {
+    match item {
+        Item::Bytes(bytes) => Ok(bytes),
+        _ => Err(Malformed::Field {
+            key,
+            problem: "is not a byte string",
+        }),
+    }
+}
+
+pub(crate) fn sized<const N: usize>(item: Item, key: u64) -> Result<[u8; N], Malformed> {
     let problem = "is a byte string of another length";
-    bytes(value, key)?
+    bytes(item, key)?
         .try_into()
         .map_err(|_| Malformed::Field { key, problem })
 }
 
-pub(crate) fn array<const N: usize>(value: Value, key: u64) -> Result<[Value; N], Malformed> {
+pub(crate) fn array<const N: usize>(item: Item, key: u64) -> Result<[Item; N], Malformed> {
     let problem = "is an array of another length";
-    list(value, key)?
-        .try_into()
-        .map_err(|_| Malformed::Field { key, problem })
+    let other_length = Malformed::Field { key, problem };
+    let mut items = list(item, key)?;
+    let mut array = [Item::Bool(false); N];
+    for place in &mut array {
+        match items.take() {
+            Some(item) => *place = item,
+            None => return Err(other_length),
+        }
+    }
+    items.is_empty().then_some(array).ok_or(other_length)
 }
 
-pub(crate) fn list(value: Value, key: u64) -> Result<Vec<Value>, Malformed> {
-    value.into_array().map_err(|_| Malformed::Field {
-        key,
-        problem: "is not an array",
-    })
+pub(crate) fn list(item: Item, key: u64) -> Result<Items, Malformed> {
+    match item {
+        Item::Array(items) => Ok(items),
+        _ => Err(Malformed::Field {
+            key,
+            problem: "is not an array",
+        }),
+    }
 }
 
-pub(crate) fn map(value: Value, key: u64) -> Result<Vec<(Value, Value)>, Malformed> {
-    value.into_map().map_err(|_| Malformed::Field {
-        key,
-        problem: "is not a map",
-    })
+/// The entries of a map: keys and values in turn.
+pub(crate) fn map(item: Item, key: u64) -> Result<Items, Malformed> {
+    match item {
+        Item::Map(entries) => Ok(entries),
+        _ => Err(Malformed::Field {
+            key,
+            problem: "is not a map",
+        }),
+    }
 }
 
 /// Builds an object's map, whose keys the caller puts in ascending order.

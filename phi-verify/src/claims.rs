@@ -5,7 +5,7 @@ use core::{fmt, str::FromStr};
 
 use crate::{
     UnixTime,
-    cbor::{self, Fields, MapBuilder, Value},
+    cbor::{self, Fields, Item, MapBuilder, Value},
     error::Malformed,
     fingerprint::Binding,
     terms::Terms,
@@ -106,24 +106,23 @@ pub enum Extension {
 }
 
 impl Extension {
-    fn decode(value: Value) -> Result<Self, Malformed> {
-        let pair = |(key, value)| Ok((Self::decode(key)?, Self::decode(value)?));
-        Ok(match value {
-            Value::Integer(number) => Self::Integer(number.into()),
-            Value::Bytes(bytes) => Self::Bytes(bytes),
-            Value::Text(text) => Self::Text(text),
-            Value::Bool(truth) => Self::Bool(truth),
-            Value::Array(items) => Self::List(
-                items
-                    .into_iter()
-                    .map(Self::decode)
-                    .collect::<Result<_, _>>()?,
-            ),
-            Value::Map(entries) => {
-                Self::Map(entries.into_iter().map(pair).collect::<Result<_, _>>()?)
+    fn of(item: Item) -> Self {
+        match item {
+            Item::Uint(number) => Self::Integer(number.into()),
+            Item::Nint(number) => Self::Integer(-1 - i128::from(number)),
+            Item::Bytes(bytes) => Self::Bytes(bytes.into()),
+            Item::Text(text) => Self::Text(text.into()),
+            Item::Bool(truth) => Self::Bool(truth),
+            Item::Array(items) => Self::List(items.iter().map(Self::of).collect()),
+            Item::Map(items) => {
+                let entries = items.entries();
+                Self::Map(
+                    entries
+                        .map(|(key, value)| (Self::of(key), Self::of(value)))
+                        .collect(),
+                )
             }
-            _ => return Err(Malformed::CborForbiddenType),
-        })
+        }
     }
 
     fn encode(&self) -> Result<Value, Malformed> {
@@ -305,7 +304,7 @@ impl Claims {
         }
         let body = map.encode();
         // Extensions can be of any shape: nested too deep, or with a map out of order.
-        cbor::decode(&body)?;
+        Item::decode(&body)?;
         Ok(body)
     }
 
@@ -382,6 +381,8 @@ fn decode_minimum(fields: &mut Fields) -> Result<Minimum, Malformed> {
 }
 
 fn decode_extensions(fields: Fields) -> Result<BTreeMap<i64, Extension>, Malformed> {
-    let decode = |(key, value)| Ok((key, Extension::decode(value)?));
-    fields.extensions()?.into_iter().map(decode).collect()
+    let extensions = fields.extensions()?.into_iter();
+    Ok(extensions
+        .map(|(key, item)| (key, Extension::of(item)))
+        .collect())
 }

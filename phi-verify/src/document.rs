@@ -3,7 +3,7 @@
 //! `[kind: tstr, payload: bstr, [+ [key id: bstr .size 9, signature: bstr .size 64]]]`, each
 //! signature over `PAE("phi.<kind>.v1", payload)` (docs/spec.md, "Document").
 
-use alloc::{string::String, vec, vec::Vec};
+use alloc::{vec, vec::Vec};
 use core::fmt;
 
 use sha2::{Digest as _, Sha256};
@@ -280,12 +280,12 @@ impl UnsignedDocument {
 }
 
 /// The name of an issuer must be the anchor's in every object.
-pub(crate) fn same_issuer(expected: &str, found: String) -> Result<(), Error> {
+pub(crate) fn same_issuer(expected: &str, found: &str) -> Result<(), Error> {
     if expected == found {
         return Ok(());
     }
     Err(Error::IssuerMismatch {
         expected: expected.into(),
-        found,
+        found: found.into(),
     })
 }

@@ -5,7 +5,7 @@ use core::fmt;
 
 use crate::{
     UnixTime,
-    cbor::{self, Fields, MapBuilder, Value},
+    cbor::{self, Fields, Item, MapBuilder, Value},
     document::{DocumentKind, UnsignedDocument},
     error::{Error, KeyError, Malformed},
     key::{KeyId, PublicKey},
@@ -179,7 +179,7 @@ impl Keyset {
         let issued_at = fields.time(field::ISSUED_AT)?;
         let root_version = fields.positive(field::ROOT_VERSION)?;
         let keys = cbor::list(fields.require(field::KEYS)?, field::KEYS)?
-            .into_iter()
+            .iter()
             .map(decode_key)
             .collect::<Result<Vec<_>, _>>()?;
         fields.extensions()?;
@@ -201,8 +201,8 @@ impl Keyset {
 }
 
 /// `{0 => public key, 1 => state, ? 2 => from, ? 3 => until}`.
-fn decode_key(value: Value) -> Result<LicenseKey, Malformed> {
-    let mut entry = Fields::of(value, field::KEYS)?;
+fn decode_key(item: Item) -> Result<LicenseKey, Malformed> {
+    let mut entry = Fields::of(item, field::KEYS)?;
     let key = PublicKey::decode(entry.bytes(0)?, field::KEYS)?;
     let state = (
         entry.uint(1)?,

@@ -125,7 +125,7 @@ impl Root {
 fn decode_role(fields: &mut Fields, key: u64) -> Result<RoleKeys, Malformed> {
     let [threshold, keys] = cbor::array(fields.require(key)?, key)?;
     let keys = cbor::list(keys, key)?
-        .into_iter()
+        .iter()
         .map(|bytes| PublicKey::decode(cbor::sized(bytes, key)?, key))
         .collect::<Result<Vec<_>, _>>()?;
     let threshold = usize::try_from(cbor::uint(threshold, key)?).map_err(|_| Malformed::Key {

@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     Claims, UnixTime,
-    cbor::{self, Fields, MapBuilder, Value},
+    cbor::{self, Fields, Item, MapBuilder, Value},
     claims::{LicenseId, TokenId},
     document::{DocumentKind, PayloadHash, UnsignedDocument},
     error::{Error, Malformed},
@@ -394,7 +394,7 @@ fn decode_keyset(fields: &mut Fields) -> Result<(u64, PayloadHash), Malformed> {
 fn decode_covered(fields: &mut Fields) -> Result<Vec<KeyId>, Malformed> {
     let key = field::COVERED_KEYS;
     let ids = cbor::list(fields.require(key)?, key)?
-        .into_iter()
+        .iter()
         .map(|id| cbor::sized(id, key).map(KeyId::from_bytes))
         .collect::<Result<Vec<_>, _>>()?;
     ascending(&ids, key)?;
@@ -403,9 +403,9 @@ fn decode_covered(fields: &mut Fields) -> Result<Vec<KeyId>, Malformed> {
 
 fn decode_rules(fields: &mut Fields) -> Result<Vec<Rule>, Malformed> {
     let rules = cbor::list(fields.require(field::RULES)?, field::RULES)?;
-    let encodings: Vec<_> = rules.iter().map(cbor::encode).collect();
+    let encodings: Vec<_> = rules.encodings().collect();
     ascending(&encodings, field::RULES)?;
-    rules.into_iter().map(Rule::decode).collect()
+    rules.iter().map(Rule::decode).collect()
 }
 
 fn ascending<T: Ord>(items: &[T], key: u64) -> Result<(), Malformed> {
@@ -424,9 +424,9 @@ impl Rule {
     }
 
     /// `{0 => class, 1 => id, ? 2 => issued before, 3 => reason, 4 => since}`.
-    fn decode(value: Value) -> Result<Self, Malformed> {
+    fn decode(item: Item) -> Result<Self, Malformed> {
         let key = field::RULES;
-        let mut entry = Fields::of(value, key)?;
+        let mut entry = Fields::of(item, key)?;
         let subject = match (entry.uint(0)?, entry.require(1)?) {
             (1, id) => Subject::License(LicenseId::from_bytes(cbor::sized(id, key)?)),
             (2, id) => Subject::Customer(cbor::sized(id, key)?),
@@ -533,17 +533,16 @@ impl ExactList {
 
     fn decode(fields: &mut Fields) -> Result<Self, Malformed> {
         let key = field::SECTIONS;
-        let sections = cbor::list(fields.require(key)?, key)?;
-        let section = match <[Value; 1]>::try_from(sections) {
-            Ok([section]) => section,
-            Err(none) if none.is_empty() => return Ok(Self::default()),
-            Err(_) => {
-                return Err(Malformed::Field {
-                    key,
-                    problem: "has too many sections",
-                });
-            }
+        let mut sections = cbor::list(fields.require(key)?, key)?;
+        let Some(section) = sections.take() else {
+            return Ok(Self::default());
         };
+        if !sections.is_empty() {
+            return Err(Malformed::Field {
+                key,
+                problem: "has too many sections",
+            });
+        }
         let [class, kind, body] = cbor::array(section, key)?;
         if (cbor::uint(class, key)?, cbor::uint(kind, key)?) != (TOKENS, EXACT) {
             return Err(Malformed::Field {

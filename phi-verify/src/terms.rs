@@ -4,7 +4,7 @@ use alloc::{collections::BTreeMap, vec, vec::Vec};
 use core::fmt;
 
 use crate::{
-    cbor::{self, Fields, uint},
+    cbor::{self, Fields, Item, uint},
     error::Malformed,
 };
 
@@ -100,10 +100,10 @@ impl Allowance {
         }
     }
 
-    pub(crate) fn decode(value: cbor::Value, key: u64) -> Result<Self, Malformed> {
-        match value {
-            cbor::Value::Bool(true) => Ok(Self::Unlimited),
-            value => uint(value, key).map(Self::Limited),
+    pub(crate) fn decode(item: Item, key: u64) -> Result<Self, Malformed> {
+        match item {
+            Item::Bool(true) => Ok(Self::Unlimited),
+            item => uint(item, key).map(Self::Limited),
         }
     }
 
@@ -165,8 +165,8 @@ impl Period {
         Self::ALL.into_iter().find(|period| period.name() == name)
     }
 
-    pub(crate) fn decode(value: cbor::Value, key: u64) -> Result<Self, Malformed> {
-        let number = uint(value, key)?;
+    pub(crate) fn decode(item: Item, key: u64) -> Result<Self, Malformed> {
+        let number = uint(item, key)?;
         let known = Self::ALL
             .into_iter()
             .find(|period| period.number() == number);
@@ -252,12 +252,12 @@ impl FlagSet {
         self.0.is_empty()
     }
 
-    pub(crate) fn decode(bitmap: Vec<u8>, key: u64) -> Result<Self, Malformed> {
+    pub(crate) fn decode(bitmap: &[u8], key: u64) -> Result<Self, Malformed> {
         let problem = match bitmap.last() {
             None => "is empty: leave it out",
             Some(0) => "ends in a zero byte",
             Some(_) if bitmap.len() > usize::from(FLAG_CODES / 8) => "holds too many flags",
-            Some(_) => return Ok(Self(bitmap)),
+            Some(_) => return Ok(Self(bitmap.into())),
         };
         Err(Malformed::Field { key, problem })
     }
@@ -336,7 +336,7 @@ fn decode_codes<C: Ord, T>(
     fields: &mut Fields,
     key: u64,
     code: impl Fn(u64) -> Option<C>,
-    term: impl Fn(cbor::Value) -> Result<T, Malformed>,
+    term: impl Fn(Item) -> Result<T, Malformed>,
 ) -> Result<BTreeMap<C, T>, Malformed> {
     let Some(value) = fields.take(key) else {
         return Ok(BTreeMap::new());
@@ -355,5 +355,5 @@ fn decode_codes<C: Ord, T>(
         };
         Ok((code(uint(name, key)?).ok_or(beyond)?, term(value)?))
     };
-    entries.into_iter().map(decode_entry).collect()
+    entries.entries().map(decode_entry).collect()
 }

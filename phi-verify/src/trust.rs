@@ -134,7 +134,7 @@ impl TrustState {
     fn import_root(&mut self, document: &UntrustedDocument<'_>) -> Result<bool, Error> {
         let current = self.root();
         let root = Root::decode(document.verify(&current.root)?)?;
-        same_issuer(&current.issuer, root.issuer.clone())?;
+        same_issuer(&current.issuer, &root.issuer)?;
         let (kind, held) = (DocumentKind::Root, (current.version, self.root.hash));
         if !newer(kind, root.version, document.payload_hash(), Some(held))? {
             return Ok(false);
@@ -193,7 +193,7 @@ impl TrustState {
     fn import_keyset(&mut self, document: &UntrustedDocument<'_>) -> Result<bool, Error> {
         let root = self.root();
         let keyset = Keyset::decode(document.verify(&root.keyset)?)?;
-        same_issuer(&root.issuer, keyset.issuer.clone())?;
+        same_issuer(&root.issuer, &keyset.issuer)?;
         if keyset.root_version > root.version {
             let (current, needed) = (root.version, keyset.root_version);
             return Err(Error::RootTooOld { current, needed });
@@ -220,7 +220,7 @@ impl TrustState {
     fn import_status(&mut self, document: &UntrustedDocument<'_>) -> Result<bool, Error> {
         let root = self.root();
         let status = Status::decode(document.verify(&root.status)?)?;
-        same_issuer(&root.issuer, status.issuer.clone())?;
+        same_issuer(&root.issuer, &status.issuer)?;
         let (epoch, hash) = (status.epoch, document.payload_hash());
         at_least(DocumentKind::Status, epoch, self.floors.status)?;
         let held = self
@@ -261,7 +261,7 @@ impl TrustState {
     fn import_catalog(&mut self, document: &UntrustedDocument<'_>) -> Result<bool, Error> {
         let root = self.root();
         let catalog = Catalog::decode(document.verify(&root.keyset)?)?;
-        same_issuer(&root.issuer, catalog.issuer.clone())?;
+        same_issuer(&root.issuer, &catalog.issuer)?;
         let hash = document.payload_hash();
         let held = self.catalogs.get(&catalog.product);
         let held = held.map(|held| (held.document.revision, held.hash));

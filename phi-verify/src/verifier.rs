@@ -96,7 +96,7 @@ impl<'a> Verifier<'a> {
         let entry = self.usable_key(token.key_id())?;
         let body = token.verify_license(&entry.key)?;
         let claims = Claims::decode(body).map_err(Error::License)?;
-        same_issuer(&self.trust.root().issuer, claims.issuer.clone())?;
+        same_issuer(&self.trust.root().issuer, &claims.issuer)?;
         self.check_product(&claims)?;
         check_window(entry, claims.issued_at)?;
         self.check_minimum(claims.minimum)?;

@@ -97,11 +97,6 @@ fn longer_forms(vectors: &mut Vectors) {
             "a byte string in pieces",
             with(10, vec![0x5f, 0x41, 7, 0xff]),
         ),
-        (
-            "bignum-small",
-            "a tagged number of eight bytes or less",
-            with(16, vec![0xc2, 0x41, 1]),
-        ),
         ("trailing-byte", "a byte after the map", {
             [&base::license_fields().encode()[..], &[0]].concat()
         }),
@@ -186,6 +181,11 @@ fn forbidden_types(vectors: &mut Vectors) {
         ("tag-on-object", "the tag that says CBOR", {
             [&[0xd9, 0xd9, 0xf7], &base::license_fields().encode()[..]].concat()
         }),
+        (
+            "bignum-small",
+            "a tagged number of eight bytes or less",
+            with(16, vec![0xc2, 0x41, 1]),
+        ),
         ("bignum", "a tagged number of nine bytes", {
             with(14, [&[0xc2, 0x49], &[1; 9][..]].concat())
         }),
