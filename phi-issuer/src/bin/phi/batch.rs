@@ -45,6 +45,8 @@ pub(crate) fn run(
         .map(|result| BatchRow::new(result, mode))
         .collect();
     let again = "what was minted is recorded: run the same command again to have it written";
+    // A rehearsal leaves the name free for the run that it rehearses.
+    let out = out.filter(|_| mode == BatchMode::Mint);
     write(&results, out).map_err(|failure| failure.hint(again))?;
     conclude(&results, mode)
 }

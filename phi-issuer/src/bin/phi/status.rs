@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::failure::Failure;
 use crate::output::{Answer, Page};
 use crate::session::Session;
-use crate::view::{StatusView, shown};
+use crate::view::{StatusView, counted, shown};
 
 /// Publish and show the status document: what is revoked
 #[derive(Debug, Subcommand)]
@@ -89,8 +89,12 @@ impl Answer for StatusAnswer {
             page.field(
                 "checked",
                 format!(
-                    "against {} live tokens, of which it revokes {}",
-                    checked.live_tokens, checked.revoked_tokens
+                    "against {}, of which it revokes {}",
+                    counted(
+                        usize::try_from(checked.live_tokens).unwrap_or(usize::MAX),
+                        "live token"
+                    ),
+                    checked.revoked_tokens
                 ),
             );
         }
