@@ -66,10 +66,7 @@ impl Issuer {
             });
         }
         // Refuse what cannot be minted before the seconds that a key takes to open.
-        self.store.read(|query| {
-            let license = license::find(query, request.license)?;
-            mintable(query, &license)
-        })?;
+        self.preview_mint(request, context.now)?;
         let key = self.signer(Role::License, passphrase, context.now)?;
         self.store.write(context, |writer| {
             let mint = Mint::begin(&writer.query(), &key, context.now)?;
@@ -77,6 +74,24 @@ impl Issuer {
             (0..count)
                 .map(|_| mint.mint(writer, &license, request, None))
                 .collect()
+        })
+    }
+
+    /// The license of a request of which tokens could be minted now; nothing is recorded.
+    ///
+    /// # Errors
+    /// As [`Issuer::mint`], as far as it is known without a key.
+    pub fn preview_mint(
+        &mut self,
+        request: &MintRequest,
+        now: UnixTime,
+    ) -> Result<LicenseRecord, Error> {
+        self.store.read(|query| {
+            let license = license::find(query, request.license)?;
+            mintable(query, &license)?;
+            check_unexpired(&license, now)?;
+            binding(&license, request)?;
+            Ok(license)
         })
     }
 
@@ -175,17 +190,7 @@ impl<'k> Mint<'k> {
         request: &MintRequest,
         now: UnixTime,
     ) -> Result<Claims, Error> {
-        if license.expires.is_some_and(|expires| expires <= now) {
-            return Err(Error::NotAllowed {
-                what: format!("license {}", license.id),
-                problem: "has expired",
-                hint: "issue a new license with `phi license issue`",
-            });
-        }
-        let binding = request.machine.as_ref().map(|(machine, required)| {
-            check_product(machine, license)?;
-            Binding::new(machine, *required).map_err(|cause| invalid_machine(&cause))
-        });
+        check_unexpired(license, now)?;
         let texts = license.extensions.iter();
         Ok(Claims {
             issuer: self.trust.root().issuer.clone(),
@@ -197,7 +202,7 @@ impl<'k> Mint<'k> {
             product: license.product.clone(),
             plan: license.plan.clone(),
             terms: license::terms(query, license)?,
-            binding: binding.transpose()?,
+            binding: binding(license, request)?,
             grace: license.grace,
             license_id: license.id,
             license_revision: license.revision,
@@ -253,6 +258,26 @@ fn mintable(query: &Query<'_>, license: &LicenseRecord) -> Result<(), Error> {
         });
     }
     Ok(())
+}
+
+fn check_unexpired(license: &LicenseRecord, now: UnixTime) -> Result<(), Error> {
+    if license.expires.is_none_or(|expires| expires > now) {
+        return Ok(());
+    }
+    Err(Error::NotAllowed {
+        what: format!("license {}", license.id),
+        problem: "has expired",
+        hint: "issue a new license with `phi license issue`",
+    })
+}
+
+fn binding(license: &LicenseRecord, request: &MintRequest) -> Result<Option<Binding>, Error> {
+    let Some((machine, required)) = &request.machine else {
+        return Ok(None);
+    };
+    check_product(machine, license)?;
+    let binding = Binding::new(machine, *required);
+    binding.map(Some).map_err(|cause| invalid_machine(&cause))
 }
 
 fn check_product(machine: &Fingerprint, license: &LicenseRecord) -> Result<(), Error> {

@@ -1,5 +1,10 @@
 //! The command by its transcripts, its JSON by its schemas, and its behavior where outputs fail.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that unwraps an error has failed"
+)]
+
 mod faults;
 mod fixtures;
 mod life;

@@ -403,6 +403,11 @@ const TABLE: &[(&str, ExitCode, &str)] = &[
         "restore phi.db from a backup",
     ),
     (
+        "store-missing",
+        ExitCode::STORE,
+        "bring phi.db back from a backup",
+    ),
+    (
         "store-no-access",
         ExitCode::STORE,
         "check the permissions of the folder and of phi.db",

@@ -104,7 +104,7 @@ impl Mint {
         let mut issuer = session.issuer()?;
         let request = self.request(license, &mut issuer)?;
         if self.dry_run {
-            return self.rehearse(&mut issuer, &request);
+            return self.rehearse(&mut issuer, &request, session);
         }
         let passphrase = session.passphrase()?;
         let minted = issuer.mint(&request, self.count, &passphrase, &session.context())?;
@@ -149,8 +149,13 @@ impl Mint {
         Ok(request)
     }
 
-    fn rehearse(&self, issuer: &mut Issuer, request: &MintRequest) -> Result<(), Failure> {
-        let license = issuer.license(request.license)?;
+    fn rehearse(
+        &self,
+        issuer: &mut Issuer,
+        request: &MintRequest,
+        session: &Session,
+    ) -> Result<(), Failure> {
+        let license = issuer.preview_mint(request, session.now())?;
         let tokens = counted(self.count, "token");
         say(&format!(
             "phi: dry run: would mint {tokens} of license {} for {}, plan {}",

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use phi_issuer::durable::{self, Mode};
-use schemars::{Schema, schema_for};
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema};
 
 use crate::failure::{Failure, FailureAnswer};
 use crate::output::{say, to_json};
@@ -38,33 +39,39 @@ impl SchemaCommand {
 /// The schemas by the names of their commands.
 fn all() -> Vec<(&'static str, Schema)> {
     vec![
-        ("error", schema_for!(FailureAnswer)),
-        ("init", schema_for!(init::InitAnswer)),
-        ("catalog-check", schema_for!(catalog::CheckAnswer)),
-        ("catalog-diff", schema_for!(catalog::DiffAnswer)),
-        ("catalog-publish", schema_for!(catalog::DiffAnswer)),
-        ("catalog-show", schema_for!(catalog::CatalogAnswer)),
-        ("key-new", schema_for!(key::KeyAnswer)),
-        ("key-list", schema_for!(key::KeyListAnswer)),
-        ("key-show", schema_for!(key::KeyAnswer)),
-        ("key-rotate", schema_for!(key::RotationAnswer)),
-        ("key-retire", schema_for!(key::KeyAnswer)),
-        ("keyset-publish", schema_for!(keyset::KeysetAnswer)),
-        ("keyset-show", schema_for!(keyset::KeysetAnswer)),
-        ("status-publish", schema_for!(status::StatusAnswer)),
-        ("status-show", schema_for!(status::StatusAnswer)),
-        ("customer-add", schema_for!(customer::CustomerAnswer)),
-        ("customer-list", schema_for!(customer::CustomerListAnswer)),
-        ("customer-show", schema_for!(customer::CustomerShowAnswer)),
-        ("ledger-rebuild", schema_for!(ledger::RebuildAnswer)),
-        ("license-issue", schema_for!(license::LicenseAnswer)),
-        ("license-list", schema_for!(license::LicenseListAnswer)),
-        ("license-show", schema_for!(license::LicenseShowAnswer)),
-        ("mint", schema_for!(mint::MintAnswer)),
-        ("mint-batch", schema_for!(batch::BatchRow)),
-        ("revoke", schema_for!(revoke::RevokeAnswer)),
-        ("verify", schema_for!(verify::VerifyAnswer)),
-        ("inspect", schema_for!(inspect::InspectAnswer)),
-        ("fingerprint", schema_for!(fingerprint::FingerprintAnswer)),
+        ("error", of::<FailureAnswer>()),
+        ("init", of::<init::InitAnswer>()),
+        ("catalog-check", of::<catalog::CheckAnswer>()),
+        ("catalog-diff", of::<catalog::DiffAnswer>()),
+        ("catalog-publish", of::<catalog::DiffAnswer>()),
+        ("catalog-show", of::<catalog::CatalogAnswer>()),
+        ("key-new", of::<key::KeyAnswer>()),
+        ("key-list", of::<key::KeyListAnswer>()),
+        ("key-show", of::<key::KeyAnswer>()),
+        ("key-rotate", of::<key::RotationAnswer>()),
+        ("key-retire", of::<key::KeyAnswer>()),
+        ("keyset-publish", of::<keyset::KeysetAnswer>()),
+        ("keyset-show", of::<keyset::KeysetAnswer>()),
+        ("status-publish", of::<status::StatusAnswer>()),
+        ("status-show", of::<status::StatusAnswer>()),
+        ("customer-add", of::<customer::CustomerAnswer>()),
+        ("customer-list", of::<customer::CustomerListAnswer>()),
+        ("customer-show", of::<customer::CustomerShowAnswer>()),
+        ("ledger-rebuild", of::<ledger::RebuildAnswer>()),
+        ("license-issue", of::<license::LicenseAnswer>()),
+        ("license-list", of::<license::LicenseListAnswer>()),
+        ("license-show", of::<license::LicenseShowAnswer>()),
+        ("mint", of::<mint::MintAnswer>()),
+        ("mint-batch", of::<batch::BatchRow>()),
+        ("revoke", of::<revoke::RevokeAnswer>()),
+        ("verify", of::<verify::VerifyAnswer>()),
+        ("inspect", of::<inspect::InspectAnswer>()),
+        ("fingerprint", of::<fingerprint::FingerprintAnswer>()),
     ]
+}
+
+/// What is printed, rather than what could be read: every key that is always there is required.
+fn of<T: JsonSchema>() -> Schema {
+    let settings = SchemaSettings::draft2020_12().for_serialize();
+    settings.into_generator().into_root_schema_for::<T>()
 }

@@ -1,0 +1,163 @@
+//! Licenses and tokens in lists, with what the store says of their revocation.
+
+use std::collections::BTreeMap;
+
+use phi_issuer::{Issuer, LicenseRecord, MintedToken, Subject};
+use phi_verify::{RuleClass, UnixTime};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::failure::Failure;
+use crate::output::{Answer, Page};
+use crate::view::{Stamp, counted};
+
+/// A minted token.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct TokenRow {
+    /// Its id, 32 hexadecimal digits.
+    pub(crate) id: String,
+    /// The license of which it was minted.
+    pub(crate) license: String,
+    /// The key that signed it.
+    pub(crate) key: String,
+    /// When it was minted.
+    pub(crate) issued_at: Stamp,
+    /// When it expires; null is never.
+    pub(crate) expires: Option<Stamp>,
+    /// Its length.
+    pub(crate) characters: usize,
+    /// The token itself.
+    pub(crate) token: String,
+    /// Why it is revoked by itself; null if it is not.
+    pub(crate) revoked: Option<String>,
+}
+
+impl TokenRow {
+    pub(crate) fn all(issuer: &mut Issuer, tokens: &[MintedToken]) -> Result<Vec<Self>, Failure> {
+        let revoked = Revoked::load(issuer)?;
+        let row = |token: &MintedToken| Self {
+            id: token.token_id.to_string(),
+            license: token.license.to_string(),
+            key: token.key_id.to_string(),
+            issued_at: token.issued_at.into(),
+            expires: token.expires.map(Stamp::from),
+            characters: token.token.len(),
+            token: token.token.clone(),
+            revoked: revoked.reason(RuleClass::Token, &token.token_id.to_string()),
+        };
+        Ok(tokens.iter().map(row).collect())
+    }
+}
+
+/// A license in a list.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct LicenseRow {
+    /// Its id.
+    license: String,
+    /// The customer's id.
+    customer: String,
+    /// The product.
+    product: String,
+    /// The plan.
+    plan: String,
+    /// When it was issued.
+    issued_at: Stamp,
+    /// When it expires; null is never.
+    expires: Option<Stamp>,
+    /// Why it is revoked; null if it is not.
+    revoked: Option<String>,
+}
+
+impl LicenseRow {
+    /// The licenses of a customer or a product, or all.
+    pub(crate) fn all(
+        issuer: &mut Issuer,
+        customer: Option<&str>,
+        product: Option<&str>,
+    ) -> Result<Vec<Self>, Failure> {
+        let revoked = Revoked::load(issuer)?;
+        let row = |license: LicenseRecord| Self {
+            license: license.id.to_string(),
+            customer: license.customer.clone(),
+            product: license.product.clone(),
+            plan: license.plan.clone(),
+            issued_at: license.issued_at.into(),
+            expires: license.expires.map(Stamp::from),
+            revoked: revoked.license(&license),
+        };
+        let licenses = issuer.licenses(customer, product)?;
+        Ok(licenses.into_iter().map(row).collect())
+    }
+
+    pub(crate) fn show(rows: &[Self], page: &mut Page) {
+        if rows.is_empty() {
+            page.line("no licenses");
+            return;
+        }
+        let row = |license: &Self| {
+            let expires = license.expires.as_ref();
+            [
+                license.license.clone(),
+                license.customer.clone(),
+                license.product.clone(),
+                license.plan.clone(),
+                expires.map_or("never".into(), Stamp::to_string),
+                license.revoked.clone().unwrap_or_default(),
+            ]
+        };
+        let rows: Vec<_> = rows.iter().map(row).collect();
+        let columns = [
+            "LICENSE", "CUSTOMER", "PRODUCT", "PLAN", "EXPIRES", "REVOKED",
+        ];
+        page.table(columns, &rows);
+    }
+}
+
+/// The licenses.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(title = "phi license list")]
+pub(crate) struct LicenseListAnswer {
+    /// In the order of issue.
+    pub(super) licenses: Vec<LicenseRow>,
+}
+
+impl Answer for LicenseListAnswer {
+    fn show(&self, page: &mut Page) {
+        LicenseRow::show(&self.licenses, page);
+        if !self.licenses.is_empty() {
+            page.gap();
+            page.line(&counted(self.licenses.len(), "license"));
+        }
+    }
+}
+
+/// What the store says is revoked, whether or not it was published yet.
+pub(crate) struct Revoked(BTreeMap<(RuleClass, String), (Option<UnixTime>, &'static str)>);
+
+impl Revoked {
+    pub(crate) fn load(issuer: &mut Issuer) -> Result<Self, Failure> {
+        let entry = |revocation: phi_issuer::Revocation| {
+            let subject: Subject = revocation.subject;
+            let what = (revocation.issued_before, revocation.reason.name());
+            ((subject.class(), subject.id()), what)
+        };
+        Ok(Self(issuer.revocations()?.into_iter().map(entry).collect()))
+    }
+
+    /// The reason, and from when on if it does not reach everything.
+    pub(super) fn reason(&self, class: RuleClass, id: &str) -> Option<String> {
+        let (before, reason) = self.0.get(&(class, id.to_owned()))?;
+        Some(match before {
+            Some(before) => format!("{reason}, issued before {before}"),
+            None => (*reason).to_owned(),
+        })
+    }
+
+    pub(super) fn license(&self, license: &LicenseRecord) -> Option<String> {
+        self.reason(RuleClass::License, &license.id.to_string())
+            .or_else(|| {
+                let reason = self.reason(RuleClass::Customer, &license.customer)?;
+                Some(format!("{reason}, as all of the customer's"))
+            })
+    }
+}
