@@ -154,7 +154,7 @@ proptest! {
                 agree(&[head, &[tail[0] ^ 1 << bit], &tail[1..]].concat())?;
             }
             // The head in its next longer form, if it is one.
-            agree(&[head, &[tail[0] & 0xe0 | 24, tail[0] & 31], &tail[1..]].concat())?;
+            agree(&[head, &[tail[0] & 0xe0 | 0x18, tail[0] & 31], &tail[1..]].concat())?;
         }
         agree(&[&bytes[..], &[0]].concat())?;
     }
