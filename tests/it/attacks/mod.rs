@@ -2,4 +2,4 @@
 
 #[cfg(unix)]
 mod folder;
-
+mod keys;
