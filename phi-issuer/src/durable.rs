@@ -68,6 +68,32 @@ pub fn create_new(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), FileError
 /// # Errors
 /// [`FileError::AlreadyExists`], or [`FileError::Io`] naming the step that failed.
 pub fn create_folder(path: &Path, mode: Mode) -> Result<(), FileError> {
+    let created = folder_builder(mode).create(path);
+    created.map_err(|source| match source.kind() {
+        io::ErrorKind::AlreadyExists => FileError::AlreadyExists {
+            path: path.to_owned(),
+        },
+        _ => FileError::Io {
+            path: path.to_owned(),
+            step: Step::CreateFolder,
+            source,
+        },
+    })?;
+    sync_folder_of(path)
+}
+
+/// Makes the folder `path` and those above it, as far as they do not exist.
+///
+/// # Errors
+/// [`FileError::Io`] naming the step that failed.
+pub fn create_folders(path: &Path, mode: Mode) -> Result<(), FileError> {
+    folder_builder(mode)
+        .recursive(true)
+        .create(path)
+        .map_err(FileError::at(path, Step::CreateFolder))
+}
+
+fn folder_builder(mode: Mode) -> fs::DirBuilder {
     let mut builder = fs::DirBuilder::new();
     #[cfg(unix)]
     {
@@ -79,17 +105,20 @@ pub fn create_folder(path: &Path, mode: Mode) -> Result<(), FileError> {
     }
     #[cfg(not(unix))]
     let _ = mode;
-    builder.create(path).map_err(|source| match source.kind() {
-        io::ErrorKind::AlreadyExists => FileError::AlreadyExists {
-            path: path.to_owned(),
-        },
-        _ => FileError::Io {
-            path: path.to_owned(),
-            step: Step::CreateFolder,
-            source,
-        },
-    })?;
-    sync_folder_of(path)
+    builder
+}
+
+/// Opens a file to be locked, whatever is in it, and makes it if it does not exist.
+///
+/// A new one is the owner's alone: whoever can open a file can hold its lock.
+///
+/// # Errors
+/// [`FileError::Io`].
+pub(crate) fn open_lock(path: &Path) -> Result<File, FileError> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    set_mode(&mut options, Mode::Private);
+    options.open(path).map_err(FileError::at(path, Step::Open))
 }
 
 /// Reads all of `path`, which may hold at most `limit` bytes.
@@ -172,17 +201,7 @@ impl Temporary {
         let path = folder_of(target).join(temporary_name(target)?);
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::OpenOptionsExt as _;
-            // Set at creation: a later chmod would leave a moment in which others can open it.
-            options.mode(match mode {
-                Mode::Private => 0o600,
-                Mode::Public => 0o644,
-            });
-        }
-        #[cfg(not(unix))]
-        let _ = mode;
+        set_mode(&mut options, mode);
         let mut file = options
             .open(&path)
             .map_err(FileError::at(target, Step::CreateTemporary))?;
@@ -206,6 +225,21 @@ impl Drop for Temporary {
             let _ = fs::remove_file(&self.path);
         }
     }
+}
+
+/// The mode of a file to be made. It is set at creation: a later chmod would leave a moment in
+/// which others can open it.
+fn set_mode(options: &mut OpenOptions, mode: Mode) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(match mode {
+            Mode::Private => 0o600,
+            Mode::Public => 0o644,
+        });
+    }
+    #[cfg(not(unix))]
+    let _ = (options, mode);
 }
 
 /// A name independent of the target's, which may already be as long as a name can be.

@@ -1,7 +1,7 @@
 //! The issuer's folder: settings, store, keys and published documents.
 
 use std::{
-    fs::{self, File},
+    fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -139,7 +139,7 @@ impl Issuer {
             problem: cause.to_string(),
         })?;
         check_issuer(&settings.issuer)?;
-        fs::create_dir_all(folder).map_err(system("making the folder"))?;
+        durable::create_folders(folder, Mode::Public)?;
         for name in [SETTINGS, STORE, KEYS, PUBLISHED, SCRATCH] {
             let path = folder.join(name);
             if path.symlink_metadata().is_ok() {
@@ -293,7 +293,7 @@ impl Issuer {
     /// [`Error::PublicationUnwritten`]: run it again when the folder can be written.
     pub fn write_published(&mut self) -> Result<(), Error> {
         // Two publishers must not put an older file over a newer one.
-        let lock = File::create(self.folder.join(LOCK)).map_err(system("opening the lock file"))?;
+        let lock = durable::open_lock(&self.folder.join(LOCK))?;
         lock.lock().map_err(system("taking the lock"))?;
         let documents = self.store.read(|query| query.published())?;
         for publication in documents {

@@ -301,6 +301,10 @@ impl Issuer {
                 _ if row.role != Role::License => refuse("is named by the root", rotate),
                 Some(KeyState::Staged) => writer.append(&Event::KeyDropped { key_id }),
                 Some(KeyState::Active { .. }) => refuse("is the key in use", rotate),
+                // Its window would end before it begins, and nobody would sign in its place.
+                Some(KeyState::Retired { from, .. }) if from > writer.context.now => {
+                    refuse("is to take over later", "retire it once it signs")
+                }
                 Some(KeyState::Retired { until, .. }) if until > writer.context.now => {
                     let now = writer.context.now;
                     // A scheduled rotation must not leave a gap in which no key signs.

@@ -165,6 +165,10 @@ pub(crate) fn terms(query: &Query<'_>, license: &LicenseRecord) -> Result<Terms,
     resolve(&catalog, license)
 }
 
+/// The lowest number of an issuer's own extensions; those below are kept for later versions of
+/// the format (docs/spec.md, "Extending the format").
+const EXTENSIONS: i64 = -65_536;
+
 fn check(
     query: &Query<'_>,
     order: &NewLicense,
@@ -189,8 +193,12 @@ fn check(
     if order.grace > 0 && order.expires.is_none() {
         return invalid("has a grace but does not expire");
     }
-    if order.extensions.keys().any(|number| *number >= 0) {
-        return invalid("has an extension whose number is not negative");
+    if order.max_status_age == Some(0) {
+        return invalid("asks for a status list that is no second old");
+    }
+    let own = EXTENSIONS..0;
+    if order.extensions.keys().any(|number| !own.contains(number)) {
+        return invalid("has an extension whose number is not -1 to -65536");
     }
     let catalog = query
         .newest_catalog(&order.product)?

@@ -88,7 +88,7 @@ impl Issuer {
     ) -> Result<LicenseRecord, Error> {
         self.store.read(|query| {
             let license = license::find(query, request.license)?;
-            mintable(query, &license)?;
+            mintable(query, &license, now)?;
             check_unexpired(&license, now)?;
             binding(&license, request)?;
             Ok(license)
@@ -162,7 +162,7 @@ impl<'k> Mint<'k> {
         request: &MintRequest,
         idempotency_key: Option<&str>,
     ) -> Result<MintedToken, Error> {
-        mintable(&writer.query(), license)?;
+        mintable(&writer.query(), license, writer.context.now)?;
         let claims = self.claims(&writer.query(), license, request, writer.context.now)?;
         let unsigned =
             UnsignedToken::license(self.public.id(), &claims).map_err(Error::NotVerified)?;
@@ -243,11 +243,14 @@ impl<'k> Mint<'k> {
     }
 }
 
-/// Whether tokens of the license may be minted.
-fn mintable(query: &Query<'_>, license: &LicenseRecord) -> Result<(), Error> {
+/// Whether tokens of the license may be minted: one issued now must not be revoked already.
+fn mintable(query: &Query<'_>, license: &LicenseRecord, now: UnixTime) -> Result<(), Error> {
     let id = license.id;
-    let all = |revocation: crate::Revocation| revocation.issued_before.is_none();
-    let revoked = |class, id: &str| Ok::<_, Error>(query.revocation(class, id)?.is_some_and(all));
+    let hits = |revocation: crate::Revocation| {
+        let cutoff = revocation.issued_before;
+        cutoff.is_none_or(|cutoff| now < cutoff)
+    };
+    let revoked = |class, id: &str| Ok::<_, Error>(query.revocation(class, id)?.is_some_and(hits));
     if revoked(phi_verify::RuleClass::License, &id.to_string())?
         || revoked(phi_verify::RuleClass::Customer, &license.customer)?
     {

@@ -13,7 +13,12 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavio
 use query::CatalogCache;
 pub(crate) use query::{KeyRow, Query};
 
-use crate::{Context, error::Error, event::Event};
+use crate::{
+    Context,
+    durable::{self, Mode},
+    error::Error,
+    event::Event,
+};
 
 /// Version of the tables. A store of a newer version is refused, an older one is brought up to
 /// date when it is opened.
@@ -42,8 +47,9 @@ pub(crate) struct Store {
 impl Store {
     /// Makes a store where there is none.
     pub(crate) fn create(path: &Path) -> Result<Self, Error> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
-        let connection = Connection::open_with_flags(path, flags)?;
+        // Tokens and customers are in it: it is its owner's, and its journals take after it.
+        durable::create_new(path, b"", Mode::Private)?;
+        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         configure(&connection)?;
         connection.pragma_update(None, "application_id", APPLICATION_ID)?;
         let mut store = Self {

@@ -5,6 +5,7 @@
     reason = "a test that unwraps an error has failed"
 )]
 
+mod attacks;
 mod crash;
 mod faults;
 mod issuer;

@@ -67,7 +67,8 @@ impl FingerprintCommand {
             return Err(Failure::new("components-missing", message));
         }
         let request = machine.to_request()?;
-        write_qr(&request, self.qr_png.as_deref(), self.qr_svg.as_deref())?;
+        let (png, svg) = (self.qr_png.as_deref(), self.qr_svg.as_deref());
+        write_qr(&request, png, svg, Mode::Public)?;
         let qr = if self.qr {
             Some(Qr::encode(&request)?.to_terminal(ink()))
         } else {
@@ -126,16 +127,21 @@ pub(crate) fn read_request(argument: &OsString) -> Result<Fingerprint, Failure> 
 ///
 /// # Errors
 /// `qr-too-long`, or why a file cannot be written.
-pub(crate) fn write_qr(text: &str, png: Option<&Path>, svg: Option<&Path>) -> Result<(), Failure> {
+pub(crate) fn write_qr(
+    text: &str,
+    png: Option<&Path>,
+    svg: Option<&Path>,
+    mode: Mode,
+) -> Result<(), Failure> {
     if png.is_none() && svg.is_none() {
         return Ok(());
     }
     let code = Qr::encode(text)?;
     if let Some(path) = png {
-        durable::create_new(path, &code.to_png(), Mode::Public)?;
+        durable::create_new(path, &code.to_png(), mode)?;
     }
     if let Some(path) = svg {
-        durable::create_new(path, code.to_svg().as_bytes(), Mode::Public)?;
+        durable::create_new(path, code.to_svg().as_bytes(), mode)?;
     }
     Ok(())
 }
@@ -179,5 +185,24 @@ impl Answer for FingerprintAnswer {
             page.raw(qr);
         }
         page.line(&self.request);
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    /// A token as a picture is a token.
+    #[test]
+    fn pictures_have_the_mode_that_their_text_would_have() {
+        let folder = tempfile::tempdir().unwrap();
+        let (png, svg) = (folder.path().join("png"), folder.path().join("svg"));
+        write_qr("text", Some(&png), Some(&svg), Mode::Private).unwrap();
+        for path in [png, svg] {
+            let mode = path.metadata().unwrap().permissions().mode() & 0o777;
+            assert_eq!(mode, 0o600, "{}", path.display());
+        }
     }
 }

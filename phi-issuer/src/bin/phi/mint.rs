@@ -173,7 +173,8 @@ impl Mint {
         );
         // Two tokens in one file would be one too many to scan: the count was checked.
         if let [row] = tokens.as_slice() {
-            write_qr(&row.token, self.qr_png.as_deref(), self.qr_svg.as_deref())?;
+            let (png, svg) = (self.qr_png.as_deref(), self.qr_svg.as_deref());
+            write_qr(&row.token, png, svg, Mode::Private)?;
         }
         let format = match (self.format, output.is_json()) {
             (Some(format), _) => format,

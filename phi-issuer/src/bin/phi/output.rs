@@ -59,7 +59,9 @@ fn print_json(value: &impl Serialize) -> Result<(), Failure> {
 /// A value as JSON, in lines that end in a line feed.
 pub(crate) fn to_json(value: &impl Serialize) -> String {
     let text = serde_json::to_string_pretty(value);
-    text.expect("answers have text keys and no failing parts") + "\n"
+    let text = text.expect("answers have text keys and no failing parts") + "\n";
+    // Escaped they say the same, and a terminal that shows the JSON stays as it is.
+    escaped(&text, |c| format!("\\u{:04x}", u32::from(c)))
 }
 
 /// Prints text as it is, without its colors if they are off.
@@ -84,7 +86,7 @@ pub(crate) fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
 
 /// Says something that is not a result, on standard error. Failing to say it is no failure.
 pub(crate) fn say(text: &str) {
-    let _ = writeln!(anstream::stderr(), "{text}");
+    let _ = writeln!(anstream::stderr(), "{}", clean(text));
 }
 
 fn settle(written: io::Result<()>) -> Result<(), Failure> {
@@ -267,15 +269,23 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
 
 /// Without what could move a terminal's cursor or turn its text around.
 fn clean(text: &str) -> String {
+    escaped(text, |c| c.escape_unicode().to_string())
+}
+
+/// With `escape` in place of what could move a terminal's cursor or turn its text around.
+fn escaped(text: &str, escape: impl Fn(char) -> String) -> String {
     let harmful = |c: char| {
-        let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        let turns = matches!(
+            c,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+        );
         (c.is_control() && c != '\n') || turns
     };
     if !text.contains(harmful) {
         return text.to_owned();
     }
     let shown = |c: char| match c {
-        c if harmful(c) => c.escape_unicode().to_string(),
+        c if harmful(c) => escape(c),
         c => c.to_string(),
     };
     text.chars().map(shown).collect()
@@ -315,7 +325,10 @@ mod tests {
     #[test]
     fn what_others_wrote_cannot_drive_the_terminal() {
         let mut page = Page::default();
-        page.field("customer", "a\u{1b}[2Jb\u{202e}c");
-        assert_eq!(plain(page), "customer  a\\u{1b}[2Jb\\u{202e}c\n");
+        page.field("customer", "a\u{1b}[2Jb\u{202e}c\u{61c}");
+        let shown = r"a\u{1b}[2Jb\u{202e}c\u{61c}";
+        assert_eq!(plain(page), format!("customer  {shown}\n"));
+        let json = to_json(&"a\u{9b}2Jb\u{202e}c\n");
+        assert_eq!(json, "\"a\\u009b2Jb\\u202ec\\n\"\n");
     }
 }

@@ -1,0 +1,72 @@
+//! Keys, revocations and licenses that do not fit together.
+
+use phi_issuer::{NewLicense, RevokeRequest, Role, Subject};
+use phi_tests::{
+    snakeoil::{DAY, START},
+    workshop::{self, PRODUCT, at, passphrase},
+};
+use phi_verify::Reason;
+
+/// With three keys in a row, taking out the middle one would leave a time in which none signs,
+/// and a window that ends before it begins, which no verifier takes.
+#[test]
+fn a_key_that_has_not_begun_is_not_retired() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut issuer = workshop::furnished(folder.path()).unwrap();
+    let mut rotate = |days| {
+        let takes_over = Some(START.plus(days * DAY));
+        issuer
+            .rotate_key(Role::License, takes_over, &passphrase(), &at(START))
+            .unwrap()
+    };
+    let middle = rotate(10).new;
+    rotate(20);
+    let error = issuer.retire_key(middle, &at(START.plus(DAY))).unwrap_err();
+    assert_eq!(error.code(), "not-allowed", "{error}");
+    issuer
+        .publish_keyset(&passphrase(), &at(START.plus(DAY)))
+        .unwrap();
+}
+
+/// A cut-off that lies ahead revokes what is minted until then.
+#[test]
+fn no_token_is_minted_that_is_revoked_already() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut issuer = workshop::furnished(folder.path()).unwrap();
+    let license = workshop::issue(&mut issuer, START).unwrap();
+    let request = RevokeRequest {
+        subject: Subject::Customer("globex".into()),
+        issued_before: Some(START.plus(DAY)),
+        reason: Reason::Nonpayment,
+    };
+    issuer.revoke(&request, &at(START)).unwrap();
+    let error = workshop::mint(&mut issuer, license, 1, START.plus(DAY - 1)).unwrap_err();
+    assert_eq!(error.code(), "not-allowed", "{error}");
+    workshop::mint(&mut issuer, license, 1, START.plus(DAY)).unwrap();
+}
+
+/// A license is refused when it is issued rather than whenever a token is minted of it.
+#[test]
+fn no_license_is_issued_that_cannot_be_minted() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut issuer = workshop::furnished(folder.path()).unwrap();
+    let mut order = NewLicense::new("globex", PRODUCT, "team");
+    order.max_status_age = Some(0);
+    let error = issuer.issue_license(order.clone(), &at(START)).unwrap_err();
+    assert_eq!(error.code(), "input-invalid", "{error}");
+    order.max_status_age = Some(1);
+    issuer.issue_license(order, &at(START)).unwrap();
+}
+
+/// The numbers below are kept for later versions of the format (docs/spec.md, "Extending").
+#[test]
+fn the_formats_own_extensions_are_not_for_issuers() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut issuer = workshop::furnished(folder.path()).unwrap();
+    let mut order = NewLicense::new("globex", PRODUCT, "team");
+    order.extensions = [(-65_536, "last".into())].into();
+    issuer.issue_license(order.clone(), &at(START)).unwrap();
+    order.extensions = [(-65_537, "kept".into())].into();
+    let error = issuer.issue_license(order, &at(START)).unwrap_err();
+    assert_eq!(error.code(), "input-invalid", "{error}");
+}
