@@ -163,8 +163,8 @@ impl Issuer {
         Ok(id)
     }
 
-    /// Replaces the key of a role. A license key takes over at `at` (now, if `None`): a staged
-    /// one if there is one, or else a new one. The other roles' keys take over at once, by a new
+    /// Replaces the key of a role. A license key takes over at `at` (now, if `None`): a one
+    /// that waits if there is one (scheduled for later, or staged), or else a new one. The other roles' keys take over at once, by a new
     /// root document.
     ///
     /// # Errors
@@ -202,22 +202,24 @@ impl Issuer {
         passphrase: &Passphrase,
         context: &Context,
     ) -> Result<Rotation, Error> {
-        let staged = self.store.read(staged_license_key)?;
+        let waiting = self.store.read(|query| waiting_license_key(query, at))?;
         // The key file comes first: a key in the ledger always has its file.
-        let fresh = match staged {
+        let fresh = match waiting {
             Some(_) => None,
             None => Some(self.make_key(Role::License, passphrase)?),
         };
         self.store.write(context, |writer| {
-            let old = last_license_key(&writer.query(), at)?;
-            let new = match (staged, fresh) {
+            if waiting_license_key(&writer.query(), at)? != waiting {
+                return Err(rotated_meanwhile());
+            }
+            let old = signing_license_key(&writer.query(), at)?;
+            let new = match (waiting, fresh) {
                 (Some(key_id), _) => {
-                    still_staged(&writer.query(), key_id)?;
                     writer.append(&Event::KeyActivated { key_id, from: at })?;
                     key_id
                 }
                 (None, fresh) => {
-                    let public = fresh.expect("a key was made where none was staged");
+                    let public = fresh.expect("a key was made where none was waiting");
                     let id = public.id();
                     let role = Role::License;
                     writer.append(&Event::KeyAdded {
@@ -487,20 +489,31 @@ pub(crate) fn drop_ended(writer: &mut Writer<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// The license key that waits to be used, the oldest if there are several.
-fn staged_license_key(query: &Query<'_>) -> Result<Option<KeyId>, Error> {
-    let keys = query.keys()?;
-    let mut staged = keys
-        .iter()
-        .filter(|row| row.role == Role::License && row.state() == Some(KeyState::Staged));
-    Ok(staged.next().map(|row| row.public.id()))
+/// The license key that a rotation at this time brings into use: the next of those that were to
+/// take over later, or else the oldest that is staged; none if no key waits.
+fn waiting_license_key(query: &Query<'_>, at: UnixTime) -> Result<Option<KeyId>, Error> {
+    let keys = query
+        .keys()?
+        .into_iter()
+        .filter(|row| row.role == Role::License);
+    let keys: Vec<_> = keys.collect();
+    let later = |row: &&KeyRow| {
+        let lives = !matches!(row.state(), None | Some(KeyState::Revoked));
+        lives && row.from.is_some_and(|from| from > at)
+    };
+    let staged = |row: &&KeyRow| row.state() == Some(KeyState::Staged);
+    let next = keys.iter().filter(later).min_by_key(|row| row.from);
+    Ok(next
+        .or_else(|| keys.iter().find(staged))
+        .map(|row| row.public.id()))
 }
 
-fn still_staged(query: &Query<'_>, key_id: KeyId) -> Result<(), Error> {
-    if find(query, key_id)?.state() == Some(KeyState::Staged) {
-        return Ok(());
+fn rotated_meanwhile() -> Error {
+    Error::NotAllowed {
+        what: "another rotation".into(),
+        problem: "took place while this was under way",
+        hint: "run `phi key list`, and the command again if it is still needed",
     }
-    Err(took_over(key_id))
 }
 
 /// The end of a license key's window: this time, or the second after its last token. A token of
@@ -510,23 +523,11 @@ fn after_last_token(query: &Query<'_>, key_id: KeyId, at: UnixTime) -> Result<Un
     Ok(last.map_or(at, |last| at.max(last.plus(1))))
 }
 
-/// The license key that signs up to this time, to be succeeded; none if it was revoked.
-fn last_license_key(query: &Query<'_>, at: UnixTime) -> Result<Option<KeyId>, Error> {
-    let keys = query.keys()?;
-    let last = |row: &&KeyRow| {
-        row.role == Role::License && matches!(row.state(), Some(KeyState::Active { .. }))
-    };
-    let Some(row) = keys.iter().rfind(last) else {
-        return Ok(None);
-    };
-    if row.from.is_some_and(|from| from > at) {
-        return Err(Error::NotAllowed {
-            what: format!("key {}", row.public.id()),
-            problem: "is already to take over, and later than that",
-            hint: "choose a later time, or wait for the rotation that is under way",
-        });
-    }
-    Ok(Some(row.public.id()))
+/// The license key that signs at this time, to be succeeded; none if it was revoked.
+fn signing_license_key(query: &Query<'_>, at: UnixTime) -> Result<Option<KeyId>, Error> {
+    let mut keys = query.keys()?.into_iter();
+    let signs = |row: &KeyRow| row.role == Role::License && row.signs_at(at);
+    Ok(keys.rfind(signs).map(|row| row.public.id()))
 }
 
 /// Another license key than this one must sign at this time.

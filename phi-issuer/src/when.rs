@@ -65,6 +65,10 @@ impl FromStr for When {
         }
         if let Some(span) = text.strip_prefix('+') {
             let span = parse_span(span).ok_or(WhenError::NotASpan)?;
+            // `m` is minutes, and whoever writes +6m of a license means months.
+            if span.get_minutes() != 0 || span.get_seconds() != 0 {
+                return Err(WhenError::NotASpan);
+            }
             return Ok(Self::Ahead(span));
         }
         if let Some(date) = parse_day(text) {
@@ -293,7 +297,9 @@ mod tests {
         ] {
             refused(text, WhenError::NotATime);
         }
-        for text in ["+", "+1", "+1 year", "+-1d", "+y", "++1d", "+500ms"] {
+        for text in [
+            "+", "+1", "+1 year", "+-1d", "+y", "++1d", "+500ms", "+6m", "+90s",
+        ] {
             refused(text, WhenError::NotASpan);
         }
         refused("1969-12-31T23:59:59Z", WhenError::OutOfRange);

@@ -195,6 +195,38 @@ fn a_token_of_the_second_of_a_rotation_stays_valid() {
 }
 
 #[test]
+fn a_scheduled_key_can_be_brought_forward_when_the_old_one_is_stolen() {
+    let mut rig = Rig::new();
+    let license = rig.issue();
+    rig.rotate(Role::License, Some(rig.now.plus(14 * DAY)));
+    rig.publish();
+    let stolen = rig.issuer.trust_state().unwrap();
+    let signs = |entry: &&phi_verify::LicenseKey| entry.state.signs_at(START);
+    let stolen = stolen
+        .keyset()
+        .unwrap()
+        .keys()
+        .iter()
+        .find(signs)
+        .unwrap()
+        .key
+        .id();
+    let request = RevokeRequest {
+        subject: Subject::Key(stolen),
+        issued_before: None,
+        reason: Reason::KeyCompromise,
+    };
+    let context = rig.context();
+    rig.issuer.revoke(&request, &context).unwrap();
+    rig.now = rig.now.plus(DAY);
+    rig.rotate(Role::License, None);
+    rig.publish();
+    let token = rig.mint(license).unwrap();
+    rig.check(&token, "accepted");
+    assert_eq!(rig.issuer.keys().unwrap().len(), 6);
+}
+
+#[test]
 fn a_retired_key_is_dropped_when_its_last_token_ends() {
     let mut rig = Rig::new();
     let license = rig.issue();
