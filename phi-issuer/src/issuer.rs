@@ -136,7 +136,7 @@ impl Issuer {
         };
         let product = Name::new(&*options.product).map_err(|cause| Error::Invalid {
             what: "a product",
-            problem: cause.to_string(),
+            problem: format!("has a bad name: {cause}"),
         })?;
         check_issuer(&settings.issuer)?;
         durable::create_folders(folder, Mode::Public)?;

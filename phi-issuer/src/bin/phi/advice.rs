@@ -307,13 +307,13 @@ const TABLE: &[(&str, ExitCode, &str)] = &[
     (
         "batch-rows",
         ExitCode::BAD_INPUT,
-        "the refused rows say why: mend them and run the same file again, nothing is minted twice",
+        "the refused rows say why: mend them and run the file again into a new --out, nothing is minted twice",
     ),
     ("not-found", ExitCode::BAD_INPUT, "check the name"),
     (
         "input-invalid",
         ExitCode::BAD_INPUT,
-        "--help after the command shows how it is written",
+        "mend what the message names; the command's --help shows the forms",
     ),
     (
         "components-missing",
