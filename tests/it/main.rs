@@ -6,6 +6,7 @@
 )]
 
 mod attacks;
+mod codegen;
 mod crash;
 mod faults;
 mod issuer;

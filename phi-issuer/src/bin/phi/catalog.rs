@@ -214,6 +214,8 @@ impl Publish {
         let mut issuer = session.issuer()?;
         // Nothing to sign needs no key, and no question about its passphrase.
         if changes.changes.is_empty() {
+            // A published file that went missing comes back all the same.
+            issuer.write_published()?;
             return session.output().print(&changes);
         }
         let passphrase = session.passphrase()?;
@@ -370,14 +372,30 @@ impl DiffAnswer {
     }
 }
 
+/// How many changes of a recorded catalog a person is shown.
+const RECORDED_SHOWN: usize = 20;
+
 impl Answer for DiffAnswer {
     fn show(&self, page: &mut Page) {
         if self.changes.is_empty() {
             page.line("nothing changed since the recorded revision");
             return;
         }
-        for change in &self.changes {
+        // Before publishing every line counts; afterwards a large catalog is only a confirmation.
+        let shown = match self.file {
+            Some(_) => RECORDED_SHOWN,
+            None => self.changes.len(),
+        };
+        for change in self.changes.iter().take(shown) {
             page.line(&change.line);
+        }
+        if let Some(more) = self
+            .changes
+            .len()
+            .checked_sub(shown)
+            .filter(|more| *more > 0)
+        {
+            page.line(&format!("and {more} more (--json has all)"));
         }
         if let Some(file) = &self.file {
             page.gap();
