@@ -224,15 +224,17 @@ impl<'k> Mint<'k> {
             Some((machine, _)) => verifier.on_machine(machine),
             None => verifier,
         };
-        let license = match verifier.verify(token, claims.begins()) {
+        let read = match verifier.verify(token, claims.begins()) {
+            // The signature held, and nothing at hand revokes the token.
             Err(VerifyError::StatusTooOld { .. } | VerifyError::StatusMissing)
                 if claims.max_status_age.is_some() =>
             {
-                return Ok(());
+                let read = phi_verify::dangerous_inspect::token(token);
+                read.map_err(Error::NotVerified)?.1
             }
-            result => result.map_err(Error::NotVerified)?,
+            license => license.map_err(Error::NotVerified)?.claims().clone(),
         };
-        if license.claims() != claims {
+        if read != *claims {
             let problem = "reads differently than it was written".into();
             return Err(Error::Invalid {
                 what: "the token",

@@ -230,8 +230,7 @@ fn issuing_is_killed() {
     );
 }
 
-#[test]
-fn publishing_a_status_list_is_killed() {
+fn publishing_is_killed(act: &str) {
     let moments = [
         Publishing,
         LogGrown(1),
@@ -242,22 +241,17 @@ fn publishing_a_status_list_is_killed() {
     let moments = moments
         .into_iter()
         .chain(delays(12, Duration::from_millis(200)));
-    kill_again_and_again("status", 3, moments);
+    kill_again_and_again(act, 3, moments);
+}
+
+#[test]
+fn publishing_a_status_list_is_killed() {
+    publishing_is_killed("status");
 }
 
 #[test]
 fn publishing_a_catalog_is_killed() {
-    let moments = [
-        Publishing,
-        LogGrown(1),
-        Publishing,
-        LogGrown(9_000),
-        Publishing,
-    ];
-    let moments = moments
-        .into_iter()
-        .chain(delays(12, Duration::from_millis(200)));
-    kill_again_and_again("catalog", 3, moments);
+    publishing_is_killed("catalog");
 }
 
 #[test]

@@ -1,25 +1,12 @@
 //! The whole life of a license through the issuer's library and phi-verify.
 
 use phi_issuer::{
-    Context, Customer, CustomerKind, Error, InitOptions, Issuer, MintRequest, NewLicense,
-    RevokeRequest, Role, Subject, keyfile::KdfStrength, passphrase::Passphrase,
+    Context, Error, Issuer, MintRequest, NewLicense, RevokeRequest, Role, Subject,
+    passphrase::Passphrase,
 };
 use phi_tests::snakeoil::{DAY, START};
+use phi_tests::workshop;
 use phi_verify::{Reason, RevocationPolicy, UnixTime, Verifier};
-
-const CATALOG: &str = r#"
-product = "atlas"
-[flags]
-sso = "Single sign-on"
-[quotas]
-calls = { title = "Calls", period = "month", unit = "calls" }
-[limits]
-seats = "Seats"
-[plans.team]
-flags = ["sso"]
-quotas = { calls = 1000 }
-limits = { seats = 5 }
-"#;
 
 struct Rig {
     issuer: Issuer,
@@ -31,42 +18,16 @@ struct Rig {
 impl Rig {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let passphrase = Passphrase::from_bytes(b"snakeoil").unwrap();
-        let options = InitOptions {
-            issuer: "atlas.example".into(),
-            product: "atlas".into(),
-            kdf: KdfStrength::Fast,
-        };
-        let context = Context {
-            now: START,
-            actor: "test".into(),
-        };
-        let issuer = Issuer::init(folder.path(), &options, &passphrase, &context).unwrap();
-        let mut rig = Self {
-            issuer,
-            passphrase,
+        Self {
+            issuer: workshop::furnished(folder.path()).unwrap(),
+            passphrase: workshop::passphrase(),
             now: START,
             folder,
-        };
-        let context = rig.context();
-        rig.issuer
-            .publish_catalog(CATALOG, &rig.passphrase, &context)
-            .unwrap();
-        let kind = CustomerKind::Organization;
-        let customer = Customer {
-            id: "globex".into(),
-            kind,
-            name: "Globex".into(),
-        };
-        rig.issuer.add_customer(customer, &context).unwrap();
-        rig
+        }
     }
 
     fn context(&self) -> Context {
-        Context {
-            now: self.now,
-            actor: "test".into(),
-        }
+        workshop::at(self.now)
     }
 
     fn issue(&mut self) -> phi_verify::LicenseId {
@@ -255,37 +216,10 @@ fn the_tables_can_be_made_again_from_the_events() {
     rig.mint(license).unwrap();
     rig.rotate(Role::Status, None);
     rig.publish();
-    let before = dump(&rig);
+    let before = workshop::tables(rig.folder.path());
     let events = rig.issuer.rebuild().unwrap();
-    assert_eq!(before, dump(&rig));
+    assert_eq!(before, workshop::tables(rig.folder.path()));
     assert!(events > 10);
-}
-
-fn dump(rig: &Rig) -> Vec<String> {
-    let connection = rusqlite::Connection::open(rig.folder.path().join("phi.db")).unwrap();
-    let tables = [
-        "keys",
-        "catalogs",
-        "customers",
-        "licenses",
-        "tokens",
-        "revocations",
-        "publications",
-    ];
-    let mut rows = Vec::new();
-    for table in tables {
-        let mut select = connection
-            .prepare(&format!("SELECT * FROM {table} ORDER BY 1, 2, 3"))
-            .unwrap();
-        let width = select.column_count();
-        let mut found = select.query([]).unwrap();
-        while let Some(row) = found.next().unwrap() {
-            let values: Vec<rusqlite::types::Value> =
-                (0..width).map(|i| row.get(i).unwrap()).collect();
-            rows.push(format!("{table} {values:?}"));
-        }
-    }
-    rows
 }
 
 #[test]

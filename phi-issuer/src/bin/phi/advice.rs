@@ -93,7 +93,7 @@ const TABLE: &[(&str, ExitCode, &str)] = &[
     (
         "signatures-missing",
         ExitCode::NOT_TRUSTED,
-        "have more keys of the role sign the document",
+        "bring the newest root-N.phi and the documents published after it: other keys sign now",
     ),
     (
         "unknown-key",
