@@ -196,6 +196,25 @@ impl Issuer {
         self.rotate_root_named(role, passphrase, context)
     }
 
+    /// The key that a rotation would bring into use, if one waits, and the key that it would
+    /// succeed, if one signs.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn plan_rotation(
+        &mut self,
+        role: Role,
+        at: UnixTime,
+    ) -> Result<(Option<KeyId>, Option<KeyId>), Error> {
+        self.store.read(|query| match role {
+            Role::License => Ok((
+                waiting_license_key(query, at)?,
+                signing_license_key(query, at)?,
+            )),
+            _ => Ok((None, Some(in_force(query, role, at)?.public.id()))),
+        })
+    }
+
     fn rotate_license_key(
         &mut self,
         at: UnixTime,

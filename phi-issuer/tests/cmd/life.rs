@@ -77,10 +77,11 @@ fn a_license_lives_from_init_to_revocation() {
     folder.json("keyset-show", "keyset show");
     folder.json("key-list", "key list");
     let old = rotated["old"].as_str().unwrap();
-    assert_eq!(
-        folder.json("key-show", &format!("key show {old}"))["state"],
-        "retired"
-    );
+    let new = rotated["new"].as_str().unwrap();
+    for (key, state) in [(old, "active"), (new, "scheduled")] {
+        let shown = folder.json("key-show", &format!("key show {key}"));
+        assert_eq!(shown["state"], state);
+    }
     folder.json("verify", &format!("verify {token}"));
 
     let revoke = format!("revoke license {license} --reason refund");
@@ -131,6 +132,24 @@ fn documents_and_keys_are_inspected_by_kind() {
         assert_eq!(inspected["kind"], kind, "{object}");
         assert_eq!(inspected["verified"], false, "{object}");
     }
+}
+
+#[test]
+fn a_token_is_revoked_by_its_file_by_itself_or_by_its_id() {
+    let (folder, license) = Folder::with_license();
+    folder.ok(&format!("mint {license} --format armor --out one.txt"));
+    let token = folder.ok(&format!("mint {license}"));
+    let by_file = folder.json("revoke", "revoke token one.txt");
+    let id = by_file["subject"].as_str().unwrap();
+    assert_eq!(by_file["live_tokens"], 1);
+    let again = folder.refused(&format!("revoke token {id}"));
+    assert_eq!(again, (20, "not-allowed".into()));
+    let other = folder.json("revoke", &format!("revoke token {}", token.trim()));
+    assert_ne!(other["subject"], id);
+    let wrong = folder.refused("revoke token published/keyset.phi");
+    assert_eq!(wrong, (14, "wrong-kind".into()));
+    folder.ok("status publish");
+    assert_eq!(folder.refused("verify one.txt"), (11, "revoked".into()));
 }
 
 #[test]

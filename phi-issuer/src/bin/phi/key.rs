@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use phi_issuer::{Issuer, KeyRecord, Role};
-use phi_verify::{KeyId, KeyState};
+use phi_verify::{KeyId, KeyState, UnixTime};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -84,7 +84,9 @@ impl Command {
             Self::List(_) => list(session),
             Self::Show(command) => {
                 let mut issuer = session.issuer()?;
-                session.output().print(&find(&mut issuer, command.key)?)
+                session
+                    .output()
+                    .print(&find(&mut issuer, command.key, session)?)
             }
             Self::Rotate(command) => command.run(session),
             Self::Retire(command) => command.run(session),
@@ -96,7 +98,7 @@ fn new(session: &Session) -> Result<(), Failure> {
     let mut issuer = session.issuer()?;
     let passphrase = session.passphrase()?;
     let key = issuer.new_key(Role::License, &passphrase, &session.context())?;
-    session.output().print(&find(&mut issuer, key)?)?;
+    session.output().print(&find(&mut issuer, key, session)?)?;
     say(PUBLISH);
     Ok(())
 }
@@ -104,14 +106,18 @@ fn new(session: &Session) -> Result<(), Failure> {
 fn list(session: &Session) -> Result<(), Failure> {
     let keys = session.issuer()?.keys()?;
     session.output().print(&KeyListAnswer {
-        keys: keys.iter().map(KeyAnswer::new).collect(),
+        keys: keys
+            .iter()
+            .map(|key| KeyAnswer::new(key, session.now()))
+            .collect(),
     })
 }
 
-fn find(issuer: &mut Issuer, id: KeyId) -> Result<KeyAnswer, Failure> {
+fn find(issuer: &mut Issuer, id: KeyId, session: &Session) -> Result<KeyAnswer, Failure> {
     let keys = issuer.keys()?;
     let record = keys.iter().find(|record| record.public.id() == id);
-    record.map(KeyAnswer::new).ok_or_else(|| {
+    let answer = record.map(|record| KeyAnswer::new(record, session.now()));
+    answer.ok_or_else(|| {
         Failure::new("not-found", format!("there is no key {id}")).hint("run `phi key list`")
     })
 }
@@ -151,15 +157,11 @@ impl Rotate {
     fn plan(
         &self,
         issuer: &mut Issuer,
-        from: Option<phi_verify::UnixTime>,
+        from: Option<UnixTime>,
         session: &Session,
     ) -> Result<RotationAnswer, Failure> {
         let at = from.unwrap_or_else(|| session.now());
-        let keys = issuer.keys()?;
-        let of_role = |record: &&KeyRecord| record.role == self.role;
-        let id = |record: &KeyRecord| record.public.id().to_string();
-        let staged = |record: &&KeyRecord| record.state == Some(KeyState::Staged);
-        let active = |record: &&KeyRecord| matches!(record.state, Some(KeyState::Active { .. }));
+        let (new, old) = issuer.plan_rotation(self.role, at)?;
         let root = match self.role {
             Role::License => None,
             _ => Some(issuer.trust_state()?.root().version + 1),
@@ -167,8 +169,8 @@ impl Rotate {
         Ok(RotationAnswer {
             dry_run: true,
             role: self.role.to_string(),
-            new: keys.iter().filter(of_role).find(staged).map(id),
-            old: keys.iter().filter(of_role).rfind(active).map(id),
+            new: new.map(|key| key.to_string()),
+            old: old.map(|key| key.to_string()),
             at: at.into(),
             root_version: root,
         })
@@ -178,14 +180,16 @@ impl Rotate {
 impl Retire {
     fn run(self, session: &Session) -> Result<(), Failure> {
         let mut issuer = session.issuer()?;
-        let key = find(&mut issuer, self.key)?;
+        let key = find(&mut issuer, self.key, session)?;
         if self.dry_run {
             session.output().print(&key)?;
             say("phi: dry run: the key above would sign no more from now on");
             return Ok(());
         }
         issuer.retire_key(self.key, &session.context())?;
-        session.output().print(&find(&mut issuer, self.key)?)?;
+        session
+            .output()
+            .print(&find(&mut issuer, self.key, session)?)?;
         say(PUBLISH);
         Ok(())
     }
@@ -205,7 +209,7 @@ pub(crate) struct KeyAnswer {
     key: String,
     /// What it signs.
     role: String,
-    /// `staged`, `active`, `retired`, `revoked` or `dropped`.
+    /// `staged`, `scheduled`, `active`, `retired`, `revoked` or `dropped`, as of now.
     state: String,
     /// The first time at which it signs.
     from: Option<Stamp>,
@@ -219,8 +223,20 @@ pub(crate) struct KeyAnswer {
     public: String,
 }
 
+/// What a key does now; the keyset's own words say what was announced.
+fn state_at(state: Option<KeyState>, now: UnixTime) -> &'static str {
+    match state {
+        None => "dropped",
+        Some(KeyState::Active { from } | KeyState::Retired { from, .. }) if from > now => {
+            "scheduled"
+        }
+        Some(KeyState::Retired { until, .. }) if until > now => "active",
+        Some(state) => state.name(),
+    }
+}
+
 impl KeyAnswer {
-    fn new(record: &KeyRecord) -> Self {
+    fn new(record: &KeyRecord, now: UnixTime) -> Self {
         let (from, until) = match record.state {
             None | Some(KeyState::Staged | KeyState::Revoked) => (None, None),
             Some(KeyState::Active { from }) => (Some(from), None),
@@ -229,7 +245,7 @@ impl KeyAnswer {
         Self {
             key: record.public.id().to_string(),
             role: record.role.to_string(),
-            state: record.state.map_or("dropped", KeyState::name).to_owned(),
+            state: state_at(record.state, now).to_owned(),
             from: from.map(Stamp::from),
             until: until.map(Stamp::from),
             added: record.added.into(),

@@ -1,12 +1,15 @@
 //! `phi revoke`: take back a token, a license, a customer's licenses, a key or a feature.
 
+use std::ffi::OsStr;
+
 use clap::{Args, ValueEnum};
 use phi_issuer::{Issuer, RevokeRequest, Subject};
-use phi_verify::{FlagCode, Reason, RuleClass, dangerous_inspect};
+use phi_verify::{FlagCode, Reason, RuleClass, TokenId, dangerous_inspect};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::failure::Failure;
+use crate::input::Object;
 use crate::output::{Answer, Page, say};
 use crate::session::Session;
 use crate::view::Stamp;
@@ -28,7 +31,7 @@ pub(crate) struct Revoke {
     /// What is to be revoked
     #[arg(value_enum)]
     class: Class,
-    /// Its id; of a feature its name, of a token its id or the token itself
+    /// Its id; of a feature its name, of a token its id, the token itself, or its file
     #[arg(allow_hyphen_values = true)]
     id: String,
     /// The product of the feature [default: the only one]
@@ -98,16 +101,27 @@ impl Revoke {
         })
     }
 
+    /// The id, or that of the token that is handed in. Whoever wrote it: whether the store knows
+    /// the token is asked later.
+    fn token(&self) -> Result<TokenId, Failure> {
+        if let Ok(id) = self.id.parse() {
+            return Ok(id);
+        }
+        match Object::read(OsStr::new(&self.id))? {
+            Object::Token(text) => Ok(dangerous_inspect::token(&text)?.1.token_id),
+            other => {
+                let message = format!("this is {}, not a token", other.name());
+                Err(Failure::new("wrong-kind", message))
+            }
+        }
+    }
+
     fn subject(&self, issuer: &mut Issuer) -> Result<Subject, Failure> {
         let not_an_id = |error: phi_verify::NotAnId| {
             Failure::new("input-invalid", format!("{}: {error}", self.id))
         };
         Ok(match self.class {
-            Class::Token if self.id.starts_with("v4.public.") => {
-                // Whoever wrote it: whether the store knows the token is asked later.
-                Subject::Token(dangerous_inspect::token(&self.id)?.1.token_id)
-            }
-            Class::Token => Subject::Token(self.id.parse().map_err(not_an_id)?),
+            Class::Token => Subject::Token(self.token()?),
             Class::License => Subject::License(self.id.parse().map_err(not_an_id)?),
             Class::Customer => Subject::Customer(self.id.clone()),
             Class::Key => Subject::Key(self.id.parse()?),
