@@ -31,7 +31,7 @@
 //! | --- | --- | --- |
 //! | `std` | yes | [`UnixTime`] from [`std::time::SystemTime`]; without it the crate is `no_std` with `alloc` |
 //! | `serde` | no | text forms of ids, words and times |
-//! | `inspect` | no | [`dangerous_inspect`]: reading objects that nobody verified |
+//! | `inspect` | no | `dangerous_inspect`: reading objects that nobody verified |
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
