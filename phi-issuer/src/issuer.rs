@@ -15,7 +15,7 @@ use crate::{
     error::Error,
     event::Event,
     keyfile::KdfStrength,
-    keys::{self, Role},
+    keys,
     license::no_catalog,
     passphrase::Passphrase,
     publish,
@@ -386,14 +386,4 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N], Error> {
         source: std::io::Error::other(error),
     })?;
     Ok(bytes)
-}
-
-impl Role {
-    /// How hard the file of a key of this role is to open: the root's is opened once in years.
-    pub(crate) const fn strength(self, settings: &Settings) -> KdfStrength {
-        match (self, settings.kdf) {
-            (Self::Root, KdfStrength::Standard) => KdfStrength::Strong,
-            (_, strength) => strength,
-        }
-    }
 }

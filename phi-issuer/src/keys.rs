@@ -8,10 +8,10 @@ use phi_verify::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Context, Issuer,
+    Context, Issuer, Settings,
     error::Error,
     event::{Event, Publication},
-    keyfile::{self, Signer, SigningKey},
+    keyfile::{self, KdfStrength, Signer, SigningKey},
     passphrase::Passphrase,
     publish,
     store::{KeyRow, Query, Writer},
@@ -57,6 +57,14 @@ impl Role {
     /// The role with this word.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|role| role.name() == name)
+    }
+
+    /// How hard the file of a key of this role is to open: the root's is opened once in years.
+    const fn strength(self, settings: &Settings) -> KdfStrength {
+        match (self, settings.kdf) {
+            (Self::Root, KdfStrength::Standard) => KdfStrength::Strong,
+            (_, strength) => strength,
+        }
     }
 }
 
@@ -163,9 +171,9 @@ impl Issuer {
         Ok(id)
     }
 
-    /// Replaces the key of a role. A license key takes over at `at` (now, if `None`): a one
-    /// that waits if there is one (scheduled for later, or staged), or else a new one. The other roles' keys take over at once, by a new
-    /// root document.
+    /// Replaces the key of a role. A license key takes over at `at` (now, if `None`): one that
+    /// waits if there is one (scheduled for later, or staged), or else a new one. The other
+    /// roles' keys take over at once, by a new root document.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a time in the past or, for the other roles, any time but now.
@@ -511,11 +519,8 @@ pub(crate) fn drop_ended(writer: &mut Writer<'_>) -> Result<(), Error> {
 /// The license key that a rotation at this time brings into use: the next of those that were to
 /// take over later, or else the oldest that is staged; none if no key waits.
 fn waiting_license_key(query: &Query<'_>, at: UnixTime) -> Result<Option<KeyId>, Error> {
-    let keys = query
-        .keys()?
-        .into_iter()
-        .filter(|row| row.role == Role::License);
-    let keys: Vec<_> = keys.collect();
+    let mut keys = query.keys()?;
+    keys.retain(|row| row.role == Role::License);
     let later = |row: &&KeyRow| {
         let lives = !matches!(row.state(), None | Some(KeyState::Revoked));
         lives && row.from.is_some_and(|from| from > at)

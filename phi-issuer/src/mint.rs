@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use phi_verify::{
     Binding, Claims, DocumentKind, Error as VerifyError, Extension, Fingerprint, LicenseId,
-    Minimum, PublicKey, RevocationPolicy, TokenId, TrustState, UnixTime, UnsignedToken, Verifier,
+    Minimum, RevocationPolicy, TokenId, TrustState, UnixTime, UnsignedToken, Verifier,
 };
 
 use crate::{
@@ -121,7 +121,6 @@ impl Issuer {
 /// What all mints of one transaction share.
 pub(crate) struct Mint<'k> {
     key: &'k SigningKey,
-    public: PublicKey,
     trust: TrustState,
     /// Read in the transaction that mints: the next list is made after it, and covers its tokens.
     epoch: u64,
@@ -134,24 +133,19 @@ impl<'k> Mint<'k> {
         now: UnixTime,
     ) -> Result<Self, Error> {
         keys::still_in_force(query, Role::License, key, now)?;
-        let public = key.public().clone();
         let trust = trust_state(query)?;
-        let published = trust.keyset().and_then(|keyset| keyset.key(public.id()));
+        let key_id = key.key_id();
+        let published = trust.keyset().and_then(|keyset| keyset.key(key_id));
         if !published.is_some_and(|entry| entry.state.signs_at(now)) {
             return Err(Error::PublicationBehind {
-                problem: format!("key {} is not active in the published keyset", public.id()),
+                problem: format!("key {key_id} is not active in the published keyset"),
                 hint: "run `phi keyset publish` first: nobody could verify the token",
             });
         }
         let epoch = query
             .newest(DocumentKind::Status, "")?
             .map_or(0, |held| held.version);
-        Ok(Self {
-            key,
-            public,
-            trust,
-            epoch,
-        })
+        Ok(Self { key, trust, epoch })
     }
 
     /// Mints a token of this license, which is the one that the request names.
@@ -165,14 +159,14 @@ impl<'k> Mint<'k> {
         mintable(&writer.query(), license, writer.context.now)?;
         let claims = self.claims(&writer.query(), license, request, writer.context.now)?;
         let unsigned =
-            UnsignedToken::license(self.public.id(), &claims).map_err(Error::NotVerified)?;
+            UnsignedToken::license(self.key.key_id(), &claims).map_err(Error::NotVerified)?;
         let token = unsigned.sealed(&self.key.sign(&unsigned.message())?);
         self.check(&token, &claims, request)?;
         let minted = MintedToken {
             token_id: claims.token_id,
             license: license.id,
             license_revision: license.revision,
-            key_id: self.public.id(),
+            key_id: self.key.key_id(),
             issued_at: claims.issued_at,
             expires: claims.expires,
             ends: claims.expires.map(|expires| expires.plus(claims.grace)),

@@ -96,24 +96,24 @@ impl Issuer {
             keys::still_in_force(&writer.query(), Role::Status, &key, context.now)?;
             for _ in 0..SALT_TRIES {
                 let list = status(&writer.query(), &settings, context.now)?;
-                let bytes = sealed(&list.unsigned(), &[&key])?;
-                let Some(report) = check_status(&writer.query(), &list, context.now)? else {
-                    continue;
-                };
                 let publication = Publication {
                     kind: DocumentKind::Status,
                     product: String::new(),
                     version: list.epoch,
                     issued_at: list.this_update,
-                    document: bytes,
+                    document: sealed(&list.unsigned(), &[&key])?,
                 };
-                import(&writer.query(), &publication)?;
+                let trust = import(&writer.query(), &publication)?;
+                let read = trust.status().expect("the list was imported");
+                let Some(report) = check_status(&writer.query(), read, context.now)? else {
+                    continue;
+                };
                 writer.append(&Event::DocumentPublished(publication.clone()))?;
                 return Ok((publication, report));
             }
             Err(Error::Invalid {
                 what: "the status list",
-                problem: "would revoke a token that is not revoked, under every salt".into(),
+                problem: "says of a live token what the ledger does not, under every salt".into(),
             })
         })?;
         self.write_published()?;
@@ -429,7 +429,7 @@ fn status(query: &Query<'_>, settings: &crate::Settings, now: UnixTime) -> Resul
 }
 
 /// Asks the list about every live token, with the verifier's code: what the ledger revokes must
-/// be revoked and nothing else. `None` if a token that is not revoked is taken for one that is.
+/// be revoked and nothing else. `None` if list and ledger differ on a token.
 fn check_status(
     query: &Query<'_>,
     list: &Status,
@@ -484,8 +484,8 @@ fn read_token(token: &str) -> Result<(KeyId, Claims), Error> {
     phi_verify::dangerous_inspect::token(token).map_err(Error::NotVerified)
 }
 
-/// A new document must import on top of everything that is published.
-fn import(query: &Query<'_>, publication: &Publication) -> Result<(), Error> {
+/// A new document must import on top of everything that is published; what is then believed.
+fn import(query: &Query<'_>, publication: &Publication) -> Result<TrustState, Error> {
     let mut trust = roots(query)?.ok_or(Error::NotVerified(VerifyError::KeysetMissing))?;
     let others = query
         .published()?
@@ -496,7 +496,7 @@ fn import(query: &Query<'_>, publication: &Publication) -> Result<(), Error> {
         let _ = trust.import(&held.document);
     }
     match trust.import(&publication.document) {
-        Ok(_) => Ok(()),
+        Ok(_) => Ok(trust),
         // A list goes with a keyset, and the one that is published does not go with the root.
         Err(VerifyError::KeysetMissing | VerifyError::MixAndMatch { .. }) => {
             Err(Error::PublicationBehind {

@@ -11,7 +11,7 @@ use alloc::{string::String, vec::Vec};
 
 pub(crate) use ciborium::Value;
 
-pub(crate) use self::deterministic::{Item, Items};
+pub(crate) use self::deterministic::{Item, Items, head};
 use crate::error::Malformed;
 
 /// Encodes a value whose maps are already in order.

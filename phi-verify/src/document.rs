@@ -204,28 +204,10 @@ const BYTES: u8 = 2;
 const TEXT: u8 = 3;
 const ARRAY: u8 = 4;
 
-/// Reads the head of a CBOR item of this major type, in its shortest form.
+/// Reads a head before the signature holds: no more of the decoder sees unsigned bytes.
 fn take_head(bytes: &[u8], major: u8) -> Result<(usize, &[u8]), Error> {
-    let cut = Error::DocumentEnvelope("is cut short or of another shape");
-    let (&first, rest) = bytes.split_first().ok_or(cut.clone())?;
-    if first >> 5 != major {
-        return Err(cut);
-    }
-    let (width, least) = match first & 31 {
-        count @ 0..24 => return Ok((usize::from(count), rest)),
-        24 => (1, 24),
-        25 => (2, 1 << 8),
-        26 => (4, 1 << 16),
-        _ => return Err(cut),
-    };
-    let (count, rest) = rest.split_at_checked(width).ok_or(cut)?;
-    let count = count
-        .iter()
-        .fold(0, |number, byte| number << 8 | usize::from(*byte));
-    if count < least {
-        return Err(Error::DocumentEnvelope("is not in deterministic CBOR"));
-    }
-    Ok((count, rest))
+    let problem = "is cut short, of another shape or not in deterministic CBOR";
+    cbor::head(bytes, major).map_err(|_| Error::DocumentEnvelope(problem))
 }
 
 fn take_string(bytes: &[u8], major: u8) -> Result<(&[u8], &[u8]), Error> {

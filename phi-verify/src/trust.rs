@@ -110,16 +110,6 @@ impl TrustState {
         self.catalogs.get(product).map(|held| &held.document)
     }
 
-    /// The payload hash of the newest keyset, which a status document names.
-    pub fn keyset_hash(&self) -> Option<PayloadHash> {
-        self.keyset.as_ref().map(|held| held.hash)
-    }
-
-    /// The payload hash of the newest status list, which its successor names.
-    pub fn status_hash(&self) -> Option<PayloadHash> {
-        self.status.as_ref().map(|held| held.hash)
-    }
-
     /// The newest time that a trusted signature proves to be past.
     pub fn signed_floor(&self) -> UnixTime {
         let keyset = self.keyset().map(|keyset| keyset.issued_at);
@@ -231,7 +221,7 @@ impl TrustState {
             return Ok(false);
         }
         let follows = held.is_some_and(|(version, _)| version + 1 == epoch);
-        if follows && status.previous != self.status_hash() {
+        if follows && status.previous != held.map(|(_, hash)| hash) {
             return Err(Error::Equivocation {
                 kind: DocumentKind::Status,
                 version: epoch - 1,

@@ -60,12 +60,11 @@ pub(super) fn apply(connection: &Connection, seq: i64, event: &Event) -> Result<
             params![customer.id, customer.kind.name(), customer.name],
         ),
         Event::LicenseIssued { license } => execute(
-            "INSERT INTO licenses (id, customer, product, revision, seq) VALUES (?1, ?2, ?3, ?4, ?5)",
+            "INSERT INTO licenses (id, customer, product, seq) VALUES (?1, ?2, ?3, ?4)",
             params![
                 license.id.to_string(),
                 license.customer,
                 license.product,
-                license.revision.cast_signed(),
                 seq
             ],
         ),

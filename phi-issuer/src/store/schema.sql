@@ -45,7 +45,6 @@ CREATE TABLE licenses (
     id       TEXT    PRIMARY KEY,
     customer TEXT    NOT NULL REFERENCES customers (id),
     product  TEXT    NOT NULL,
-    revision INTEGER NOT NULL,
     seq      INTEGER NOT NULL REFERENCES events (seq)
 ) STRICT;
 CREATE INDEX licenses_by_customer ON licenses (customer);
@@ -56,7 +55,7 @@ CREATE TABLE tokens (
     key_id    TEXT    NOT NULL REFERENCES keys (id),
     issued_at INTEGER NOT NULL,
     ends      INTEGER,                      -- NULL: never
-    epoch     INTEGER NOT NULL,
+    epoch     INTEGER NOT NULL,             -- lists of a later epoch know the token
     seq       INTEGER NOT NULL REFERENCES events (seq)
 ) STRICT;
 CREATE INDEX tokens_by_license ON tokens (license);

@@ -34,6 +34,17 @@ impl<'a> Item<'a> {
     }
 }
 
+/// The number in the head of an item of this major type, and what follows the head.
+pub(crate) fn head(bytes: &[u8], major: u8) -> Result<(usize, &[u8]), Malformed> {
+    let mut reader = Reader(bytes);
+    let [first] = reader.array()?;
+    if first >> 5 != major {
+        return Err(Malformed::CborSyntax);
+    }
+    let number = usize::try_from(reader.argument(first)?);
+    Ok((number.map_err(|_| Malformed::CborSyntax)?, reader.0))
+}
+
 /// The items of an array or a map, which were read once and found good.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Items<'a>(&'a [u8]);
