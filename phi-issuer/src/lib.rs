@@ -26,6 +26,11 @@ mod mint;
 mod publish;
 mod revoke;
 mod store;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, unused_imports, reason = "the store of the ledger is built on it next")
+)]
+mod tree;
 
 pub use batch::{
     BatchMode, MAX_BATCH_BYTES, Row, RowFormat, RowRequest, RowResult, majority, read_rows,
