@@ -28,7 +28,11 @@ mod revoke;
 mod store;
 #[cfg_attr(
     not(test),
-    expect(dead_code, unused_imports, reason = "the store of the ledger is built on it next")
+    expect(
+        dead_code,
+        unused_imports,
+        reason = "the store of the ledger is built on it next"
+    )
 )]
 mod tree;
 

@@ -124,7 +124,9 @@ mod tests {
 
     #[test]
     fn every_width_reads_back_and_no_other_does() {
-        let all: Vec<Vec<u8>> = (0..=255).map(|length| vec![length; length.into()]).collect();
+        let all: Vec<Vec<u8>> = (0..=255)
+            .map(|length| vec![length; length.into()])
+            .collect();
         for width in [1, 2, 255, 256] {
             let bytes = write_bundle(all.iter().rev().take(width).map(Vec::as_slice)).unwrap();
             let read = parse_bundle(&bytes, width).unwrap();

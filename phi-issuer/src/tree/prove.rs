@@ -63,11 +63,7 @@ impl<'s, S: TileStore> Tree<'s, S> {
     /// # Errors
     /// The tree is not that large yet, `old` is larger than `new`, or a tile is damaged or cannot
     /// be read.
-    pub(crate) fn consistency(
-        &self,
-        old: u64,
-        new: u64,
-    ) -> Result<Vec<Hash>, TreeError<S::Error>> {
+    pub(crate) fn consistency(&self, old: u64, new: u64) -> Result<Vec<Hash>, TreeError<S::Error>> {
         let nodes = Nodes::of(self, new)?;
         if old > new {
             return Err(TreeError::Shrinks { old, new });

@@ -75,17 +75,27 @@ fn one_spelling_only() {
         "tile/0/x001/x018/x446/x744/x073/x709/x551/615",
         "tile/0/٠٠١",
     ] {
-        assert_eq!(text.parse::<TilePath>(), Err(PathError::Malformed), "{text}");
+        assert_eq!(
+            text.parse::<TilePath>(),
+            Err(PathError::Malformed),
+            "{text}"
+        );
     }
 }
 
 #[test]
 fn what_has_no_path() {
     let level = TilePath::hashes(64, 0, 256).unwrap_err();
-    assert_eq!(level.to_string(), "level 64 is above 63, the highest of a tile");
+    assert_eq!(
+        level.to_string(),
+        "level 64 is above 63, the highest of a tile"
+    );
     let none = TilePath::entries(0, 0).unwrap_err();
     assert_eq!(none.to_string(), "a tile holds 1 to 256 hashes, not 0");
-    assert_eq!(TilePath::hashes(0, 0, 257), Err(PathError::Width { width: 257 }));
+    assert_eq!(
+        TilePath::hashes(0, 0, 257),
+        Err(PathError::Width { width: 257 })
+    );
 }
 
 proptest! {
