@@ -8,12 +8,12 @@ use sha2::{Digest as _, Sha256};
 pub(crate) type Hash = [u8; 32];
 
 /// Keeps leaves and nodes apart, so that neither is ever taken for the other.
-const LEAF: [u8; 1] = [0];
-const NODE: [u8; 1] = [1];
+const LEAF: u8 = 0;
+const NODE: u8 = 1;
 
 /// The hash of a leaf with this data.
 pub(crate) fn leaf_hash(data: &[u8]) -> Hash {
-    let hasher = Sha256::new_with_prefix(LEAF).chain_update(data);
+    let hasher = Sha256::new_with_prefix([LEAF]).chain_update(data);
     hasher.finalize().into()
 }
 
@@ -45,10 +45,8 @@ pub(super) fn edge_hash<'r>(rows: impl IntoIterator<Item = &'r [Hash]>) -> Hash 
 }
 
 fn node_hash(left: &Hash, right: &Hash) -> Hash {
-    let hasher = Sha256::new_with_prefix(NODE);
-    hasher
-        .chain_update(left)
-        .chain_update(right)
-        .finalize()
-        .into()
+    let mut node = [NODE; 1 + 2 * size_of::<Hash>()];
+    node[1..33].copy_from_slice(left);
+    node[33..].copy_from_slice(right);
+    Sha256::digest(node).into()
 }

@@ -46,9 +46,8 @@ impl Tiles {
         tiles
     }
 
-    /// Appends the leaves from `old` to before `new` in one transaction: gives the root, and what
-    /// was written.
-    fn append(&mut self, old: u64, new: u64) -> (Hash, Vec<Tile>) {
+    /// Appends the leaves from `old` to before `new` in one transaction: gives what was written.
+    fn append(&mut self, old: u64, new: u64) -> Vec<Tile> {
         let mut appender = Appender::open(self, old).unwrap();
         for index in old..new {
             appender.push(leaf_hash(leaf(index).as_bytes()));
@@ -56,7 +55,12 @@ impl Tiles {
         assert_eq!(appender.size(), new);
         let changed = appender.take_changed();
         self.write(&changed);
-        (appender.root(), changed)
+        changed
+    }
+
+    /// The root of the first `size` leaves, as the edge gives it.
+    fn root(&self, size: u64) -> Hash {
+        Appender::open(self, size).unwrap().root()
     }
 
     fn write(&mut self, changed: &[Tile]) {
@@ -93,6 +97,23 @@ fn leaves_and_nodes_are_hashed_apart() {
     assert_eq!(Appender::empty().root()[..], peer.root().as_bytes()[..]);
     peer.push(String::from("a"));
     assert_eq!(leaf_hash(b"a")[..], peer.root().as_bytes()[..]);
+}
+
+#[test]
+fn entries_of_a_bundle_hash_to_the_tile_beside_it() {
+    let tiles = Tiles::of(300);
+    for (path, first) in [("tile/entries/000", 0), ("tile/entries/001.p/44", 256)] {
+        let path: TilePath = path.parse().unwrap();
+        assert_eq!(path.content(), Content::Entries);
+        assert_eq!(path.width(), tile_width(300, 0, path.number()));
+        let data: Vec<String> = (first..300).take(256).map(leaf).collect();
+        let bytes = write_bundle(data.iter().map(String::as_bytes)).unwrap();
+        let entries = parse_bundle(&bytes, path.width()).unwrap();
+        let hashes: Vec<Hash> = entries.into_iter().map(leaf_hash).collect();
+        assert_eq!(hashes.concat(), tiles.rows[&(0, path.number())]);
+    }
+    assert_eq!(write_bundle([]), Err(BundleError::Width));
+    assert_eq!(TilePath::entries(2, 0), Err(PathError::Width { width: 0 }));
 }
 
 #[test]
