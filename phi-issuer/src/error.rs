@@ -10,6 +10,7 @@ use crate::{
     durable::FileError,
     keyfile::{KeyError, SignError},
     keys::Role,
+    store::StoreError,
 };
 
 /// Why the issuer refuses something.
@@ -104,7 +105,7 @@ pub enum Error {
     /// A signer failed.
     Sign(SignError),
     /// The store cannot be used.
-    Store(rusqlite::Error),
+    Store(StoreError),
     /// The store was written by a newer Phi.
     StoreNewer {
         /// The version of the store.
@@ -129,72 +130,6 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
-}
-
-/// What is wrong with a store, as far as it matters to who has to mend it.
-#[derive(Clone, Copy)]
-enum StoreFault {
-    Busy,
-    Damaged,
-    Full,
-    NoAccess,
-    Unusable,
-}
-
-impl StoreFault {
-    fn of(error: &rusqlite::Error) -> Self {
-        use rusqlite::{ErrorCode, ffi::SQLITE_IOERR_SHMSIZE};
-        let extended = error.sqlite_error().map(|error| error.extended_code);
-        match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy,
-            // A table that contradicts its own rules was changed from outside.
-            Some(
-                ErrorCode::DatabaseCorrupt
-                | ErrorCode::NotADatabase
-                | ErrorCode::ConstraintViolation,
-            ) => Self::Damaged,
-            Some(ErrorCode::DiskFull) => Self::Full,
-            // The index of the write-ahead log cannot grow.
-            Some(ErrorCode::SystemIoFailure) if extended == Some(SQLITE_IOERR_SHMSIZE) => {
-                Self::Full
-            }
-            // The write-ahead log needs a folder in which files can be made.
-            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
-                Self::NoAccess
-            }
-            _ => Self::Unusable,
-        }
-    }
-
-    const fn code(self) -> &'static str {
-        match self {
-            Self::Busy => "store-busy",
-            Self::Damaged => "store-damaged",
-            Self::Full => "disk-full",
-            Self::NoAccess => "store-no-access",
-            Self::Unusable => "store-unusable",
-        }
-    }
-
-    const fn message(self) -> &'static str {
-        match self {
-            Self::Busy => "another phi is at work on the store",
-            Self::Damaged => "the store is damaged",
-            Self::Full => "the disk with the store is full",
-            Self::NoAccess => "the store or its folder cannot be read and written",
-            Self::Unusable => "the store cannot be used",
-        }
-    }
-
-    const fn hint(self) -> &'static str {
-        match self {
-            Self::Busy => "nothing was changed; try again when it is done",
-            Self::Damaged => "keep phi.db and phi.db-wal as they are, and restore a backup",
-            Self::Full => "nothing was changed; make room and run the command again",
-            Self::NoAccess => "make the folder and its files writable for this user",
-            Self::Unusable => "nothing was changed; if this stays, restore phi.db from a backup",
-        }
-    }
 }
 
 /// Classes of errors, for exit codes and dashboards.
@@ -233,7 +168,7 @@ impl Error {
             Self::NotVerified(_) => "not-verified",
             Self::PublicationBehind { .. } => "publication-behind",
             Self::Sign(_) => "sign-failed",
-            Self::Store(error) => StoreFault::of(error).code(),
+            Self::Store(error) => error.code(),
             Self::StoreForeign { .. } => "store-foreign",
             Self::StoreMissing { .. } => "store-missing",
             Self::StoreNewer { .. } => "store-newer",
@@ -275,7 +210,7 @@ impl Error {
                 "give the row a new ref, or restore the row as it was".into()
             }
             Self::EventDamaged { .. } => "nothing was changed; restore phi.db from a backup".into(),
-            Self::Store(error) => StoreFault::of(error).hint().into(),
+            Self::Store(error) => error.hint().into(),
             Self::StoreMissing { .. } => "restore phi.db from a backup".into(),
             Self::FolderInUse { .. } => {
                 "choose another folder with --dir, or move what is there away".into()
@@ -340,7 +275,7 @@ impl fmt::Display for Error {
             }
             Self::PublicationUnwritten(_) => f.write_str("a published file could not be written"),
             Self::Sign(error) => error.fmt(f),
-            Self::Store(error) => f.write_str(StoreFault::of(error).message()),
+            Self::Store(error) => error.fmt(f),
             Self::StoreMissing { path } => write!(f, "the store {} is missing", path.display()),
             Self::StoreForeign { path } => write!(f, "{} is not a Phi store", path.display()),
             Self::StoreNewer { found, known } => {
@@ -366,7 +301,7 @@ impl StdError for Error {
             Self::NotVerified(error) => Some(error),
             Self::PublicationUnwritten(error) => Some(error),
             Self::Sign(error) => error.source(),
-            Self::Store(error) => Some(error),
+            Self::Store(error) => error.source(),
             Self::System { source, .. } => Some(source),
             _ => None,
         }
@@ -389,5 +324,4 @@ from! {
     FileError => File;
     KeyError => Key;
     SignError => Sign;
-    rusqlite::Error => Store;
 }

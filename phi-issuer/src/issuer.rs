@@ -19,7 +19,7 @@ use crate::{
     license::no_catalog,
     passphrase::Passphrase,
     publish,
-    store::{Query, Store},
+    store::{Location, Query, Store},
 };
 
 /// An open issuer folder.
@@ -169,7 +169,7 @@ impl Issuer {
         durable::create_folder(&folder.join(PUBLISHED), Mode::Public)?;
         let text = settings_text(&settings);
         durable::write(&folder.join(SETTINGS), text.as_bytes(), Mode::Public)?;
-        let store = Store::create(&folder.join(STORE))?;
+        let store = Store::create(&Location::File(folder.join(STORE)))?;
         let mut issuer = Self {
             folder: folder.into(),
             settings,
@@ -212,7 +212,7 @@ impl Issuer {
         if times.next_update_days == 0 || times.hard_expiry_days < times.next_update_days {
             return Err(invalid("has status times out of order".into()));
         }
-        let store = Store::open(&folder.join(STORE))?;
+        let store = Store::open(&Location::File(folder.join(STORE)))?;
         Ok(Self {
             folder: folder.into(),
             settings,

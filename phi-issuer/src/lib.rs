@@ -39,3 +39,4 @@ pub use license::{LicenseRecord, NewLicense};
 pub use mint::{MAX_TOKENS, MintRequest};
 pub use publish::{Published, StatusReport};
 pub use revoke::RevokeRequest;
+pub use store::StoreError;

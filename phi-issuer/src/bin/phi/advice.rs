@@ -403,6 +403,11 @@ const TABLE: &[(&str, ExitCode, &str)] = &[
         "restore phi.db from a backup",
     ),
     (
+        "store-lost",
+        ExitCode::STORE,
+        "nothing was changed: run the command again",
+    ),
+    (
         "store-missing",
         ExitCode::STORE,
         "bring phi.db back from a backup",
@@ -421,6 +426,16 @@ const TABLE: &[(&str, ExitCode, &str)] = &[
         "store-newer",
         ExitCode::STORE,
         "use the newer phi that wrote it",
+    ),
+    (
+        "store-outcome-unknown",
+        ExitCode::STORE,
+        "look with phi audit query, or repeat it with the same idempotency key",
+    ),
+    (
+        "store-unreachable",
+        ExitCode::STORE,
+        "see that the server is up and that phi.toml names it",
     ),
     (
         "store-unusable",
@@ -556,7 +571,8 @@ mod tests {
     #[test]
     fn every_code_of_the_library_has_advice() {
         for (source, at_least) in [
-            (include_str!("../../error.rs"), 20),
+            (include_str!("../../error.rs"), 19),
+            (include_str!("../../store/fault.rs"), 8),
             (include_str!("../../durable.rs"), 6),
             (include_str!("../../keyfile/error.rs"), 8),
             (include_str!("../../passphrase.rs"), 7),
