@@ -65,7 +65,7 @@ impl Issuer {
         let mut results = Vec::with_capacity(rows.len());
         for chunk in rows.chunks(ROWS_PER_COMMIT) {
             let work = |writer: &mut Writer<'_>| {
-                let mint = Mint::begin(&writer.query(), &key, context.now)?;
+                let mint = Mint::begin(&writer.query(), &key, writer.now())?;
                 let mut carry_out = |row: &Row| {
                     let batch = RowWork {
                         mint: &mint,
@@ -150,7 +150,10 @@ impl RowWork<'_> {
         request: &RowRequest,
     ) -> Result<LicenseRecord, Error> {
         let order = match &request.order {
-            row::Order::Token(license) => return license::find(&writer.query(), *license),
+            row::Order::Token(license) => {
+                let license = license::find(&writer.query(), *license)?;
+                return Ok(license.at(writer.now()));
+            }
             row::Order::License(order) => order,
         };
         if let Some(customer) = &request.new_customer

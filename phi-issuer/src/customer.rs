@@ -75,6 +75,21 @@ impl Issuer {
         self.store.write(context, |writer| add(writer, customer))
     }
 
+    /// Changes what a customer is called, or what kind of customer it is; its id stays.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], or [`Error::NotFound`].
+    pub fn change_customer(&mut self, customer: Customer, context: &Context) -> Result<(), Error> {
+        self.store.write(context, |writer| {
+            customer.check()?;
+            let known = writer.query().customer(&customer.id)?;
+            if known.ok_or_else(|| not_found(&customer.id))? == customer {
+                return Ok(());
+            }
+            writer.append(&Event::CustomerChanged { customer })
+        })
+    }
+
     /// The customer with this id.
     ///
     /// # Errors

@@ -3,13 +3,15 @@
 
 use std::{error::Error as StdError, fmt, io, path::PathBuf};
 
-use phi_verify::KeyId;
+use phi_verify::{KeyId, LicenseId, UnixTime};
 
 use crate::{
     catalog::{Diagnostics, EntitlementError},
     durable::FileError,
     keyfile::{KeyError, SignError},
     keys::Role,
+    license::{Act, State},
+    store::StoreError,
 };
 
 /// Why the issuer refuses something.
@@ -35,8 +37,31 @@ pub enum Error {
     },
     /// The catalog text is refused; each diagnostic has its line and column.
     Catalog(Diagnostics),
+    /// The clock stands before the newest entry of the ledger.
+    ClockBehind {
+        /// What the clock says.
+        now: UnixTime,
+        /// When the newest entry was recorded.
+        newest: UnixTime,
+    },
+    /// The license was changed by somebody else since it was looked at.
+    Conflict {
+        /// The license.
+        license: LicenseId,
+        /// The revision that was looked at.
+        expected: u64,
+        /// The revision that it has.
+        found: u64,
+    },
     /// The plan, add-ons and overrides do not fit the catalog.
     Entitlement(EntitlementError),
+    /// An entry of the ledger was written by a newer Phi.
+    EntryNewer {
+        /// The version of the entry.
+        found: u64,
+        /// The newest version that this Phi reads.
+        known: u64,
+    },
     /// An event in the store does not read.
     EventDamaged {
         /// What is wrong with it.
@@ -53,6 +78,11 @@ pub enum Error {
     FolderInUse {
         /// What is in the way.
         path: PathBuf,
+    },
+    /// Another request was made under this idempotency key.
+    IdempotencyConflict {
+        /// The key.
+        key: String,
     },
     /// What was asked for breaks a rule.
     Invalid {
@@ -72,6 +102,15 @@ pub enum Error {
         /// Where its file should be.
         path: PathBuf,
     },
+    /// The license never had this revision.
+    NoRevision {
+        /// The license.
+        license: LicenseId,
+        /// The revision that was asked for.
+        asked: u64,
+        /// The newest one.
+        newest: u64,
+    },
     /// The state does not allow what was asked for.
     NotAllowed {
         /// The thing.
@@ -90,6 +129,13 @@ pub enum Error {
         /// The way out.
         hint: &'static str,
     },
+    /// The license was not there yet.
+    NotThen {
+        /// The license.
+        license: LicenseId,
+        /// When it was recorded.
+        since: UnixTime,
+    },
     /// What was just made does not pass phi-verify, and was not given out.
     NotVerified(phi_verify::Error),
     /// The published documents are behind the ledger.
@@ -104,7 +150,7 @@ pub enum Error {
     /// A signer failed.
     Sign(SignError),
     /// The store cannot be used.
-    Store(rusqlite::Error),
+    Store(StoreError),
     /// The store was written by a newer Phi.
     StoreNewer {
         /// The version of the store.
@@ -129,72 +175,26 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
-}
-
-/// What is wrong with a store, as far as it matters to who has to mend it.
-#[derive(Clone, Copy)]
-enum StoreFault {
-    Busy,
-    Damaged,
-    Full,
-    NoAccess,
-    Unusable,
-}
-
-impl StoreFault {
-    fn of(error: &rusqlite::Error) -> Self {
-        use rusqlite::{ErrorCode, ffi::SQLITE_IOERR_SHMSIZE};
-        let extended = error.sqlite_error().map(|error| error.extended_code);
-        match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy,
-            // A table that contradicts its own rules was changed from outside.
-            Some(
-                ErrorCode::DatabaseCorrupt
-                | ErrorCode::NotADatabase
-                | ErrorCode::ConstraintViolation,
-            ) => Self::Damaged,
-            Some(ErrorCode::DiskFull) => Self::Full,
-            // The index of the write-ahead log cannot grow.
-            Some(ErrorCode::SystemIoFailure) if extended == Some(SQLITE_IOERR_SHMSIZE) => {
-                Self::Full
-            }
-            // The write-ahead log needs a folder in which files can be made.
-            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
-                Self::NoAccess
-            }
-            _ => Self::Unusable,
-        }
-    }
-
-    const fn code(self) -> &'static str {
-        match self {
-            Self::Busy => "store-busy",
-            Self::Damaged => "store-damaged",
-            Self::Full => "disk-full",
-            Self::NoAccess => "store-no-access",
-            Self::Unusable => "store-unusable",
-        }
-    }
-
-    const fn message(self) -> &'static str {
-        match self {
-            Self::Busy => "another phi is at work on the store",
-            Self::Damaged => "the store is damaged",
-            Self::Full => "the disk with the store is full",
-            Self::NoAccess => "the store or its folder cannot be read and written",
-            Self::Unusable => "the store cannot be used",
-        }
-    }
-
-    const fn hint(self) -> &'static str {
-        match self {
-            Self::Busy => "nothing was changed; try again when it is done",
-            Self::Damaged => "keep phi.db and phi.db-wal as they are, and restore a backup",
-            Self::Full => "nothing was changed; make room and run the command again",
-            Self::NoAccess => "make the folder and its files writable for this user",
-            Self::Unusable => "nothing was changed; if this stays, restore phi.db from a backup",
-        }
-    }
+    /// The license's state does not allow the act.
+    Transition {
+        /// The license.
+        license: LicenseId,
+        /// Its state.
+        state: State,
+        /// What was asked for.
+        act: Act,
+    },
+    /// The change fits the license now, but not when a change that waits takes effect.
+    WaitingMisfit {
+        /// The license.
+        license: LicenseId,
+        /// The revision that the waiting change made.
+        revision: u64,
+        /// When it takes effect.
+        effective: UnixTime,
+        /// What does not fit then.
+        cause: EntitlementError,
+    },
 }
 
 /// Classes of errors, for exit codes and dashboards.
@@ -220,24 +220,32 @@ impl Error {
             Self::BatchConflict { .. } => "batch-conflict",
             Self::BatchFile { .. } => "batch-file",
             Self::Catalog(_) => "catalog-invalid",
+            Self::ClockBehind { .. } => "ledger-clock-behind",
+            Self::Conflict { .. } => "revision-conflict",
             Self::Entitlement(_) => "entitlement-invalid",
+            Self::EntryNewer { .. } => "entry-newer",
             Self::EventDamaged { .. } => "event-damaged",
             Self::File(error) | Self::PublicationUnwritten(error) => error.code(),
             Self::FolderInUse { .. } => "folder-in-use",
             Self::FolderMissing { .. } => "folder-missing",
+            Self::IdempotencyConflict { .. } => "idempotency-conflict",
             Self::Invalid { .. } => "input-invalid",
             Self::Key(error) => error.code(),
             Self::KeyFileMissing { .. } => "key-file-missing",
+            Self::NoRevision { .. } => "no-such-revision",
             Self::NotAllowed { .. } => "not-allowed",
             Self::NotFound { .. } => "not-found",
+            Self::NotThen { .. } => "not-there-then",
             Self::NotVerified(_) => "not-verified",
             Self::PublicationBehind { .. } => "publication-behind",
             Self::Sign(_) => "sign-failed",
-            Self::Store(error) => StoreFault::of(error).code(),
+            Self::Store(error) => error.code(),
             Self::StoreForeign { .. } => "store-foreign",
             Self::StoreMissing { .. } => "store-missing",
             Self::StoreNewer { .. } => "store-newer",
             Self::System { .. } => "system",
+            Self::Transition { .. } => "transition-refused",
+            Self::WaitingMisfit { .. } => "waiting-misfit",
         }
     }
 
@@ -251,18 +259,26 @@ impl Error {
             | Self::Entitlement(_)
             | Self::FolderInUse { .. }
             | Self::FolderMissing { .. }
+            | Self::IdempotencyConflict { .. }
             | Self::Invalid { .. }
-            | Self::NotFound { .. } => ErrorClass::Input,
+            | Self::NoRevision { .. }
+            | Self::NotFound { .. }
+            | Self::NotThen { .. }
+            | Self::WaitingMisfit { .. } => ErrorClass::Input,
             Self::Key(_) | Self::KeyFileMissing { .. } | Self::Sign(_) => ErrorClass::Key,
             Self::PublicationBehind { .. }
             | Self::PublicationUnwritten(_)
             | Self::NotVerified(_) => ErrorClass::Publication,
-            Self::EventDamaged { .. }
+            Self::ClockBehind { .. }
+            | Self::Conflict { .. }
+            | Self::EntryNewer { .. }
+            | Self::EventDamaged { .. }
             | Self::NotAllowed { .. }
             | Self::Store(_)
             | Self::StoreForeign { .. }
             | Self::StoreMissing { .. }
-            | Self::StoreNewer { .. } => ErrorClass::Store,
+            | Self::StoreNewer { .. }
+            | Self::Transition { .. } => ErrorClass::Store,
             Self::File(_) | Self::System { .. } => ErrorClass::System,
         }
     }
@@ -274,8 +290,29 @@ impl Error {
             Self::BatchConflict { .. } => {
                 "give the row a new ref, or restore the row as it was".into()
             }
+            Self::ClockBehind { .. } => {
+                "set this machine's clock; the ledger's times never fall".into()
+            }
+            Self::Conflict { license, .. } => {
+                format!("look at it again with `phi license show {license}`, then decide anew")
+            }
+            Self::EntryNewer { .. } => "use the newer phi that wrote it".into(),
+            Self::IdempotencyConflict { .. } => {
+                "repeat the request as it was, or give the new one a key of its own".into()
+            }
+            Self::NoRevision { license, .. } | Self::NotThen { license, .. } => {
+                format!("run `phi license history {license}`")
+            }
+            Self::Transition { state, .. } => allowed(*state),
+            Self::WaitingMisfit {
+                license, revision, ..
+            } => {
+                format!(
+                    "call the waiting change off with `phi license withdraw {license} {revision}`"
+                )
+            }
             Self::EventDamaged { .. } => "nothing was changed; restore phi.db from a backup".into(),
-            Self::Store(error) => StoreFault::of(error).hint().into(),
+            Self::Store(error) => error.hint().into(),
             Self::StoreMissing { .. } => "restore phi.db from a backup".into(),
             Self::FolderInUse { .. } => {
                 "choose another folder with --dir, or move what is there away".into()
@@ -314,7 +351,25 @@ impl fmt::Display for Error {
                 )
             }
             Self::Catalog(_) => f.write_str("the catalog is refused"),
+            Self::ClockBehind { now, newest } => write!(
+                f,
+                "the clock says {now}, and the newest entry of the ledger is of {newest}"
+            ),
+            Self::Conflict {
+                license,
+                expected,
+                found,
+            } => write!(
+                f,
+                "license {license} was changed meanwhile: it has revision {found}, not {expected}"
+            ),
             Self::Entitlement(error) => error.fmt(f),
+            Self::EntryNewer { found, known } => {
+                write!(
+                    f,
+                    "an entry of the ledger has version {found}, this phi reads up to {known}"
+                )
+            }
             Self::EventDamaged { problem } => {
                 write!(f, "an event in the store is damaged: {problem}")
             }
@@ -322,6 +377,12 @@ impl fmt::Display for Error {
             Self::FolderInUse { path } => write!(f, "{} is in the way", path.display()),
             Self::FolderMissing { folder } => {
                 write!(f, "there is no issuer in {}", folder.display())
+            }
+            Self::IdempotencyConflict { key } => {
+                write!(
+                    f,
+                    "another request was made under the idempotency key {key:?}"
+                )
             }
             Self::Invalid { what, problem } => write!(f, "{what} {problem}"),
             Self::Key(error) => error.fmt(f),
@@ -332,15 +393,26 @@ impl fmt::Display for Error {
                     path.display()
                 )
             }
+            Self::NoRevision {
+                license,
+                asked,
+                newest,
+            } => write!(
+                f,
+                "license {license} has no revision {asked}: they are 1 to {newest}"
+            ),
             Self::NotAllowed { what, problem, .. } => write!(f, "{what} {problem}"),
             Self::NotFound { what, name, .. } => write!(f, "there is no {what} {name}"),
+            Self::NotThen { license, since } => {
+                write!(f, "license {license} was not there yet: it is of {since}")
+            }
             Self::NotVerified(_) => f.write_str("what was made does not pass verification"),
             Self::BatchFile { problem } | Self::PublicationBehind { problem, .. } => {
                 f.write_str(problem)
             }
             Self::PublicationUnwritten(_) => f.write_str("a published file could not be written"),
             Self::Sign(error) => error.fmt(f),
-            Self::Store(error) => f.write_str(StoreFault::of(error).message()),
+            Self::Store(error) => error.fmt(f),
             Self::StoreMissing { path } => write!(f, "the store {} is missing", path.display()),
             Self::StoreForeign { path } => write!(f, "{} is not a Phi store", path.display()),
             Self::StoreNewer { found, known } => {
@@ -350,7 +422,45 @@ impl fmt::Display for Error {
                 )
             }
             Self::System { step, .. } => write!(f, "the system refused {step}"),
+            Self::Transition {
+                license,
+                state,
+                act,
+            } => write!(
+                f,
+                "license {license} is {}: {act} is not allowed",
+                phrase(*state)
+            ),
+            Self::WaitingMisfit {
+                license,
+                revision,
+                effective,
+                cause,
+            } => write!(
+                f,
+                "the change of revision {revision} that license {license} waits for would not fit at \
+                 {effective}: {cause}"
+            ),
         }
+    }
+}
+
+/// The state as it is said of a license.
+const fn phrase(state: State) -> &'static str {
+    match state {
+        State::Draft => "a draft",
+        State::Grace => "in its grace",
+        state => state.name(),
+    }
+}
+
+/// What can be done in a state.
+fn allowed(state: State) -> String {
+    let acts: Vec<_> = state.allows().map(Act::name).collect();
+    match acts.split_last() {
+        None => format!("nothing can be done with a {state} license: issue a new one"),
+        Some((last, [])) => format!("allowed now: {last}"),
+        Some((last, others)) => format!("allowed now: {} or {last}", others.join(", ")),
     }
 }
 
@@ -366,7 +476,7 @@ impl StdError for Error {
             Self::NotVerified(error) => Some(error),
             Self::PublicationUnwritten(error) => Some(error),
             Self::Sign(error) => error.source(),
-            Self::Store(error) => Some(error),
+            Self::Store(error) => error.source(),
             Self::System { source, .. } => Some(source),
             _ => None,
         }
@@ -389,5 +499,4 @@ from! {
     FileError => File;
     KeyError => Key;
     SignError => Sign;
-    rusqlite::Error => Store;
 }

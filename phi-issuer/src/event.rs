@@ -9,7 +9,11 @@ use phi_verify::{DocumentKind, KeyId, LicenseId, PublicKey, Reason, RuleClass, T
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    catalog::Revision, customer::Customer, error::Error, keys::Role, license::LicenseRecord,
+    catalog::Revision,
+    customer::Customer,
+    error::Error,
+    keys::Role,
+    license::{Issuance, LicenseChange},
 };
 
 /// A fact. The time, the actor and the place in the ledger stand beside it.
@@ -62,10 +66,25 @@ pub enum Event {
         /// The customer.
         customer: Customer,
     },
+    /// What is known of a customer changed.
+    CustomerChanged {
+        /// The customer as it is now.
+        customer: Customer,
+    },
+    /// A license was written down, to be issued later.
+    LicenseDrafted {
+        /// The license.
+        license: Issuance,
+    },
     /// A license was issued.
     LicenseIssued {
         /// The license.
-        license: LicenseRecord,
+        license: Issuance,
+    },
+    /// A license was issued as a trial.
+    TrialStarted {
+        /// The license.
+        license: Issuance,
     },
     /// A token was minted.
     TokenMinted(MintedToken),
@@ -73,6 +92,20 @@ pub enum Event {
     Revoked(Revocation),
     /// A document was signed and is to be published.
     DocumentPublished(Publication),
+    /// The ledger up to here was signed.
+    CheckpointSigned(SignedCheckpoint),
+    /// A license changed; the word says how.
+    #[serde(untagged)]
+    LicenseChanged(LicenseChange),
+}
+
+/// A signed statement of what the ledger was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedCheckpoint {
+    /// How many events it covers: those before it.
+    pub size: u64,
+    /// The signed note (C2SP tlog-checkpoint).
+    pub note: String,
 }
 
 /// A token in the ledger.
@@ -219,33 +252,57 @@ impl Event {
             Self::KeyDropped { .. } => "key-dropped",
             Self::CatalogRecorded { .. } => "catalog-recorded",
             Self::CustomerAdded { .. } => "customer-added",
+            Self::CustomerChanged { .. } => "customer-changed",
+            Self::LicenseDrafted { .. } => "license-drafted",
             Self::LicenseIssued { .. } => "license-issued",
+            Self::TrialStarted { .. } => "trial-started",
+            Self::LicenseChanged(change) => change.change.word(),
+            Self::CheckpointSigned(_) => "checkpoint-signed",
             Self::TokenMinted(_) => "token-minted",
             Self::Revoked(_) => "revoked",
             Self::DocumentPublished(_) => "document-published",
         }
     }
 
-    /// The event's bytes.
-    pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut value = Value::serialized(self).expect("events have a CBOR form");
-        sort(&mut value);
-        encode(&value)
+    /// The event as CBOR, its maps in deterministic order.
+    pub(crate) fn to_value(&self) -> Value {
+        sorted(self)
     }
 
-    /// Reads an event, which must be in the encoding that this library writes.
+    /// Reads an event as stores of version 1 have it: in the one deterministic encoding.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Error> {
         let damaged = |problem: String| Error::EventDamaged { problem };
-        let event: Self =
+        let value: Value =
             ciborium::from_reader(bytes).map_err(|error| damaged(error.to_string()))?;
-        if event.encode() != bytes {
+        let event = Self::from_value(value)?;
+        if encode_sorted(&event) != bytes {
             return Err(damaged("it is not in deterministic CBOR".into()));
         }
         Ok(event)
     }
+
+    /// Reads an event. That its bytes were in the one deterministic encoding shows when they are
+    /// made again.
+    pub(crate) fn from_value(value: Value) -> Result<Self, Error> {
+        value.deserialized().map_err(|error| Error::EventDamaged {
+            problem: error.to_string(),
+        })
+    }
 }
 
-fn encode(value: &Value) -> Vec<u8> {
+/// A value in deterministic CBOR.
+pub(crate) fn encode_sorted(value: &impl Serialize) -> Vec<u8> {
+    encode(&sorted(value))
+}
+
+fn sorted(value: &impl Serialize) -> Value {
+    let mut value = Value::serialized(value).expect("what the ledger keeps has a CBOR form");
+    sort(&mut value);
+    value
+}
+
+/// Writes CBOR.
+pub(crate) fn encode(value: &Value) -> Vec<u8> {
     let mut bytes = Vec::new();
     ciborium::into_writer(value, &mut bytes).expect("writing into memory cannot fail");
     bytes

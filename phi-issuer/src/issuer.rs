@@ -19,7 +19,7 @@ use crate::{
     license::no_catalog,
     passphrase::Passphrase,
     publish,
-    store::{Query, Store},
+    store::{Location, Query, Store},
 };
 
 /// An open issuer folder.
@@ -37,6 +37,23 @@ pub struct Context {
     pub now: UnixTime,
     /// Who makes it, for the audit trail.
     pub actor: String,
+    /// Why, in the actor's words.
+    pub reason: Option<String>,
+    /// The caller's name of this request. A request that is repeated under its name changes
+    /// nothing and gets the first one's answer.
+    pub idempotency_key: Option<String>,
+}
+
+impl Context {
+    /// A change by this actor at this time, without a reason.
+    pub fn new(now: UnixTime, actor: impl Into<String>) -> Self {
+        Self {
+            now,
+            actor: actor.into(),
+            reason: None,
+            idempotency_key: None,
+        }
+    }
 }
 
 /// The settings in `phi.toml`.
@@ -169,7 +186,7 @@ impl Issuer {
         durable::create_folder(&folder.join(PUBLISHED), Mode::Public)?;
         let text = settings_text(&settings);
         durable::write(&folder.join(SETTINGS), text.as_bytes(), Mode::Public)?;
-        let store = Store::create(&folder.join(STORE))?;
+        let store = Store::create(&Location::File(folder.join(STORE)))?;
         let mut issuer = Self {
             folder: folder.into(),
             settings,
@@ -212,7 +229,7 @@ impl Issuer {
         if times.next_update_days == 0 || times.hard_expiry_days < times.next_update_days {
             return Err(invalid("has status times out of order".into()));
         }
-        let store = Store::open(&folder.join(STORE))?;
+        let store = Store::open(&Location::File(folder.join(STORE)))?;
         Ok(Self {
             folder: folder.into(),
             settings,

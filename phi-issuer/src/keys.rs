@@ -331,11 +331,11 @@ impl Issuer {
                 Some(KeyState::Staged) => writer.append(&Event::KeyDropped { key_id }),
                 Some(KeyState::Active { .. }) => refuse("is the key in use", rotate),
                 // Its window would end before it begins, and nobody would sign in its place.
-                Some(KeyState::Retired { from, .. }) if from > writer.context.now => {
+                Some(KeyState::Retired { from, .. }) if from > writer.now() => {
                     refuse("is to take over later", "retire it once it signs")
                 }
-                Some(KeyState::Retired { until, .. }) if until > writer.context.now => {
-                    let now = writer.context.now;
+                Some(KeyState::Retired { until, .. }) if until > writer.now() => {
+                    let now = writer.now();
                     // A scheduled rotation must not leave a gap in which no key signs.
                     another_signs_at(&writer.query(), now, key_id)?;
                     let until = after_last_token(&writer.query(), key_id, now)?;
@@ -496,7 +496,7 @@ const DROP_LEEWAY: u64 = 5 * 60;
 
 /// Drops the retired and revoked keys under which no token can be valid any more.
 pub(crate) fn drop_ended(writer: &mut Writer<'_>) -> Result<(), Error> {
-    let now = writer.context.now;
+    let now = writer.now();
     for row in writer
         .query()
         .keys()?

@@ -17,6 +17,7 @@ pub mod when;
 
 mod batch;
 mod customer;
+mod entry;
 mod error;
 mod event;
 mod issuer;
@@ -26,16 +27,31 @@ mod mint;
 mod publish;
 mod revoke;
 mod store;
+#[cfg_attr(
+    not(test),
+    expect(
+        dead_code,
+        unused_imports,
+        reason = "the store of the ledger is built on it next"
+    )
+)]
+mod tree;
 
 pub use batch::{
     BatchMode, MAX_BATCH_BYTES, Row, RowFormat, RowRequest, RowResult, majority, read_rows,
 };
 pub use customer::{Customer, CustomerKind};
+pub use entry::Entry;
 pub use error::{Error, ErrorClass};
-pub use event::{Event, MintedToken, Publication, Revocation, Subject};
+pub use event::{Event, MintedToken, Publication, Revocation, SignedCheckpoint, Subject};
 pub use issuer::{Context, InitOptions, Issuer, Settings, StatusTimes};
 pub use keys::{KeyRecord, Role, Rotation};
-pub use license::{LicenseRecord, NewLicense};
+pub use license::{
+    Act, Amendment, Change, ChangeRequest, Difference, DifferenceSubject, Direction, Happening,
+    Issuance, LicenseAt, LicenseChange, LicenseOrder, LicenseRecord, Machine, Misfit, Moment,
+    NewLicense, OldTokens, Past, Settled, State, TRANSITIONS, Transition, Waiting, direction,
+};
 pub use mint::{MAX_TOKENS, MintRequest};
 pub use publish::{Published, StatusReport};
 pub use revoke::RevokeRequest;
+pub use store::StoreError;

@@ -1,12 +1,27 @@
 //! Licenses: what binds a customer to a plan, and what tokens are minted of.
+//!
+//! A license is what its events make it: `record` folds them by the table in `state`. Issuing and
+//! changing are here; what a license was at an earlier time is `history`'s.
+
+mod change;
+mod difference;
+mod history;
+mod record;
+mod state;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use phi_verify::{LicenseId, Terms, UnixTime};
+pub use change::{Amendment, Change, LicenseChange, Machine};
+pub use difference::{Difference, DifferenceSubject, Direction, direction};
+pub(crate) use history::fold;
+pub use history::{Happening, LicenseAt, Moment, Past};
+use phi_verify::{LicenseId, Reason, Terms, UnixTime};
+pub use record::{Issuance, LicenseRecord, Misfit, Settled, Waiting};
 use serde::{Deserialize, Serialize};
+pub use state::{Act, State, TRANSITIONS, Transition};
 
 use crate::{
-    Context, Issuer,
+    Context, Issuer, Revocation, Subject,
     catalog::{Overrides, Revision},
     customer,
     error::Error,
@@ -14,30 +29,6 @@ use crate::{
     issuer::random,
     store::{Query, Writer},
 };
-
-/// A license as the ledger has it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LicenseRecord {
-    /// Its name.
-    pub id: LicenseId,
-    /// Counts its changes, from 1.
-    pub revision: u64,
-    /// When it was issued.
-    pub issued_at: UnixTime,
-    /// The catalog revision in which its plan and overrides are read, now and later.
-    pub catalog_revision: u64,
-    /// What was ordered.
-    #[serde(flatten)]
-    pub order: NewLicense,
-}
-
-impl std::ops::Deref for LicenseRecord {
-    type Target = NewLicense;
-
-    fn deref(&self) -> &NewLicense {
-        &self.order
-    }
-}
 
 /// What a vendor decides when issuing a license.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +53,14 @@ pub struct NewLicense {
     pub max_status_age: Option<u64>,
     /// Texts for the application, by negative numbers.
     pub extensions: BTreeMap<i64, String>,
+    /// Whether it is a trial, which may become an ordinary license.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub trial: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 impl NewLicense {
@@ -78,6 +77,72 @@ impl NewLicense {
             grace: 0,
             max_status_age: None,
             extensions: BTreeMap::new(),
+            trial: false,
+        }
+    }
+}
+
+/// What is to change about a license.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChangeRequest {
+    /// Bring a draft into force.
+    Issue,
+    /// Change what it grants.
+    Amend(Amendment),
+    /// Let it expire later; `None` is never.
+    Renew(Option<UnixTime>),
+    /// Take it out of force for a while.
+    Suspend,
+    /// Bring it into force again.
+    Reinstate,
+    /// Make an ordinary license of a trial.
+    ConvertTrial {
+        /// Its expiry from then on; `None` is never.
+        expires: Option<UnixTime>,
+        /// What else changes.
+        amendment: Amendment,
+    },
+    /// Bind it to this machine; `None` is any.
+    Rebind(Option<Machine>),
+    /// Call off the waiting change that made this revision.
+    Withdraw(u64),
+}
+
+/// What becomes of the tokens that were minted before a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OldTokens {
+    /// They serve until they expire.
+    Keep,
+    /// The next status list takes them back.
+    Cut,
+}
+
+/// A change of a license, decided on one of its revisions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LicenseOrder {
+    /// The license.
+    pub license: LicenseId,
+    /// The revision that was looked at; if it is not the newest any more, nothing is changed.
+    pub base: u64,
+    /// What is to change.
+    pub request: ChangeRequest,
+    /// When it takes effect; `None` is at once.
+    pub effective: Option<UnixTime>,
+    /// What becomes of the tokens minted before.
+    pub old_tokens: OldTokens,
+}
+
+impl LicenseOrder {
+    /// A change at once that keeps the tokens minted before.
+    pub const fn new(license: LicenseId, base: u64, request: ChangeRequest) -> Self {
+        Self {
+            license,
+            base,
+            request,
+            effective: None,
+            old_tokens: OldTokens::Keep,
         }
     }
 }
@@ -93,7 +158,40 @@ impl Issuer {
         order: NewLicense,
         context: &Context,
     ) -> Result<LicenseRecord, Error> {
-        self.store.write(context, |writer| issue(writer, order))
+        let act = if order.trial {
+            Act::StartTrial
+        } else {
+            Act::Issue
+        };
+        self.begin_license(act, order, context)
+    }
+
+    /// Writes a license down without bringing it into force.
+    ///
+    /// # Errors
+    /// As [`Issuer::issue_license`].
+    pub fn draft_license(
+        &mut self,
+        order: NewLicense,
+        context: &Context,
+    ) -> Result<LicenseRecord, Error> {
+        self.begin_license(Act::Draft, order, context)
+    }
+
+    fn begin_license(
+        &mut self,
+        act: Act,
+        order: NewLicense,
+        context: &Context,
+    ) -> Result<LicenseRecord, Error> {
+        self.store.write(context, |writer| {
+            let request = (act, &order);
+            if let Some(earlier) = writer.repeated(&request)? {
+                return earlier.license(writer);
+            }
+            writer.answers(&request);
+            begin(writer, act, order, None)
+        })
     }
 
     /// What a license of this order would grant, without issuing it.
@@ -104,7 +202,72 @@ impl Issuer {
         self.store.read(|query| Ok(check(query, order, now)?.1))
     }
 
-    /// The license with this id.
+    /// Changes a license; the license after it.
+    ///
+    /// # Errors
+    /// [`Error::Transition`] if its state does not allow it, [`Error::Conflict`] if it was
+    /// changed since its base revision, [`Error::Entitlement`] for terms that the catalog does
+    /// not have, now or when a waiting change takes effect.
+    pub fn change_license(
+        &mut self,
+        order: &LicenseOrder,
+        context: &Context,
+    ) -> Result<LicenseRecord, Error> {
+        self.store.write(context, |writer| {
+            if let Some(earlier) = writer.repeated(order)? {
+                return earlier.license(writer);
+            }
+            writer.answers(order);
+            change(writer, order)
+        })
+    }
+
+    /// The license before a change, which is not made, and after it; a change that waits is
+    /// shown as it takes effect.
+    ///
+    /// # Errors
+    /// As [`Issuer::change_license`].
+    pub fn simulate_change(
+        &mut self,
+        order: &LicenseOrder,
+        now: UnixTime,
+    ) -> Result<(LicenseAt, LicenseAt), Error> {
+        self.store.read(|query| {
+            let before = find(query, order.license)?;
+            let event = decided(query, &before, order, now)?;
+            let after = changed(query, &before, &event, now)?;
+            let then = order.effective.unwrap_or(now);
+            // What time alone does until then is not the change's.
+            let last = UnixTime::new(then.seconds().saturating_sub(1)).unwrap_or(then);
+            let before = history::judged(query, &before, last.max(now))?;
+            Ok((before, history::judged(query, &after, then)?))
+        })
+    }
+
+    /// Hands a license over to another customer: a new license takes the place of the old one,
+    /// whose tokens the next status list takes back. The old license and the new one.
+    ///
+    /// # Errors
+    /// As [`Issuer::change_license`], and [`Error::NotFound`] for an unknown customer.
+    pub fn transfer_license(
+        &mut self,
+        license: LicenseId,
+        base: u64,
+        customer: &str,
+        context: &Context,
+    ) -> Result<(LicenseRecord, LicenseRecord), Error> {
+        self.store.write(context, |writer| {
+            let request = ("transfer", license, base, customer);
+            if let Some(earlier) = writer.repeated(&request)? {
+                let new = earlier.license(writer)?;
+                return Ok((find(&writer.query(), license)?, new));
+            }
+            writer.answers(&request);
+            transfer(writer, license, base, customer)
+        })
+    }
+
+    /// The license with this id, by all its events.
     ///
     /// # Errors
     /// [`Error::NotFound`].
@@ -135,19 +298,250 @@ impl Issuer {
 
 /// Issues a license as part of a larger change.
 pub(crate) fn issue(writer: &mut Writer<'_>, order: NewLicense) -> Result<LicenseRecord, Error> {
-    let now = writer.context.now;
+    begin(writer, Act::Issue, order, None)
+}
+
+fn begin(
+    writer: &mut Writer<'_>,
+    act: Act,
+    order: NewLicense,
+    supersedes: Option<LicenseId>,
+) -> Result<LicenseRecord, Error> {
+    let now = writer.now();
     let (catalog, _) = check(&writer.query(), &order, now)?;
-    let license = LicenseRecord {
+    let license = Issuance {
         id: LicenseId::from_bytes(random()?),
         revision: 1,
         issued_at: now,
         catalog_revision: catalog.number(),
+        supersedes,
         order,
     };
-    writer.append(&Event::LicenseIssued {
-        license: license.clone(),
+    let record = LicenseRecord::begin(&license, act);
+    writer.append(&match act {
+        Act::Draft => Event::LicenseDrafted { license },
+        Act::StartTrial => Event::TrialStarted { license },
+        _ => Event::LicenseIssued { license },
     })?;
-    Ok(license)
+    Ok(record)
+}
+
+fn change(writer: &mut Writer<'_>, order: &LicenseOrder) -> Result<LicenseRecord, Error> {
+    let now = writer.now();
+    let before = find(&writer.query(), order.license)?;
+    let event = decided(&writer.query(), &before, order, now)?;
+    changed(&writer.query(), &before, &event, now)?;
+    writer.append(&Event::LicenseChanged(event))?;
+    if order.old_tokens == OldTokens::Cut {
+        if order.effective.is_some() {
+            return Err(Error::Invalid {
+                what: "a change that waits",
+                problem: "cannot cut tokens that serve until then: keep them".into(),
+            });
+        }
+        cut_tokens(writer, order.license)?;
+    }
+    find(&writer.query(), order.license)
+}
+
+fn transfer(
+    writer: &mut Writer<'_>,
+    license: LicenseId,
+    base: u64,
+    customer: &str,
+) -> Result<(LicenseRecord, LicenseRecord), Error> {
+    let now = writer.now();
+    let old = find(&writer.query(), license)?.at(now);
+    if old.customer == customer {
+        return Err(Error::Invalid {
+            what: "a transfer",
+            problem: format!("is to another customer, and {customer} has the license"),
+        });
+    }
+    let event = |successor| LicenseChange {
+        license,
+        revision: base.saturating_add(1),
+        effective: None,
+        change: Change::Transfer { successor },
+    };
+    // Asked before anything is recorded: a license that cannot go keeps its customer.
+    changed(&writer.query(), &old, &event(license), now)?;
+    let mut order = NewLicense {
+        customer: customer.into(),
+        ..old.order.clone()
+    };
+    order.not_before = order.not_before.filter(|begins| *begins > now);
+    let act = if order.trial {
+        Act::StartTrial
+    } else {
+        Act::Issue
+    };
+    let new = begin(writer, act, order, Some(license))?;
+    writer.append(&Event::LicenseChanged(event(new.id)))?;
+    writer.append(&Event::Revoked(Revocation {
+        subject: Subject::License(license),
+        issued_before: None,
+        reason: Reason::Superseded,
+        since: now,
+    }))?;
+    Ok((find(&writer.query(), license)?, new))
+}
+
+/// Takes back every token that was minted of the license so far.
+fn cut_tokens(writer: &mut Writer<'_>, license: LicenseId) -> Result<(), Error> {
+    let (query, now) = (writer.query(), writer.now());
+    let minted_now = query
+        .last_issued_of(license)?
+        .is_some_and(|last| last >= now);
+    let cutoff = if minted_now { now.plus(1) } else { now };
+    let earlier = query.revocation(phi_verify::RuleClass::License, &license.to_string())?;
+    if earlier.is_some_and(|earlier| earlier.issued_before.is_none_or(|before| before >= cutoff)) {
+        return Ok(());
+    }
+    writer.append(&Event::Revoked(Revocation {
+        subject: Subject::License(license),
+        issued_before: Some(cutoff),
+        reason: Reason::Superseded,
+        since: now,
+    }))
+}
+
+/// The event that an order comes to.
+fn decided(
+    query: &Query<'_>,
+    license: &LicenseRecord,
+    order: &LicenseOrder,
+    now: UnixTime,
+) -> Result<LicenseChange, Error> {
+    let future = |expires: Option<UnixTime>| match expires {
+        Some(expires) if expires <= now => Err(Error::Invalid {
+            what: "a new expiry",
+            problem: "is in the past".into(),
+        }),
+        expires => Ok(expires),
+    };
+    let catalog = || {
+        let catalog = query.newest_catalog(&license.product)?;
+        let catalog = catalog.ok_or_else(|| no_catalog(&license.product))?;
+        Ok::<_, Error>(catalog.number())
+    };
+    let change = match order.request.clone() {
+        ChangeRequest::Issue => Change::Issue {
+            catalog_revision: catalog()?,
+        },
+        ChangeRequest::Amend(amendment) if amendment.is_empty() => {
+            let problem = "changes nothing: name a plan, an add-on, a flag, a quota or a limit";
+            return Err(Error::Invalid {
+                what: "an amendment",
+                problem: problem.into(),
+            });
+        }
+        ChangeRequest::Amend(amendment) => Change::Amend {
+            catalog_revision: catalog()?,
+            amendment,
+        },
+        ChangeRequest::Renew(expires) => Change::Renew {
+            expires: future(expires)?,
+        },
+        ChangeRequest::Suspend => Change::Suspend,
+        ChangeRequest::Reinstate => Change::Reinstate,
+        ChangeRequest::ConvertTrial { expires, amendment } => Change::ConvertTrial {
+            catalog_revision: catalog()?,
+            expires: future(expires)?,
+            amendment,
+        },
+        ChangeRequest::Rebind(machine) => {
+            if let Some(machine) = &machine {
+                check_machine(machine, license)?;
+            }
+            Change::Rebind { machine }
+        }
+        ChangeRequest::Withdraw(withdrawn) => Change::Withdraw { withdrawn },
+    };
+    Ok(LicenseChange {
+        license: order.license,
+        revision: order.base.saturating_add(1),
+        effective: order.effective,
+        change,
+    })
+}
+
+fn check_machine(machine: &Machine, license: &LicenseRecord) -> Result<(), Error> {
+    let product = machine.fingerprint()?.0.product().to_owned();
+    if product == license.product {
+        return Ok(());
+    }
+    let problem = format!(
+        "is for product {product}, the license for {}",
+        license.product
+    );
+    Err(Error::Invalid {
+        what: "the fingerprint",
+        problem,
+    })
+}
+
+/// The license after the event, which must make sense now and whenever something that waits
+/// takes effect.
+pub(crate) fn changed(
+    query: &Query<'_>,
+    license: &LicenseRecord,
+    event: &LicenseChange,
+    now: UnixTime,
+) -> Result<LicenseRecord, Error> {
+    let mut after = license.clone();
+    after
+        .apply(now, event)
+        .map_err(|misfit| misfit_of(license.id, misfit))?;
+    check_sense(query, &after)?;
+    for waiting in after.waiting.clone() {
+        check_sense(query, &after.at(waiting.effective)).map_err(|error| match error {
+            Error::Entitlement(cause) => Error::WaitingMisfit {
+                license: license.id,
+                revision: waiting.revision,
+                effective: waiting.effective,
+                cause,
+            },
+            error => error,
+        })?;
+    }
+    Ok(after)
+}
+
+fn check_sense(query: &Query<'_>, license: &LicenseRecord) -> Result<(), Error> {
+    let invalid = |problem: &str| {
+        Err(Error::Invalid {
+            what: "a license",
+            problem: problem.into(),
+        })
+    };
+    if license.grace > 0 && license.expires.is_none() {
+        return invalid("has a grace but does not expire");
+    }
+    if license.trial && license.expires.is_none() {
+        return invalid("is a trial and does not expire");
+    }
+    terms(query, license).map(drop)
+}
+
+pub(crate) fn misfit_of(license: LicenseId, misfit: Misfit) -> Error {
+    match misfit {
+        Misfit::Transition { state, act } => Error::Transition {
+            license,
+            state,
+            act,
+        },
+        Misfit::Revision { expected, found } => Error::Conflict {
+            license,
+            expected,
+            found,
+        },
+        Misfit::Rule(problem) => Error::NotAllowed {
+            what: format!("license {license}"),
+            problem,
+            hint: "run `phi license show` to see what it is now",
+        },
+    }
 }
 
 pub(crate) fn find(query: &Query<'_>, id: LicenseId) -> Result<LicenseRecord, Error> {
@@ -192,6 +586,9 @@ fn check(
     }
     if order.grace > 0 && order.expires.is_none() {
         return invalid("has a grace but does not expire");
+    }
+    if order.trial && order.expires.is_none() {
+        return invalid("is a trial and does not expire");
     }
     if order.max_status_age == Some(0) {
         return invalid("asks for a status list that is no second old");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use phi_verify::{
     Binding, Claims, DocumentKind, Error as VerifyError, Extension, Fingerprint, LicenseId,
-    Minimum, RevocationPolicy, TokenId, TrustState, UnixTime, UnsignedToken, Verifier,
+    Minimum, RevocationPolicy, RuleClass, TokenId, TrustState, UnixTime, UnsignedToken, Verifier,
 };
 
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     issuer::{random, trust_state},
     keyfile::{Signer, SigningKey},
     keys::{self, Role},
-    license::{self, LicenseRecord},
+    license::{self, LicenseRecord, State},
     passphrase::Passphrase,
     store::{Query, Writer},
 };
@@ -69,8 +69,8 @@ impl Issuer {
         self.preview_mint(request, context.now)?;
         let key = self.signer(Role::License, passphrase, context.now)?;
         self.store.write(context, |writer| {
-            let mint = Mint::begin(&writer.query(), &key, context.now)?;
-            let license = license::find(&writer.query(), request.license)?;
+            let mint = Mint::begin(&writer.query(), &key, writer.now())?;
+            let license = license::find(&writer.query(), request.license)?.at(writer.now());
             (0..count)
                 .map(|_| mint.mint(writer, &license, request, None))
                 .collect()
@@ -87,9 +87,8 @@ impl Issuer {
         now: UnixTime,
     ) -> Result<LicenseRecord, Error> {
         self.store.read(|query| {
-            let license = license::find(query, request.license)?;
+            let license = license::find(query, request.license)?.at(now);
             mintable(query, &license, now)?;
-            check_unexpired(&license, now)?;
             binding(&license, request)?;
             Ok(license)
         })
@@ -148,7 +147,7 @@ impl<'k> Mint<'k> {
         Ok(Self { key, trust, epoch })
     }
 
-    /// Mints a token of this license, which is the one that the request names.
+    /// Mints a token of this license, which is the one that the request names, as it is now.
     pub(crate) fn mint(
         &self,
         writer: &mut Writer<'_>,
@@ -156,12 +155,16 @@ impl<'k> Mint<'k> {
         request: &MintRequest,
         idempotency_key: Option<&str>,
     ) -> Result<MintedToken, Error> {
-        mintable(&writer.query(), license, writer.context.now)?;
-        let claims = self.claims(&writer.query(), license, request, writer.context.now)?;
+        mintable(&writer.query(), license, writer.now())?;
+        let claims = self.claims(&writer.query(), license, request, writer.now())?;
         let unsigned =
             UnsignedToken::license(self.key.key_id(), &claims).map_err(Error::NotVerified)?;
         let token = unsigned.sealed(&self.key.sign(&unsigned.message())?);
-        self.check(&token, &claims, request)?;
+        self.check(
+            &token,
+            &claims,
+            machine(license, request)?.map(|bound| bound.0),
+        )?;
         let minted = MintedToken {
             token_id: claims.token_id,
             license: license.id,
@@ -184,7 +187,6 @@ impl<'k> Mint<'k> {
         request: &MintRequest,
         now: UnixTime,
     ) -> Result<Claims, Error> {
-        check_unexpired(license, now)?;
         let texts = license.extensions.iter();
         Ok(Claims {
             issuer: self.trust.root().issuer.clone(),
@@ -211,11 +213,16 @@ impl<'k> Mint<'k> {
     }
 
     /// What leaves here is accepted there: by the verifier's own code, under what is published.
-    fn check(&self, token: &str, claims: &Claims, request: &MintRequest) -> Result<(), Error> {
+    fn check(
+        &self,
+        token: &str,
+        claims: &Claims,
+        machine: Option<Fingerprint>,
+    ) -> Result<(), Error> {
         // A list's age is for the application to judge; a revocation in it is not.
         let verifier = Verifier::new(&self.trust, &claims.product, RevocationPolicy::Lenient);
-        let verifier = match &request.machine {
-            Some((machine, _)) => verifier.on_machine(machine),
+        let verifier = match &machine {
+            Some(machine) => verifier.on_machine(machine),
             None => verifier,
         };
         let read = match verifier.verify(token, claims.begins()) {
@@ -239,44 +246,77 @@ impl<'k> Mint<'k> {
     }
 }
 
-/// Whether tokens of the license may be minted: one issued now must not be revoked already.
+/// Whether tokens of the license may be minted: it must be in force, and one issued now must not
+/// be revoked already.
 fn mintable(query: &Query<'_>, license: &LicenseRecord, now: UnixTime) -> Result<(), Error> {
-    let id = license.id;
+    let refuse = |problem, hint| {
+        Err(Error::NotAllowed {
+            what: format!("license {}", license.id),
+            problem,
+            hint,
+        })
+    };
+    const ANOTHER: &str = "issue a new license with `phi license issue`";
+    const RENEW: &str = "renew it with `phi license renew`";
+    match license.state(now) {
+        State::Active => {}
+        State::Draft => return refuse("is a draft", "issue it with `phi license issue --draft`"),
+        State::Suspended => {
+            return refuse("is suspended", "reinstate it with `phi license reinstate`");
+        }
+        State::Superseded => {
+            return refuse("is superseded", "mint of the license that replaced it");
+        }
+        State::Revoked => return refuse("is revoked", ANOTHER),
+        State::Grace | State::Expired => return refuse("has expired", RENEW),
+    }
     let hits = |revocation: crate::Revocation| {
         let cutoff = revocation.issued_before;
         cutoff.is_none_or(|cutoff| now < cutoff)
     };
     let revoked = |class, id: &str| Ok::<_, Error>(query.revocation(class, id)?.is_some_and(hits));
-    if revoked(phi_verify::RuleClass::License, &id.to_string())?
-        || revoked(phi_verify::RuleClass::Customer, &license.customer)?
-    {
-        return Err(Error::NotAllowed {
-            what: format!("license {id}"),
-            problem: "is revoked",
-            hint: "issue a new license with `phi license issue`",
-        });
+    if revoked(RuleClass::License, &license.id.to_string())? {
+        return refuse(
+            "had its tokens cut this very moment",
+            "mint again in a second",
+        );
+    }
+    if revoked(RuleClass::Customer, &license.customer)? {
+        return refuse("is revoked with its customer", ANOTHER);
     }
     Ok(())
 }
 
-fn check_unexpired(license: &LicenseRecord, now: UnixTime) -> Result<(), Error> {
-    if license.expires.is_none_or(|expires| expires > now) {
-        return Ok(());
-    }
-    Err(Error::NotAllowed {
-        what: format!("license {}", license.id),
-        problem: "has expired",
-        hint: "issue a new license with `phi license issue`",
-    })
-}
-
+/// The machine of the request or of the license; a license that is bound is bound to one.
 fn binding(license: &LicenseRecord, request: &MintRequest) -> Result<Option<Binding>, Error> {
-    let Some((machine, required)) = &request.machine else {
+    let Some((machine, required)) = machine(license, request)? else {
         return Ok(None);
     };
-    check_product(machine, license)?;
-    let binding = Binding::new(machine, *required);
+    check_product(&machine, license)?;
+    let binding = Binding::new(&machine, required);
     binding.map(Some).map_err(|cause| invalid_machine(&cause))
+}
+
+fn machine(
+    license: &LicenseRecord,
+    request: &MintRequest,
+) -> Result<Option<(Fingerprint, usize)>, Error> {
+    let Some(bound) = &license.machine else {
+        return Ok(request.machine.clone());
+    };
+    let bound = bound.fingerprint()?;
+    if request
+        .machine
+        .as_ref()
+        .is_some_and(|asked| *asked != bound)
+    {
+        return Err(Error::NotAllowed {
+            what: format!("license {}", license.id),
+            problem: "is bound to another machine",
+            hint: "bind it to this one with `phi license rebind`",
+        });
+    }
+    Ok(Some(bound))
 }
 
 fn check_product(machine: &Fingerprint, license: &LicenseRecord) -> Result<(), Error> {

@@ -4,8 +4,8 @@ use std::{collections::HashMap, sync::Arc};
 
 use phi_verify::{
     Claims, DocumentKind, Error as VerifyError, ExactList, FlagCode, Floors, KeyId, Keyset,
-    PayloadHash, Root, Rule, RuleClass, Status, Subject as WireSubject, TrustState, UnixTime,
-    UnsignedDocument, UntrustedDocument, Verdict,
+    PayloadHash, Reason, Root, Rule, RuleClass, Status, Subject as WireSubject, TrustState,
+    UnixTime, UnsignedDocument, UntrustedDocument, Verdict,
 };
 
 use crate::{
@@ -70,7 +70,7 @@ impl Issuer {
         let key = self.signer(Role::Keyset, passphrase, context.now)?;
         let issuer = self.settings.issuer.clone();
         let published = self.store.write(context, |writer| {
-            keys::still_in_force(&writer.query(), Role::Keyset, &key, context.now)?;
+            keys::still_in_force(&writer.query(), Role::Keyset, &key, writer.now())?;
             keys::drop_ended(writer)?;
             let published = keyset(writer, &issuer, &key)?;
             resign_catalogs(writer, &issuer, &key)?;
@@ -93,9 +93,9 @@ impl Issuer {
         let key = self.signer(Role::Status, passphrase, context.now)?;
         let settings = self.settings.clone();
         let published = self.store.write(context, |writer| {
-            keys::still_in_force(&writer.query(), Role::Status, &key, context.now)?;
+            keys::still_in_force(&writer.query(), Role::Status, &key, writer.now())?;
             for _ in 0..SALT_TRIES {
-                let list = status(&writer.query(), &settings, context.now)?;
+                let list = status(&writer.query(), &settings, writer.now())?;
                 let publication = Publication {
                     kind: DocumentKind::Status,
                     product: String::new(),
@@ -105,7 +105,7 @@ impl Issuer {
                 };
                 let trust = import(&writer.query(), &publication)?;
                 let read = trust.status().expect("the list was imported");
-                let Some(report) = check_status(&writer.query(), read, context.now)? else {
+                let Some(report) = check_status(&writer.query(), read, writer.now())? else {
                     continue;
                 };
                 writer.append(&Event::DocumentPublished(publication.clone()))?;
@@ -143,13 +143,13 @@ impl Issuer {
             let (Some(revision), Some(key)) = (next, &key) else {
                 return unchanged_catalog(&writer.query(), source.product());
             };
-            keys::still_in_force(&writer.query(), Role::Keyset, key, context.now)?;
+            keys::still_in_force(&writer.query(), Role::Keyset, key, writer.now())?;
             let recorded = Event::CatalogRecorded {
                 revision: revision.clone(),
                 source: text.into(),
             };
             writer.append(&recorded)?;
-            let publication = catalog(&revision, &issuer, writer.context.now, key)?;
+            let publication = catalog(&revision, &issuer, writer.now(), key)?;
             import(&writer.query(), &publication)?;
             writer.append(&Event::DocumentPublished(publication.clone()))?;
             Ok((Published::New(publication), Arc::new(revision)))
@@ -181,7 +181,7 @@ pub(crate) fn first_root(
 ) -> Result<(), Error> {
     let name = issuer.settings.issuer.clone();
     issuer.store.write(context, |writer| {
-        let root = root(&writer.query(), name, 1, Floors::default(), context.now)?;
+        let root = root(&writer.query(), name, 1, Floors::default(), writer.now())?;
         record_root(writer, &root, &[key]).map(drop)
     })
 }
@@ -207,7 +207,7 @@ pub(crate) fn next_root(
         trust.issuer,
         trust.version + 1,
         floors,
-        writer.context.now,
+        writer.now(),
     )?;
     record_root(writer, &root, signers)
 }
@@ -277,7 +277,7 @@ fn newest_root(query: &Query<'_>) -> Result<Root, Error> {
 /// The keyset, if it says anything new.
 fn keyset(writer: &mut Writer<'_>, issuer: &str, key: &dyn Signer) -> Result<Published, Error> {
     let query = writer.query();
-    let (now, root) = (writer.context.now, newest_root(&query)?);
+    let (now, root) = (writer.now(), newest_root(&query)?);
     let held = query.newest(DocumentKind::Keyset, "")?;
     let version = held.as_ref().map_or(1, |held| held.version + 1);
     let entries = keys::license_keys(&query)?;
@@ -419,6 +419,14 @@ fn status(query: &Query<'_>, settings: &crate::Settings, now: UnixTime) -> Resul
             since,
         });
     }
+    for license in query.suspended(now)? {
+        list.rules.push(Rule {
+            subject: WireSubject::License(license.id),
+            issued_before: None,
+            reason: Reason::Suspended,
+            since: license.since(),
+        });
+    }
     let live = tokens.into_iter().filter_map(|id| match query.token(id) {
         Ok(Some(token)) => token.ends.is_none_or(|ends| ends > now).then_some(Ok(id)),
         Ok(None) => None,
@@ -440,7 +448,7 @@ fn check_status(
         listed: list.tokens.len(),
         ..Default::default()
     };
-    let expected = Expected::of(query)?;
+    let expected = Expected::of(query, now)?;
     let mut wrong = false;
     query.each_live_token(now, |token| {
         let (key_id, claims) = read_token(&token.token)?;
@@ -457,13 +465,17 @@ fn check_status(
 struct Expected(HashMap<(RuleClass, String), Option<UnixTime>>);
 
 impl Expected {
-    fn of(query: &Query<'_>) -> Result<Self, Error> {
+    fn of(query: &Query<'_>, now: UnixTime) -> Result<Self, Error> {
         let revocations = query.revocations()?.into_iter();
         let entry = |revocation: crate::Revocation| {
             let subject = revocation.subject;
             ((subject.class(), subject.id()), revocation.issued_before)
         };
-        Ok(Self(revocations.map(entry).collect()))
+        let mut revoked: HashMap<_, _> = revocations.map(entry).collect();
+        for license in query.suspended(now)? {
+            revoked.insert((RuleClass::License, license.id.to_string()), None);
+        }
+        Ok(Self(revoked))
     }
 
     fn revoked(&self, claims: &Claims, key_id: KeyId) -> bool {

@@ -34,11 +34,7 @@ impl Issuer {
     ) -> Result<u64, Error> {
         self.store.read(|query| {
             check(query, request)?;
-            let id = match &request.subject {
-                Subject::Feature { product, .. } => product.clone(),
-                subject => subject.id(),
-            };
-            query.count_live_tokens(request.subject.class(), &id, now, request.issued_before)
+            query.count_live_tokens(&request.subject, now, request.issued_before)
         })
     }
 
@@ -57,17 +53,17 @@ impl Issuer {
             issued_before,
             reason,
         } = request.clone();
-        let revocation = Revocation {
-            subject,
-            issued_before,
-            reason,
-            since: context.now,
-        };
         self.store.write(context, |writer| {
             check(&writer.query(), request)?;
-            writer.append(&Event::Revoked(revocation.clone()))
-        })?;
-        Ok(revocation)
+            let revocation = Revocation {
+                subject,
+                issued_before,
+                reason,
+                since: writer.now(),
+            };
+            writer.append(&Event::Revoked(revocation.clone()))?;
+            Ok(revocation)
+        })
     }
 
     /// What is revoked, in the order of revocation.

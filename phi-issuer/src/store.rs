@@ -4,96 +4,100 @@
 //! committed survives a power cut, and two issuers on one store take turns.
 
 mod apply;
+mod engine;
+mod fault;
+mod migrate;
 mod query;
+mod tiles;
 
-use std::{path::Path, time::Duration};
-
-use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, params};
-
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+pub(crate) use engine::Location;
+use engine::{Access, Engine, Transaction, values};
+pub use fault::StoreError;
+use phi_verify::UnixTime;
 use query::CatalogCache;
 pub(crate) use query::{KeyRow, Query};
+use serde::Serialize;
 
 use crate::{
     Context,
-    durable::{self, Mode},
+    entry::{self, ENTRY_VERSION, Entry},
     error::Error,
-    event::Event,
+    event::{self, Event},
+    license::{self, LicenseRecord},
+    tree::{Appender, Hash},
 };
 
 /// Version of the tables. A store of a newer version is refused, an older one is brought up to
 /// date when it is opened.
-const SCHEMA_VERSION: u32 = 1;
-/// What makes each version of the tables out of the one before.
-const MIGRATIONS: [(u32, &str); 1] = [(SCHEMA_VERSION, include_str!("store/schema.sql"))];
-/// SQLite's `application_id` of a Phi store: the letters "Phi1".
-const APPLICATION_ID: u32 = 0x5068_6931;
-/// How long one issuer waits for another: a batch commits about every 50 ms, a status list of a
-/// hundred thousand tokens takes seconds.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// More statements than there are in the source: each is compiled once.
-const STATEMENTS: usize = 64;
-/// Ids are random, so that a batch touches all of their indexes: this holds those of a million
-/// tokens.
-const CACHE_KIBIBYTES: i32 = 128 << 10;
+const SCHEMA_VERSION: u32 = 2;
+/// Leaves whose tiles are held before they are written: 2 MiB of them.
+const LEAVES_IN_MEMORY: u64 = 1 << 16;
 
 /// An open store.
 #[derive(Debug)]
 pub(crate) struct Store {
-    connection: Connection,
+    engine: Engine,
     catalogs: CatalogCache,
 }
 
 impl Store {
     /// Makes a store where there is none.
-    pub(crate) fn create(path: &Path) -> Result<Self, Error> {
-        // Tokens and customers are in it: it is its owner's, and its journals take after it.
-        durable::create_new(path, b"", Mode::Private)?;
-        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        configure(&connection)?;
-        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
-        let mut store = Self {
-            connection,
-            catalogs: CatalogCache::default(),
-        };
-        store.migrate()?;
+    pub(crate) fn create(location: &Location) -> Result<Self, Error> {
+        let store = Self::on(Engine::create(location)?);
+        let transaction = store.engine.begin(Access::Create)?;
+        store.engine.create_tables(engine::LEDGER)?;
+        store.engine.create_triggers()?;
+        store.engine.create_tables(engine::DERIVED)?;
+        store.engine.note_version(SCHEMA_VERSION)?;
+        transaction.commit()?;
         Ok(store)
     }
 
     /// Opens a store that is there.
-    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
-        if !path.exists() {
-            return Err(Error::StoreMissing { path: path.into() });
-        }
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
-        let connection = Connection::open_with_flags(path, flags)?;
-        // The check comes first: it must not change a file that is not ours.
-        check(&connection, path)?;
-        configure(&connection)?;
-        let mut store = Self {
-            connection,
-            catalogs: CatalogCache::default(),
-        };
+    pub(crate) fn open(location: &Location) -> Result<Self, Error> {
+        let store = Self::on(Engine::open(location, SCHEMA_VERSION)?);
         store.migrate()?;
         Ok(store)
     }
 
+    fn on(engine: Engine) -> Self {
+        Self {
+            engine,
+            catalogs: CatalogCache::default(),
+        }
+    }
+
     /// Brings the tables to the newest version: in one step, or not at all.
-    fn migrate(&mut self) -> Result<(), Error> {
-        if version(&self.connection)? == SCHEMA_VERSION {
+    fn migrate(&self) -> Result<(), Error> {
+        if self.engine.version()? == SCHEMA_VERSION {
             return Ok(());
         }
-        let transaction = self
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let transaction = self.engine.begin(Access::Write)?;
         // Asked again: another issuer may have been first.
-        let found = version(&transaction)?;
-        for (_, migration) in MIGRATIONS.iter().filter(|(number, _)| *number > found) {
-            transaction.execute_batch(migration)?;
+        if self.engine.version()? == SCHEMA_VERSION {
+            return Ok(());
         }
-        transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-        transaction.commit()?;
-        Ok(())
+        migrate::to_version_2(&self.engine)?;
+        self.derive()?;
+        self.engine.note_version(SCHEMA_VERSION)?;
+        transaction.commit()
+    }
+
+    /// Fills the empty derived tables from the events; how many there are.
+    fn derive(&self) -> Result<u64, Error> {
+        let mut tree = Appender::empty();
+        Query::new(&self.engine, &self.catalogs).replay(|entry, bytes| {
+            apply::apply(&self.engine, entry)?;
+            tree.push(tiles::hash_of(entry, bytes));
+            // What is full need not wait in memory.
+            if tree.size().is_multiple_of(LEAVES_IN_MEMORY) {
+                tiles::write(&self.engine, &mut tree)?;
+            }
+            Ok(())
+        })?;
+        tiles::write(&self.engine, &mut tree)?;
+        Ok(tree.size())
     }
 
     /// Reads the store as it is at one moment.
@@ -101,8 +105,10 @@ impl Store {
         &mut self,
         work: impl FnOnce(&Query<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let transaction = self.connection.transaction()?;
-        work(&Query::new(&transaction, &self.catalogs))
+        let transaction = self.engine.begin(Access::Read)?;
+        let result = work(&Query::new(&self.engine, &self.catalogs))?;
+        transaction.commit()?;
+        Ok(result)
     }
 
     /// Changes the store in one transaction: all of it is durable when this returns, or none of
@@ -130,17 +136,21 @@ impl Store {
         &mut self,
         context: &Context,
         work: impl FnOnce(&mut Writer<'_>) -> Result<T, Error>,
-        end: impl FnOnce(Transaction<'_>) -> rusqlite::Result<()>,
+        end: impl FnOnce(Transaction<'_>) -> Result<(), Error>,
     ) -> Result<T, Error> {
-        let transaction = self
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let transaction = self.engine.begin(Access::Write)?;
+        let newest = self.newest(context)?;
         let mut writer = Writer {
-            connection: &transaction,
+            engine: &self.engine,
+            size: newest.seq,
+            newest,
+            leaves: Vec::new(),
+            answers: None,
             catalogs: &self.catalogs,
             context,
         };
         let result = work(&mut writer).and_then(|result| {
+            tiles::append(&self.engine, writer.size, &writer.leaves)?;
             end(transaction)?;
             Ok(result)
         });
@@ -151,95 +161,126 @@ impl Store {
         result
     }
 
+    /// The newest entry, which the caller's clock must not be behind.
+    fn newest(&self, context: &Context) -> Result<Newest, Error> {
+        let sql = "SELECT seq, time FROM events ORDER BY seq DESC LIMIT 1";
+        let found = self.engine.one(sql, &[], |row| {
+            Ok(Newest {
+                seq: row.int(0)?.cast_unsigned(),
+                time: query::time(row.int(1)?)?,
+            })
+        })?;
+        let newest = found.unwrap_or(Newest {
+            seq: 0,
+            time: UnixTime::EPOCH,
+        });
+        if context.now.plus(CLOCK_TOLERANCE) < newest.time {
+            return Err(Error::ClockBehind {
+                now: context.now,
+                newest: newest.time,
+            });
+        }
+        Ok(newest)
+    }
+
     /// Makes the derived tables again from the events.
     pub(crate) fn rebuild(&mut self) -> Result<u64, Error> {
-        let transaction = self
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        transaction.pragma_update(None, "defer_foreign_keys", true)?;
+        let transaction = self.engine.begin(Access::Write)?;
         for table in apply::TABLES {
-            transaction.execute(&format!("DELETE FROM {table}"), [])?;
+            self.engine.execute(&format!("DELETE FROM {table}"), &[])?;
         }
-        let count = Query::new(&transaction, &self.catalogs)
-            .replay(|seq, event| apply::apply(&transaction, seq, event))?;
+        let count = self.derive()?;
         transaction.commit()?;
         Ok(count)
     }
 }
 
-/// The version of the tables.
-fn version(connection: &Connection) -> rusqlite::Result<u32> {
-    connection.pragma_query_value(None, "user_version", |row| row.get(0))
-}
-
-/// Whether the file is a store that this library knows.
-fn check(connection: &Connection, path: &Path) -> Result<(), Error> {
-    let foreign = || Error::StoreForeign { path: path.into() };
-    let application = connection.pragma_query_value(None, "application_id", |row| row.get(0));
-    match application {
-        Ok(APPLICATION_ID) => {}
-        Ok::<u32, _>(_) => return Err(foreign()),
-        Err(error) if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) => {
-            return Err(foreign());
-        }
-        Err(error) => return Err(error.into()),
-    }
-    match version(connection)? {
-        // No store was ever finished without its tables.
-        0 => Err(foreign()),
-        found if found > SCHEMA_VERSION => Err(Error::StoreNewer {
-            found,
-            known: SCHEMA_VERSION,
-        }),
-        _ => Ok(()),
-    }
-}
-
-/// Durable on commit: a token that was printed is in the ledger after a power cut.
-fn configure(connection: &Connection) -> Result<(), Error> {
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    connection.pragma_update(None, "cache_size", -CACHE_KIBIBYTES)?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "foreign_keys", true)?;
-    connection.pragma_update(None, "trusted_schema", false)?;
-    Ok(())
-}
+/// How far behind the newest entry a clock may be: clocks of operators who share a store differ
+/// by seconds, and by minutes if nobody sets them.
+pub(crate) const CLOCK_TOLERANCE: u64 = 5 * 60;
 
 /// A transaction that appends events.
 pub(crate) struct Writer<'c> {
-    connection: &'c Connection,
+    engine: &'c Engine,
+    newest: Newest,
+    /// How many events there were before the transaction.
+    size: u64,
+    /// Leaves of the events of the transaction, for the Merkle tree.
+    leaves: Vec<Hash>,
+    /// What the next event answers.
+    answers: Option<String>,
     catalogs: &'c CatalogCache,
-    pub(crate) context: &'c Context,
+    context: &'c Context,
+}
+
+/// The newest entry: there is no other writer.
+#[derive(Clone, Copy)]
+struct Newest {
+    seq: u64,
+    time: UnixTime,
 }
 
 impl Writer<'_> {
+    /// The time of the change: that of the caller's clock, or that of the newest entry if the
+    /// clock is a little behind it.
+    pub(crate) fn now(&self) -> UnixTime {
+        self.context.now.max(self.newest.time)
+    }
+
     /// Appends an event and applies it to the tables.
     pub(crate) fn append(&mut self, event: &Event) -> Result<(), Error> {
-        self.append_keyed(event, None)
+        let answers = self.answers.take();
+        self.append_keyed(event, answers.as_deref())
     }
 
     /// Appends an event that answers the request with this idempotency key.
     pub(crate) fn append_keyed(&mut self, event: &Event, key: Option<&str>) -> Result<(), Error> {
-        let mut insert = self.connection.prepare_cached(
-            "INSERT INTO events (seq, time, actor, event, idempotency_key, body)
-             VALUES ((SELECT coalesce(max(seq), 0) + 1 FROM events), ?1, ?2, ?3, ?4, ?5)",
-        )?;
-        let time = self.context.now.seconds().cast_signed();
-        insert.execute(params![
-            time,
-            self.context.actor,
-            event.name(),
-            key,
-            event.encode()
-        ])?;
-        apply::apply(self.connection, self.connection.last_insert_rowid(), event)
+        let entry = Entry {
+            version: ENTRY_VERSION,
+            seq: self.newest.seq + 1,
+            time: self.now(),
+            actor: self.context.actor.clone(),
+            reason: self.context.reason.clone(),
+            idempotency_key: key.map(str::to_owned),
+            event: event.clone(),
+        };
+        let bytes = entry.encode();
+        insert(self.engine, &entry, &bytes)?;
+        apply::apply(self.engine, &entry)?;
+        self.leaves.push(tiles::hash_of(&entry, &bytes));
+        self.newest = Newest {
+            seq: entry.seq,
+            time: entry.time,
+        };
+        Ok(())
     }
 
     /// The state within the transaction.
     pub(crate) fn query(&self) -> Query<'_> {
-        Query::new(self.connection, self.catalogs)
+        Query::new(self.engine, self.catalogs)
+    }
+
+    /// What the request was answered with, if it was made before under the caller's name for it.
+    ///
+    /// # Errors
+    /// [`Error::IdempotencyConflict`] if another request was.
+    pub(crate) fn repeated(&self, request: &impl Serialize) -> Result<Option<Answer>, Error> {
+        let Some(key) = &self.context.idempotency_key else {
+            return Ok(None);
+        };
+        let Some((found, event)) = self.query().answer_to(&request_prefix(key))? else {
+            return Ok(None);
+        };
+        if found == request_key(key, request) {
+            return Ok(Some(Answer(event)));
+        }
+        Err(Error::IdempotencyConflict { key: key.clone() })
+    }
+
+    /// The next event that is appended answers this request.
+    pub(crate) fn answers(&mut self, request: &impl Serialize) {
+        let key = self.context.idempotency_key.as_ref();
+        self.answers = key.map(|key| request_key(key, request));
     }
 
     /// Carries out a part of the transaction that may fail alone. Where the store itself fails,
@@ -248,15 +289,65 @@ impl Writer<'_> {
         &mut self,
         work: impl FnOnce(&mut Self) -> Result<T, Error>,
     ) -> Result<Result<T, Error>, Error> {
-        self.connection.execute_batch("SAVEPOINT attempt")?;
+        self.engine.batch("SAVEPOINT attempt")?;
+        let (newest, leaves) = (self.newest, self.leaves.len());
         let result = match work(self) {
             Err(error @ (Error::Store(_) | Error::EventDamaged { .. })) => return Err(error),
             result => result,
         };
         if result.is_err() {
-            self.connection.execute_batch("ROLLBACK TO attempt")?;
+            self.engine.batch("ROLLBACK TO attempt")?;
+            self.newest = newest;
+            self.leaves.truncate(leaves);
         }
-        self.connection.execute_batch("RELEASE attempt")?;
+        self.engine.batch("RELEASE attempt")?;
         Ok(result)
     }
 }
+
+fn insert(engine: &Engine, entry: &Entry, bytes: &[u8]) -> Result<(), Error> {
+    engine.execute(
+        "INSERT INTO events (seq, time, actor, word, idempotency_key, entry)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        values![
+            entry.seq.cast_signed(),
+            entry.time.seconds().cast_signed(),
+            &entry.actor,
+            entry.event.name(),
+            entry.idempotency_key.as_deref(),
+            bytes
+        ],
+    )?;
+    Ok(())
+}
+
+/// The event that answered a request before.
+pub(crate) struct Answer(Event);
+
+impl Answer {
+    /// The license that the request issued or changed.
+    pub(crate) fn license(self, writer: &Writer<'_>) -> Result<LicenseRecord, Error> {
+        let id = match self.0 {
+            Event::LicenseDrafted { license }
+            | Event::LicenseIssued { license }
+            | Event::TrialStarted { license } => license.id,
+            Event::LicenseChanged(change) => change.license,
+            _ => return Err(engine::damaged("an answer")),
+        };
+        license::find(&writer.query(), id)
+    }
+}
+
+/// Under the caller's name of a request stands what was asked, as a digest.
+fn request_key(key: &str, request: &impl Serialize) -> String {
+    let digest = entry::digest(&event::encode_sorted(request));
+    let digest = URL_SAFE_NO_PAD.encode(digest);
+    format!("{}{digest}", request_prefix(key))
+}
+
+fn request_prefix(key: &str) -> String {
+    format!("request\n{key}\n")
+}
+
+#[cfg(test)]
+mod tests;

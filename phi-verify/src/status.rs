@@ -142,11 +142,13 @@ pub enum Reason {
     Superseded = 5,
     /// It should not have been issued.
     IssuedInError = 6,
+    /// It is out of force for a while: a later list may not have it any more.
+    Suspended = 7,
 }
 
 impl Reason {
     /// Every reason, in the order of its wire number.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Unspecified,
         Self::KeyCompromise,
         Self::Nonpayment,
@@ -154,6 +156,7 @@ impl Reason {
         Self::Breach,
         Self::Superseded,
         Self::IssuedInError,
+        Self::Suspended,
     ];
 
     /// The reason's word in commands and in print.
@@ -166,6 +169,7 @@ impl Reason {
             Self::Breach => "breach",
             Self::Superseded => "superseded",
             Self::IssuedInError => "issued-in-error",
+            Self::Suspended => "suspended",
         }
     }
 

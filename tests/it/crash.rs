@@ -139,7 +139,7 @@ fn check(folder: &Path, tokens: &[String]) -> Issuer {
 
 /// A published file is absent, or exactly a document that the ledger has.
 fn check_published(folder: &Path, connection: &Connection) {
-    let sql = "SELECT count(*) FROM events WHERE event = 'document-published' AND instr(body, ?1)";
+    let sql = "SELECT count(*) FROM events WHERE word = 'document-published' AND instr(entry, ?1)";
     for entry in fs::read_dir(folder.join("published")).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|end| end == "phi") {

@@ -223,7 +223,7 @@ fn a_store_that_was_cut_is_damaged() {
 fn a_store_of_a_newer_phi_is_refused() {
     let raise = |store: &Path| {
         let connection = Connection::open(store).unwrap();
-        connection.pragma_update(None, "user_version", 2).unwrap();
+        connection.pragma_update(None, "user_version", 99).unwrap();
     };
     check_refused(raise, "store-newer");
 }

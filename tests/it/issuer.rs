@@ -229,7 +229,7 @@ fn events_are_neither_changed_nor_deleted() {
     for sql in [
         "UPDATE events SET actor = 'nobody'",
         "DELETE FROM events WHERE seq = 1",
-        "INSERT INTO events SELECT seq + 5, time, actor, event, NULL, body FROM events LIMIT 1",
+        "INSERT INTO events SELECT seq + 5, time, actor, word, NULL, entry FROM events LIMIT 1",
     ] {
         assert!(connection.execute(sql, []).is_err(), "{sql}");
     }

@@ -105,10 +105,10 @@ fn check_order(connection: &Connection) {
         ));
     }
     none(
-        "SELECT (SELECT count(*) FROM events WHERE event = 'document-published')
+        "SELECT (SELECT count(*) FROM events WHERE word = 'document-published')
               - (SELECT count(*) FROM publications WHERE kind <> 'catalog')
               - (SELECT count(*) FROM events
-                 WHERE event = 'document-published' AND instr(body, CAST('gcatalog' AS BLOB)))",
+                 WHERE word = 'document-published' AND instr(entry, CAST('gcatalog' AS BLOB)))",
     );
     none(
         "SELECT count(*) FROM tokens t JOIN publications p ON p.kind = 'status'

@@ -40,10 +40,7 @@ pub fn passphrase() -> Passphrase {
 
 /// A change at this time.
 pub fn at(now: UnixTime) -> Context {
-    Context {
-        now,
-        actor: "workshop".into(),
-    }
+    Context::new(now, "workshop")
 }
 
 /// Makes a bare issuer in the folder.

@@ -1,12 +1,20 @@
-//! What an event does to the derived tables: the one place that writes them.
+//! What an entry does to the derived tables: the one place that writes them.
 
-use phi_verify::UnixTime;
-use rusqlite::{Connection, params};
+use phi_verify::{LicenseId, RuleClass, UnixTime};
 
-use crate::{error::Error, event::Event};
+use super::engine::{Engine, Value, damaged, values};
+use crate::{
+    Subject,
+    entry::Entry,
+    error::Error,
+    event::{Event, MintedToken, Revocation},
+    license::{Issuance, LicenseRecord, fold},
+};
 
 /// The derived tables, children before their parents.
-pub(super) const TABLES: [&str; 7] = [
+pub(super) const TABLES: [&str; 9] = [
+    "tiles",
+    "trail",
     "publications",
     "revocations",
     "tokens",
@@ -16,98 +24,211 @@ pub(super) const TABLES: [&str; 7] = [
     "keys",
 ];
 
-/// Applies the event at `seq`.
-pub(super) fn apply(connection: &Connection, seq: i64, event: &Event) -> Result<(), Error> {
-    let execute = |sql, params: &[&dyn rusqlite::ToSql]| -> Result<(), Error> {
-        connection.prepare_cached(sql)?.execute(params)?;
-        Ok(())
-    };
-    match event {
-        Event::IssuerCreated { .. } => Ok(()),
+/// Applies an entry. The Merkle tree has its own way into its table: [`super::tiles`].
+pub(super) fn apply(engine: &Engine, entry: &Entry) -> Result<(), Error> {
+    let seq = entry.seq.cast_signed();
+    let execute = |sql, values: &[Value<'_>]| engine.execute(sql, values).map(drop);
+    match &entry.event {
+        Event::IssuerCreated { .. } | Event::CheckpointSigned(_) => Ok(()),
         Event::KeyAdded { role, public, from } => execute(
-            "INSERT INTO keys (id, role, public, added, signs_from)
-             SELECT ?1, ?2, ?3, time, ?4 FROM events WHERE seq = ?5",
-            params![
-                public.id().to_string(),
+            "INSERT INTO keys (id, role, public, added, signs_from, seq)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            values![
+                &public.id().to_string(),
                 role.name(),
-                public.to_paserk(),
+                &public.to_paserk(),
+                sql(entry.time),
                 from.map(sql),
                 seq
             ],
         ),
         Event::KeyActivated { key_id, from } => execute(
             "UPDATE keys SET signs_from = ?2 WHERE id = ?1",
-            params![key_id.to_string(), sql(*from)],
+            values![&key_id.to_string(), sql(*from)],
         ),
         Event::KeyRetired { key_id, until } => execute(
             "UPDATE keys SET until = ?2 WHERE id = ?1",
-            params![key_id.to_string(), sql(*until)],
+            values![&key_id.to_string(), sql(*until)],
         ),
         Event::KeyDropped { key_id } => execute(
             "UPDATE keys SET dropped = 1 WHERE id = ?1",
-            params![key_id.to_string()],
+            values![&key_id.to_string()],
         ),
-        Event::CatalogRecorded { revision, .. } => execute(
-            "INSERT INTO catalogs (product, revision, seq) VALUES (?1, ?2, ?3)",
-            params![
-                revision.product().as_str(),
-                revision.number().cast_signed(),
-                seq
-            ],
-        ),
-        Event::CustomerAdded { customer } => execute(
-            "INSERT INTO customers (id, kind, name) VALUES (?1, ?2, ?3)",
-            params![customer.id, customer.kind.name(), customer.name],
-        ),
-        Event::LicenseIssued { license } => execute(
-            "INSERT INTO licenses (id, customer, product, seq) VALUES (?1, ?2, ?3, ?4)",
-            params![
-                license.id.to_string(),
-                license.customer,
-                license.product,
-                seq
-            ],
-        ),
-        Event::TokenMinted(token) => execute(
-            "INSERT INTO tokens (id, license, key_id, issued_at, ends, epoch, seq)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            params![
-                token.token_id.to_string(),
-                token.license.to_string(),
-                token.key_id.to_string(),
-                sql(token.issued_at),
-                token.ends.map(sql),
-                token.mint_epoch.cast_signed(),
-                seq
-            ],
-        ),
-        Event::Revoked(revocation) => {
-            let (class, id) = (revocation.subject.class().name(), revocation.subject.id());
+        Event::CatalogRecorded { revision, .. } => {
+            let product = revision.product().as_str();
             execute(
-                "INSERT INTO revocations (class, id, issued_before, seq) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT DO UPDATE SET issued_before = excluded.issued_before,
-                                           seq = excluded.seq",
-                params![class, id, revocation.issued_before.map(sql), seq],
+                "INSERT INTO catalogs (product, revision, seq) VALUES (?1, ?2, ?3)",
+                values![product, revision.number().cast_signed(), seq],
             )?;
-            execute(
-                "UPDATE keys SET revoked = 1 WHERE id = ?1 AND ?2 = 'key' AND ?3 IS NULL",
-                params![id, class, revocation.issued_before.map(sql)],
-            )
+            trail(engine, seq, None, Some(product))
         }
-        Event::DocumentPublished(publication) => execute(
-            "INSERT OR REPLACE INTO publications (kind, product, version, seq)
-             VALUES (?1, ?2, ?3, ?4)",
-            params![
-                publication.kind.name(),
-                publication.product,
-                publication.version.cast_signed(),
-                seq
-            ],
-        ),
+        Event::CustomerAdded { customer } => {
+            execute(
+                "INSERT INTO customers (id, kind, name) VALUES (?1, ?2, ?3)",
+                values![&customer.id, customer.kind.name(), &customer.name],
+            )?;
+            trail(engine, seq, Some(&customer.id), None)
+        }
+        Event::CustomerChanged { customer } => {
+            execute(
+                "UPDATE customers SET kind = ?2, name = ?3 WHERE id = ?1",
+                values![&customer.id, customer.kind.name(), &customer.name],
+            )?;
+            trail(engine, seq, Some(&customer.id), None)
+        }
+        Event::LicenseDrafted { license }
+        | Event::LicenseIssued { license }
+        | Event::TrialStarted { license } => begin(engine, entry, license),
+        Event::LicenseChanged(change) => change_license(engine, entry, change.license),
+        Event::TokenMinted(token) => mint(engine, seq, token),
+        Event::Revoked(revocation) => revoke(engine, entry, revocation),
+        Event::DocumentPublished(publication) => {
+            let product = publication.product.as_str();
+            execute(
+                "INSERT INTO publications (kind, product, version, seq) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (kind, product, version) DO UPDATE SET seq = excluded.seq",
+                values![
+                    publication.kind.name(),
+                    product,
+                    publication.version.cast_signed(),
+                    seq
+                ],
+            )?;
+            match product {
+                "" => Ok(()),
+                product => trail(engine, seq, None, Some(product)),
+            }
+        }
     }
 }
 
-/// Times are below the year 9999, far within SQLite's integers.
+fn begin(engine: &Engine, entry: &Entry, issuance: &Issuance) -> Result<(), Error> {
+    let mut record = None;
+    fold(&mut record, entry)?;
+    let record = record.ok_or_else(|| damaged("a license"))?;
+    let seq = entry.seq.cast_signed();
+    engine.execute(
+        "INSERT INTO licenses (seq, id, customer, product, standing, due, record)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        values![
+            seq,
+            issuance.id.as_bytes().as_slice(),
+            &record.customer,
+            &record.product,
+            record.standing.name(),
+            due(&record),
+            &record.encode()
+        ],
+    )?;
+    trail_of_license(engine, seq, issuance.id, true)
+}
+
+/// Folds the entry into the license's record.
+fn change_license(engine: &Engine, entry: &Entry, id: LicenseId) -> Result<(), Error> {
+    let sql = "SELECT record FROM licenses WHERE id = ?1";
+    let found = engine.one(sql, values![id.as_bytes().as_slice()], |row| {
+        LicenseRecord::decode(row.blob(0)?)
+    });
+    let mut record = found?;
+    fold(&mut record, entry)?;
+    let record = record.ok_or_else(|| damaged("a license"))?;
+    engine.execute(
+        "UPDATE licenses SET standing = ?2, due = ?3, record = ?4 WHERE id = ?1",
+        values![
+            id.as_bytes().as_slice(),
+            record.standing.name(),
+            due(&record),
+            &record.encode()
+        ],
+    )?;
+    trail_of_license(engine, entry.seq.cast_signed(), id, true)
+}
+
+fn due(record: &LicenseRecord) -> Option<i64> {
+    record.waiting.first().map(|first| sql(first.effective))
+}
+
+fn mint(engine: &Engine, seq: i64, token: &MintedToken) -> Result<(), Error> {
+    engine.execute(
+        "INSERT INTO tokens (id, license, key_id, issued_at, ends, epoch, seq)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        values![
+            token.token_id.as_bytes().as_slice(),
+            token.license.as_bytes().as_slice(),
+            &token.key_id.to_string(),
+            sql(token.issued_at),
+            token.ends.map(sql),
+            token.mint_epoch.cast_signed(),
+            seq
+        ],
+    )?;
+    trail_of_license(engine, seq, token.license, false)
+}
+
+fn revoke(engine: &Engine, entry: &Entry, revocation: &Revocation) -> Result<(), Error> {
+    let seq = entry.seq.cast_signed();
+    let (class, id) = (revocation.subject.class().name(), revocation.subject.id());
+    engine.execute(
+        "INSERT INTO revocations (class, id, issued_before, seq) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (class, id) DO UPDATE SET issued_before = excluded.issued_before,
+                                               seq = excluded.seq",
+        values![class, &id, revocation.issued_before.map(sql), seq],
+    )?;
+    if revocation.subject.class() == RuleClass::Key && revocation.issued_before.is_none() {
+        engine.execute("UPDATE keys SET revoked = 1 WHERE id = ?1", values![&id])?;
+    }
+    match &revocation.subject {
+        Subject::License(license) if revocation.issued_before.is_none() => {
+            change_license(engine, entry, *license)
+        }
+        Subject::License(license) => trail_of_license(engine, seq, *license, false),
+        Subject::Token(token) => engine
+            .execute(
+                "INSERT INTO trail (seq, license, customer, product, changes)
+                 SELECT ?1, licenses.id, customer, product, 0
+                 FROM tokens JOIN licenses ON licenses.id = tokens.license
+                 WHERE tokens.id = ?2",
+                values![seq, token.as_bytes().as_slice()],
+            )
+            .map(drop),
+        Subject::Customer(customer) => trail(engine, seq, Some(customer), None),
+        Subject::Feature { product, .. } => trail(engine, seq, None, Some(product)),
+        Subject::Key(_) => Ok(()),
+    }
+}
+
+/// The entry is about a license, and about its customer and product as they are now.
+fn trail_of_license(
+    engine: &Engine,
+    seq: i64,
+    license: LicenseId,
+    changes: bool,
+) -> Result<(), Error> {
+    engine
+        .execute(
+            "INSERT INTO trail (seq, license, customer, product, changes)
+             SELECT ?1, id, customer, product, ?3 FROM licenses WHERE id = ?2",
+            values![seq, license.as_bytes().as_slice(), i64::from(changes)],
+        )
+        .map(drop)
+}
+
+/// The entry is about a customer or a product.
+fn trail(
+    engine: &Engine,
+    seq: i64,
+    customer: Option<&str>,
+    product: Option<&str>,
+) -> Result<(), Error> {
+    engine
+        .execute(
+            "INSERT INTO trail (seq, customer, product, changes) VALUES (?1, ?2, ?3, 0)",
+            values![seq, customer, product],
+        )
+        .map(drop)
+}
+
+/// Times are below the year 9999, far within signed integers.
 fn sql(time: UnixTime) -> i64 {
     time.seconds().cast_signed()
 }

@@ -3,20 +3,24 @@
 use std::{cell::RefCell, collections::HashMap, sync::Arc};
 
 use phi_verify::{DocumentKind, KeyId, LicenseId, PublicKey, RuleClass, TokenId, UnixTime};
-use rusqlite::{Connection, OptionalExtension as _, Params, Row, params};
 
+use super::engine::{Engine, Row, Value, damaged, values};
 use crate::{
     catalog::Revision,
     customer::{Customer, CustomerKind},
+    entry::Entry,
     error::Error,
-    event::{Event, MintedToken, Publication, Revocation},
+    event::{Event, MintedToken, Publication, Revocation, Subject},
     keys::Role,
-    license::LicenseRecord,
+    license::{LicenseRecord, State},
 };
+
+/// Events that are read at once: a few hundred kilobytes of them.
+const PAGE: i64 = 1024;
 
 /// The store at one moment.
 pub(crate) struct Query<'c> {
-    connection: &'c Connection,
+    engine: &'c Engine,
     catalogs: &'c CatalogCache,
 }
 
@@ -36,47 +40,32 @@ pub(crate) struct KeyRow {
 }
 
 impl<'c> Query<'c> {
-    pub(super) const fn new(connection: &'c Connection, catalogs: &'c CatalogCache) -> Self {
-        Self {
-            connection,
-            catalogs,
-        }
+    pub(super) const fn new(engine: &'c Engine, catalogs: &'c CatalogCache) -> Self {
+        Self { engine, catalogs }
     }
 
-    /// Reads every event in order; how many there are.
+    /// Reads every entry in order, with its bytes.
     pub(super) fn replay(
         &self,
-        mut each: impl FnMut(i64, &Event) -> Result<(), Error>,
-    ) -> Result<u64, Error> {
-        let mut select = self
-            .connection
-            .prepare("SELECT seq, body FROM events ORDER BY seq")?;
-        let mut rows = select.query([])?;
-        let mut count = 0;
-        while let Some(row) = rows.next()? {
-            each(
-                row.get(0)?,
-                &Event::decode(row.get_ref(1)?.as_blob().map_err(wrong_type)?)?,
-            )?;
-            count += 1;
-        }
-        Ok(count)
+        each: impl FnMut(&Entry, &[u8]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let sql = "SELECT seq, entry FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2";
+        self.pages(sql, &[], each)
     }
 
     /// The keys in the order in which the ledger has them.
     pub(crate) fn keys(&self) -> Result<Vec<KeyRow>, Error> {
         let sql = "SELECT public, role, added, signs_from, until, revoked, dropped FROM keys
-                   ORDER BY rowid";
-        self.all(sql, [], |row| {
-            let (public, role): (String, String) = (row.get(0)?, row.get(1)?);
+                   ORDER BY seq";
+        self.all(sql, &[], |row| {
             Ok(KeyRow {
-                public: PublicKey::from_paserk(&public).map_err(|_| damaged("a key"))?,
-                role: Role::from_name(&role).ok_or_else(|| damaged("a key's role"))?,
-                added: time(row.get(2)?)?,
-                from: row.get::<_, Option<i64>>(3)?.map(time).transpose()?,
-                until: row.get::<_, Option<i64>>(4)?.map(time).transpose()?,
-                revoked: row.get(5)?,
-                dropped: row.get(6)?,
+                public: PublicKey::from_paserk(row.text(0)?).map_err(|_| damaged("a key"))?,
+                role: Role::from_name(row.text(1)?).ok_or_else(|| damaged("a key's role"))?,
+                added: time(row.int(2)?)?,
+                from: row.opt_int(3)?.map(time).transpose()?,
+                until: row.opt_int(4)?.map(time).transpose()?,
+                revoked: row.truth(5)?,
+                dropped: row.truth(6)?,
             })
         })
     }
@@ -85,16 +74,15 @@ impl<'c> Query<'c> {
     pub(crate) fn all_ended_under(&self, key_id: KeyId, now: UnixTime) -> Result<bool, Error> {
         let sql = "SELECT NOT EXISTS
                    (SELECT 1 FROM tokens WHERE key_id = ?1 AND (ends IS NULL OR ends > ?2))";
-        let mut select = self.connection.prepare_cached(sql)?;
-        let params = params![key_id.to_string(), now.seconds().cast_signed()];
-        Ok(select.query_row(params, |row| row.get(0))?)
+        let id = key_id.to_string();
+        self.single(sql, values![&id, seconds(now)], |row| row.truth(0))
     }
 
     /// When the latest token under the key was minted, by the clock of who minted it.
     pub(crate) fn last_issued_under(&self, key_id: KeyId) -> Result<Option<UnixTime>, Error> {
         let sql = "SELECT max(issued_at) FROM tokens WHERE key_id = ?1";
-        let mut select = self.connection.prepare_cached(sql)?;
-        let last: Option<i64> = select.query_row([key_id.to_string()], |row| row.get(0))?;
+        let id = key_id.to_string();
+        let last = self.single(sql, values![&id], |row| row.opt_int(0))?;
         last.map(time).transpose()
     }
 
@@ -102,16 +90,15 @@ impl<'c> Query<'c> {
     pub(crate) fn products(&self) -> Result<Vec<String>, Error> {
         self.all(
             "SELECT DISTINCT product FROM catalogs ORDER BY product",
-            [],
-            |row| Ok(row.get(0)?),
+            &[],
+            |row| Ok(row.text(0)?.into()),
         )
     }
 
     /// The newest catalog revision of a product.
     pub(crate) fn newest_catalog(&self, product: &str) -> Result<Option<Arc<Revision>>, Error> {
         let sql = "SELECT max(revision) FROM catalogs WHERE product = ?1";
-        let mut select = self.connection.prepare_cached(sql)?;
-        match select.query_row([product], |row| row.get::<_, Option<i64>>(0))? {
+        match self.single(sql, values![product], |row| row.opt_int(0))? {
             None => Ok(None),
             Some(revision) => self.catalog(product, revision.cast_unsigned()),
         }
@@ -127,9 +114,9 @@ impl<'c> Query<'c> {
         if let Some(known) = self.catalogs.borrow().get(&key) {
             return Ok(Some(Arc::clone(known)));
         }
-        let sql = "SELECT body FROM catalogs JOIN events USING (seq)
+        let sql = "SELECT entry FROM catalogs JOIN events USING (seq)
                    WHERE product = ?1 AND revision = ?2";
-        let found = match self.one_event(sql, params![product, revision.cast_signed()])? {
+        let found = match self.one_event(sql, values![product, revision.cast_signed()])? {
             None => return Ok(None),
             Some(Event::CatalogRecorded { revision, .. }) => Arc::new(revision),
             Some(_) => return Err(damaged("a catalog")),
@@ -139,33 +126,32 @@ impl<'c> Query<'c> {
     }
 
     pub(crate) fn customer(&self, id: &str) -> Result<Option<Customer>, Error> {
-        let mut found = self.customers_where("id = ?1", [id])?;
+        let mut found = self.customers_where("id = ?1", values![id])?;
         Ok(found.pop())
     }
 
     pub(crate) fn customers(&self) -> Result<Vec<Customer>, Error> {
-        self.customers_where("true", [])
+        self.customers_where("1 = 1", &[])
     }
 
-    fn customers_where(&self, test: &str, params: impl Params) -> Result<Vec<Customer>, Error> {
+    fn customers_where(&self, test: &str, values: &[Value<'_>]) -> Result<Vec<Customer>, Error> {
         let sql = format!("SELECT id, kind, name FROM customers WHERE {test} ORDER BY id");
-        self.all(&sql, params, |row| {
-            let kind: String = row.get(1)?;
-            let kind = CustomerKind::from_name(&kind).ok_or_else(|| damaged("a customer"))?;
+        self.all(&sql, values, |row| {
+            let kind = CustomerKind::from_name(row.text(1)?);
             Ok(Customer {
-                id: row.get(0)?,
-                kind,
-                name: row.get(2)?,
+                id: row.text(0)?.into(),
+                kind: kind.ok_or_else(|| damaged("a customer"))?,
+                name: row.text(2)?.into(),
             })
         })
     }
 
     /// A license.
     pub(crate) fn license(&self, id: LicenseId) -> Result<Option<LicenseRecord>, Error> {
-        let sql = "SELECT body FROM licenses JOIN events USING (seq) WHERE id = ?1";
-        self.one_event(sql, [id.to_string()])?
-            .map(license_of)
-            .transpose()
+        let sql = "SELECT record FROM licenses WHERE id = ?1";
+        let id = values![id.as_bytes().as_slice()];
+        self.engine
+            .one(sql, id, |row| LicenseRecord::decode(row.blob(0)?))
     }
 
     /// The licenses, all or of a customer or a product, in the order of issue.
@@ -174,26 +160,70 @@ impl<'c> Query<'c> {
         customer: Option<&str>,
         product: Option<&str>,
     ) -> Result<Vec<LicenseRecord>, Error> {
-        let sql = "SELECT body FROM licenses JOIN events USING (seq)
-                   WHERE (?1 IS NULL OR customer = ?1) AND (?2 IS NULL OR product = ?2)
+        let sql = "SELECT record FROM licenses
+                   WHERE (CAST(?1 AS TEXT) IS NULL OR customer = ?1)
+                     AND (CAST(?2 AS TEXT) IS NULL OR product = ?2)
                    ORDER BY seq";
-        self.all(sql, params![customer, product], |row| {
-            license_of(event(row, 0)?)
+        self.all(sql, values![customer, product], |row| {
+            LicenseRecord::decode(row.blob(0)?)
         })
+    }
+
+    /// The licenses that are suspended at this time, in the order of issue.
+    pub(crate) fn suspended(&self, now: UnixTime) -> Result<Vec<LicenseRecord>, Error> {
+        let sql = "SELECT record FROM licenses
+                   WHERE standing = 'suspended' OR due <= ?1 ORDER BY seq";
+        let mut found = self.all(sql, values![seconds(now)], |row| {
+            Ok(LicenseRecord::decode(row.blob(0)?)?.at(now))
+        })?;
+        found.retain(|license| license.state(now) == State::Suspended);
+        Ok(found)
+    }
+
+    /// The entries that changed a license, in order.
+    pub(crate) fn changes_of_license(&self, id: LicenseId) -> Result<Vec<Entry>, Error> {
+        let sql = "SELECT entry FROM trail JOIN events USING (seq)
+                   WHERE license = ?1 AND changes = 1 ORDER BY seq";
+        self.entries(sql, values![id.as_bytes().as_slice()])
+    }
+
+    /// Every entry that is about a license, in order.
+    pub(crate) fn trail_of_license(&self, id: LicenseId) -> Result<Vec<Entry>, Error> {
+        let sql = "SELECT entry FROM trail JOIN events USING (seq)
+                   WHERE license = ?1 ORDER BY seq";
+        self.entries(sql, values![id.as_bytes().as_slice()])
+    }
+
+    /// The revocations of a customer, in order.
+    pub(crate) fn revocations_of_customer(&self, customer: &str) -> Result<Vec<Entry>, Error> {
+        let sql = "SELECT entry FROM trail JOIN events USING (seq)
+                   WHERE customer = ?1 AND license IS NULL AND word = 'revoked' ORDER BY seq";
+        self.entries(sql, values![customer])
+    }
+
+    /// When the latest token of the license was minted.
+    pub(crate) fn last_issued_of(&self, id: LicenseId) -> Result<Option<UnixTime>, Error> {
+        let sql = "SELECT max(issued_at) FROM tokens WHERE license = ?1";
+        let id = values![id.as_bytes().as_slice()];
+        let last = self.single(sql, id, |row| row.opt_int(0))?;
+        last.map(time).transpose()
     }
 
     /// A token.
     pub(crate) fn token(&self, id: TokenId) -> Result<Option<MintedToken>, Error> {
-        let sql = "SELECT body FROM tokens JOIN events USING (seq) WHERE id = ?1";
-        self.one_event(sql, [id.to_string()])?
+        let sql = "SELECT entry FROM tokens JOIN events USING (seq) WHERE id = ?1";
+        self.one_event(sql, values![id.as_bytes().as_slice()])?
             .map(token_of)
             .transpose()
     }
 
     /// The tokens of a license, in the order of minting.
     pub(crate) fn tokens_of(&self, license: LicenseId) -> Result<Vec<MintedToken>, Error> {
-        let sql = "SELECT body FROM tokens JOIN events USING (seq) WHERE license = ?1 ORDER BY seq";
-        self.all(sql, [license.to_string()], |row| token_of(event(row, 0)?))
+        let sql =
+            "SELECT entry FROM tokens JOIN events USING (seq) WHERE license = ?1 ORDER BY seq";
+        self.all(sql, values![license.as_bytes().as_slice()], |row| {
+            token_of(event(row, 0)?)
+        })
     }
 
     /// Hands over every token that something could still accept at this time.
@@ -202,50 +232,45 @@ impl<'c> Query<'c> {
         now: UnixTime,
         mut each: impl FnMut(MintedToken) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let sql = "SELECT body FROM tokens JOIN events USING (seq)
-                   WHERE ends IS NULL OR ends > ?1 ORDER BY seq";
-        let mut select = self.connection.prepare_cached(sql)?;
-        let mut rows = select.query([now.seconds().cast_signed()])?;
-        while let Some(row) = rows.next()? {
-            each(token_of(event(row, 0)?)?)?;
-        }
-        Ok(())
+        let sql = "SELECT seq, entry FROM tokens JOIN events USING (seq)
+                   WHERE seq > ?1 AND (ends IS NULL OR ends > ?3) ORDER BY seq LIMIT ?2";
+        self.pages(sql, values![seconds(now)], |entry, _| {
+            each(token_of(entry.event.clone())?)
+        })
     }
 
     /// How many live tokens there are of each of these: a token, a license, a customer's
     /// licenses, a key. A feature counts the product's tokens.
     pub(crate) fn count_live_tokens(
         &self,
-        class: RuleClass,
-        id: &str,
+        subject: &Subject,
         now: UnixTime,
         issued_before: Option<UnixTime>,
     ) -> Result<u64, Error> {
-        let test = match class {
-            RuleClass::Token => "tokens.id = ?1",
-            RuleClass::License => "license = ?1",
-            RuleClass::Customer => "licenses.customer = ?1",
-            RuleClass::Key => "key_id = ?1",
-            RuleClass::Feature => "licenses.product = ?1",
+        let key_id;
+        let (test, id) = match subject {
+            Subject::Token(id) => ("tokens.id = ?1", Value::Blob(id.as_bytes())),
+            Subject::License(id) => ("license = ?1", Value::Blob(id.as_bytes())),
+            Subject::Customer(id) => ("licenses.customer = ?1", Value::Text(id)),
+            Subject::Key(id) => {
+                key_id = id.to_string();
+                ("key_id = ?1", Value::Text(&key_id))
+            }
+            Subject::Feature { product, .. } => ("licenses.product = ?1", Value::Text(product)),
         };
         let sql = format!(
             "SELECT count(*) FROM tokens JOIN licenses ON licenses.id = tokens.license
-             WHERE {test} AND (ends IS NULL OR ends > ?2) AND (?3 IS NULL OR issued_at < ?3)"
+             WHERE {test} AND (ends IS NULL OR ends > ?2) AND (CAST(?3 AS BIGINT) IS NULL OR issued_at < ?3)"
         );
-        let before = issued_before.map(|time| time.seconds().cast_signed());
-        let count: i64 = self
-            .connection
-            .prepare_cached(&sql)?
-            .query_row(params![id, now.seconds().cast_signed(), before], |row| {
-                row.get(0)
-            })?;
+        let values = values![id, seconds(now), issued_before.map(seconds)];
+        let count = self.single(&sql, values, |row| row.int(0))?;
         Ok(count.cast_unsigned())
     }
 
     /// What is revoked, in the order of revocation.
     pub(crate) fn revocations(&self) -> Result<Vec<Revocation>, Error> {
-        let sql = "SELECT body FROM revocations JOIN events USING (seq) ORDER BY seq";
-        self.all(sql, [], |row| revocation_of(event(row, 0)?))
+        let sql = "SELECT entry FROM revocations JOIN events USING (seq) ORDER BY seq";
+        self.all(sql, &[], |row| revocation_of(event(row, 0)?))
     }
 
     /// The revocation of one subject.
@@ -255,8 +280,8 @@ impl<'c> Query<'c> {
         id: &str,
     ) -> Result<Option<Revocation>, Error> {
         let sql =
-            "SELECT body FROM revocations JOIN events USING (seq) WHERE class = ?1 AND id = ?2";
-        self.one_event(sql, [class.name(), id])?
+            "SELECT entry FROM revocations JOIN events USING (seq) WHERE class = ?1 AND id = ?2";
+        self.one_event(sql, values![class.name(), id])?
             .map(revocation_of)
             .transpose()
     }
@@ -267,9 +292,9 @@ impl<'c> Query<'c> {
         kind: DocumentKind,
         product: &str,
     ) -> Result<Option<Publication>, Error> {
-        let sql = "SELECT body FROM publications JOIN events USING (seq)
+        let sql = "SELECT entry FROM publications JOIN events USING (seq)
                    WHERE kind = ?1 AND product = ?2 ORDER BY version DESC LIMIT 1";
-        self.one_event(sql, [kind.name(), product])?
+        self.one_event(sql, values![kind.name(), product])?
             .map(publication_of)
             .transpose()
     }
@@ -277,9 +302,9 @@ impl<'c> Query<'c> {
     /// Every root and the newest of everything else: what belongs into the published folder, in
     /// the order in which a verifier imports it.
     pub(crate) fn published(&self) -> Result<Vec<Publication>, Error> {
-        let roots = "SELECT body FROM publications JOIN events USING (seq)
+        let roots = "SELECT entry FROM publications JOIN events USING (seq)
                      WHERE kind = 'root' ORDER BY version";
-        let mut documents = self.all(roots, [], |row| publication_of(event(row, 0)?))?;
+        let mut documents = self.all(roots, &[], |row| publication_of(event(row, 0)?))?;
         for kind in [DocumentKind::Keyset, DocumentKind::Status] {
             documents.extend(self.newest(kind, "")?);
         }
@@ -291,54 +316,79 @@ impl<'c> Query<'c> {
 
     /// The event that answered a request, by the beginning of its idempotency key, and that key.
     pub(crate) fn answer_to(&self, key_prefix: &str) -> Result<Option<(String, Event)>, Error> {
-        let sql = "SELECT idempotency_key, body FROM events
-                   WHERE idempotency_key >= ?1 AND idempotency_key < ?2 LIMIT 1";
+        let sql = "SELECT idempotency_key, entry FROM events
+                   WHERE idempotency_key >= ?1 AND idempotency_key < ?2
+                   ORDER BY idempotency_key LIMIT 1";
         // Keys are printable: the prefix and the highest character bound them all.
         let end = format!("{key_prefix}{}", char::MAX);
-        let mut select = self.connection.prepare_cached(sql)?;
-        let found = select
-            .query_row([key_prefix, &end], |row| {
-                Ok((row.get::<_, String>(0)?, row.get::<_, Vec<u8>>(1)?))
-            })
-            .optional()?;
-        found
-            .map(|(key, body)| Ok((key, Event::decode(&body)?)))
-            .transpose()
+        self.engine.one(sql, values![key_prefix, &end], |row| {
+            Ok((row.text(0)?.into(), event(row, 1)?))
+        })
     }
 
-    fn one_event(&self, sql: &str, params: impl Params) -> Result<Option<Event>, Error> {
-        let mut select = self.connection.prepare_cached(sql)?;
-        let body = select
-            .query_row(params, |row| row.get::<_, Vec<u8>>(0))
-            .optional()?;
-        body.map(|body| Event::decode(&body)).transpose()
+    fn one_event(&self, sql: &str, values: &[Value<'_>]) -> Result<Option<Event>, Error> {
+        self.engine.one(sql, values, |row| event(row, 0))
+    }
+
+    /// The one row of an answer that always has one.
+    fn single<T>(
+        &self,
+        sql: &str,
+        values: &[Value<'_>],
+        read: impl FnMut(&Row<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let found = self.engine.one(sql, values, read)?;
+        found.ok_or_else(|| damaged("a count"))
     }
 
     fn all<T>(
         &self,
         sql: &str,
-        params: impl Params,
+        values: &[Value<'_>],
         read: impl Fn(&Row<'_>) -> Result<T, Error>,
     ) -> Result<Vec<T>, Error> {
-        let mut select = self.connection.prepare_cached(sql)?;
-        let mut rows = select.query(params)?;
         let mut found = Vec::new();
-        while let Some(row) = rows.next()? {
+        self.engine.each(sql, values, &mut |row| {
             found.push(read(row)?);
-        }
+            Ok(())
+        })?;
         Ok(found)
+    }
+
+    fn entries(&self, sql: &str, values: &[Value<'_>]) -> Result<Vec<Entry>, Error> {
+        self.all(sql, values, |row| Entry::decode(row.blob(0)?))
+    }
+
+    /// Hands over the entries of a long answer with their bytes. The statement begins after the
+    /// number `?1` and ends with `LIMIT ?2`; its own values follow.
+    fn pages(
+        &self,
+        sql: &str,
+        values: &[Value<'_>],
+        mut each: impl FnMut(&Entry, &[u8]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut after = 0;
+        loop {
+            let head = [after.into(), PAGE.into()];
+            let mut page = Vec::new();
+            self.engine
+                .each(sql, &[&head, values].concat(), &mut |row| {
+                    page.push((row.int(0)?, row.blob(1)?.to_vec()));
+                    Ok(())
+                })?;
+            let Some((last, _)) = page.last() else {
+                return Ok(());
+            };
+            after = *last;
+            for (_, bytes) in page {
+                each(&Entry::decode(&bytes)?, &bytes)?;
+            }
+        }
     }
 }
 
 fn event(row: &Row<'_>, column: usize) -> Result<Event, Error> {
-    Event::decode(row.get_ref(column)?.as_blob().map_err(wrong_type)?)
-}
-
-fn license_of(event: Event) -> Result<LicenseRecord, Error> {
-    match event {
-        Event::LicenseIssued { license } => Ok(license),
-        _ => Err(damaged("a license")),
-    }
+    Ok(Entry::decode(row.blob(column)?)?.event)
 }
 
 fn token_of(event: Event) -> Result<MintedToken, Error> {
@@ -362,18 +412,11 @@ fn publication_of(event: Event) -> Result<Publication, Error> {
     }
 }
 
-fn time(seconds: i64) -> Result<UnixTime, Error> {
+pub(super) fn time(seconds: i64) -> Result<UnixTime, Error> {
     let time = u64::try_from(seconds).ok().and_then(UnixTime::new);
     time.ok_or_else(|| damaged("a time"))
 }
 
-/// A derived table that says what no event does: it was changed from outside.
-fn damaged(what: &str) -> Error {
-    Error::EventDamaged {
-        problem: format!("{what} in a table is not what its event says"),
-    }
-}
-
-fn wrong_type(_: rusqlite::types::FromSqlError) -> Error {
-    damaged("a value")
+fn seconds(time: UnixTime) -> i64 {
+    time.seconds().cast_signed()
 }

@@ -102,8 +102,8 @@ fn statuses(vectors: &mut Vectors) {
         ("rule-class-5", "a rule of a class that does not exist", {
             rules(vec![plain(5, Item::bytes(&[7; 16]), 0)])
         }),
-        ("rule-reason-7", "a reason that does not exist", {
-            rules(vec![plain(1, Item::bytes(b"license1"), 7)])
+        ("rule-reason-8", "a reason that does not exist", {
+            rules(vec![plain(1, Item::bytes(b"license1"), 8)])
         }),
         ("rule-id-of-other-class", "a license rule with a key id", {
             rules(vec![plain(1, id(Seed::License), 0)])

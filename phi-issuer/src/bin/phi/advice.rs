@@ -373,6 +373,46 @@ const TABLE: &[(&str, ExitCode, &str)] = &[
         "bring the key file back into keys/",
     ),
     (
+        "ledger-clock-behind",
+        ExitCode::STORE,
+        "set this machine's clock; the ledger's times never fall",
+    ),
+    (
+        "revision-conflict",
+        ExitCode::STORE,
+        "look at the license again with phi license show, then decide anew",
+    ),
+    (
+        "transition-refused",
+        ExitCode::STORE,
+        "phi license show says what state it is in",
+    ),
+    (
+        "entry-newer",
+        ExitCode::STORE,
+        "use the newer phi that wrote it",
+    ),
+    (
+        "idempotency-conflict",
+        ExitCode::BAD_INPUT,
+        "repeat the request as it was, or give the new one a key of its own",
+    ),
+    (
+        "no-such-revision",
+        ExitCode::BAD_INPUT,
+        "phi license history lists the revisions",
+    ),
+    (
+        "not-there-then",
+        ExitCode::BAD_INPUT,
+        "phi license history says since when it is there",
+    ),
+    (
+        "waiting-misfit",
+        ExitCode::BAD_INPUT,
+        "call the waiting change off with phi license withdraw",
+    ),
+    (
         "not-allowed",
         ExitCode::STORE,
         "phi license show, phi key list and phi status show say how things stand",
@@ -403,6 +443,11 @@ const TABLE: &[(&str, ExitCode, &str)] = &[
         "restore phi.db from a backup",
     ),
     (
+        "store-lost",
+        ExitCode::STORE,
+        "nothing was changed: run the command again",
+    ),
+    (
         "store-missing",
         ExitCode::STORE,
         "bring phi.db back from a backup",
@@ -421,6 +466,16 @@ const TABLE: &[(&str, ExitCode, &str)] = &[
         "store-newer",
         ExitCode::STORE,
         "use the newer phi that wrote it",
+    ),
+    (
+        "store-outcome-unknown",
+        ExitCode::STORE,
+        "look with phi audit query, or repeat it with the same idempotency key",
+    ),
+    (
+        "store-unreachable",
+        ExitCode::STORE,
+        "see that the server is up and that phi.toml names it",
     ),
     (
         "store-unusable",
@@ -556,7 +611,8 @@ mod tests {
     #[test]
     fn every_code_of_the_library_has_advice() {
         for (source, at_least) in [
-            (include_str!("../../error.rs"), 20),
+            (include_str!("../../error.rs"), 19),
+            (include_str!("../../store/fault.rs"), 8),
             (include_str!("../../durable.rs"), 6),
             (include_str!("../../keyfile/error.rs"), 8),
             (include_str!("../../passphrase.rs"), 7),

@@ -73,10 +73,7 @@ impl Session {
 
     /// Who acts, and when.
     pub(crate) fn context(&self) -> Context {
-        Context {
-            now: self.now,
-            actor: self.actor.clone(),
-        }
+        Context::new(self.now, self.actor.clone())
     }
 
     /// The passphrase of keys that exist.

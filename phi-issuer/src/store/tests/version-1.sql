@@ -1,3 +1,4 @@
+-- The tables of version 1, as they were before Phi 0.2.
 -- The ledger: what happened, in order. Nothing here is ever changed.
 CREATE TABLE events (
     seq             INTEGER PRIMARY KEY,    -- from 1, without gaps

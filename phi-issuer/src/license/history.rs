@@ -1,0 +1,338 @@
+//! What a license was, and how it came to be what it is: a pure replay of its events.
+
+use phi_verify::{LicenseId, RuleClass, Terms, UnixTime};
+
+use super::{Act, Change, LicenseRecord, Settled, State, find, misfit_of, terms};
+use crate::{
+    Issuer, MintedToken, Revocation, Subject, entry::Entry, error::Error, event::Event,
+    store::Query,
+};
+
+/// One thing that happened to a license.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// When it happened.
+    pub time: UnixTime,
+    /// The entry that recorded it, with its actor and reason; `None` if time did it.
+    pub entry: Option<Entry>,
+    /// What happened.
+    pub happening: Happening,
+    /// The state before; `None` is a license that was not there yet.
+    pub before: Option<State>,
+    /// The state after.
+    pub after: State,
+    /// The revision after.
+    pub revision: u64,
+}
+
+/// What can happen to a license.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Happening {
+    /// It was drafted, issued or started as a trial.
+    Began(Act),
+    /// It changed.
+    Changed(Change),
+    /// A change was recorded that waits for its time.
+    Scheduled {
+        /// The change.
+        change: Change,
+        /// When it takes effect.
+        effective: UnixTime,
+    },
+    /// A change that waited took effect, or was void by then.
+    CameDue(Settled),
+    /// Its time was up and its grace began.
+    Lapsed,
+    /// Its time and its grace were up.
+    Expired,
+    /// It was taken back, or its tokens up to a time were.
+    Revoked(Revocation),
+    /// A token was minted of it.
+    Minted(MintedToken),
+}
+
+/// A license at a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LicenseAt {
+    /// The license by all that was recorded until then, and by what had taken effect.
+    pub license: LicenseRecord,
+    /// The state.
+    pub state: State,
+    /// What its plan and overrides come to.
+    pub terms: Terms,
+    /// The revocation of its customer, if there was one by then.
+    pub customer_revoked: Option<Revocation>,
+    /// The time that was asked about.
+    pub time: UnixTime,
+}
+
+impl LicenseAt {
+    /// Whether the customer was entitled to the terms at that time.
+    pub fn entitled(&self) -> bool {
+        let begun = self
+            .license
+            .not_before
+            .is_none_or(|begins| begins <= self.time);
+        self.state.entitles() && begun && self.customer_revoked.is_none()
+    }
+}
+
+/// Which license of the past is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Past {
+    /// As it was at a time.
+    Time(UnixTime),
+    /// As its event of this revision left it.
+    Revision(u64),
+}
+
+impl Issuer {
+    /// Everything that happened to a license until now, in order.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn license_history(
+        &mut self,
+        license: LicenseId,
+        now: UnixTime,
+    ) -> Result<Vec<Moment>, Error> {
+        self.store.read(|query| {
+            find(query, license)?;
+            let entries = query.trail_of_license(license)?;
+            Timeline::of(entries, now)
+        })
+    }
+
+    /// What a license was: nothing but its events until then is looked at.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such license, or was none then.
+    pub fn license_at(&mut self, license: LicenseId, past: Past) -> Result<LicenseAt, Error> {
+        self.store.read(|query| at(query, license, past))
+    }
+}
+
+pub(crate) fn at(query: &Query<'_>, license: LicenseId, past: Past) -> Result<LicenseAt, Error> {
+    let mut time = match past {
+        Past::Time(time) => time,
+        Past::Revision(_) => UnixTime::EPOCH,
+    };
+    let mut record: Option<LicenseRecord> = None;
+    for entry in query.changes_of_license(license)? {
+        let wanted = match past {
+            Past::Time(time) => entry.time <= time,
+            Past::Revision(revision) => record
+                .as_ref()
+                .is_none_or(|record| record.revision < revision),
+        };
+        if !wanted {
+            break;
+        }
+        time = time.max(entry.time);
+        fold(&mut record, &entry)?;
+    }
+    let Some(record) = record else {
+        let found = find(query, license)?;
+        return Err(Error::NotThen {
+            license,
+            since: found.issued_at,
+        });
+    };
+    if let Past::Revision(revision) = past
+        && record.revision != revision
+    {
+        return Err(Error::NoRevision {
+            license,
+            asked: revision,
+            newest: record.revision,
+        });
+    }
+    judged(query, &record, time)
+}
+
+/// The license of a record at a time that is not before its last event.
+pub(super) fn judged(
+    query: &Query<'_>,
+    record: &LicenseRecord,
+    time: UnixTime,
+) -> Result<LicenseAt, Error> {
+    let license = record.at(time);
+    Ok(LicenseAt {
+        state: license.state(time),
+        terms: terms(query, &license)?,
+        customer_revoked: customer_revoked(query, &license, time)?,
+        time,
+        license,
+    })
+}
+
+fn customer_revoked(
+    query: &Query<'_>,
+    license: &LicenseRecord,
+    time: UnixTime,
+) -> Result<Option<Revocation>, Error> {
+    // The table has the newest of them; the events have them all.
+    let newest = query.revocation(RuleClass::Customer, &license.customer)?;
+    if newest.is_none() {
+        return Ok(None);
+    }
+    let mut found = None;
+    for entry in query.revocations_of_customer(&license.customer)? {
+        if entry.time > time {
+            break;
+        }
+        if let Event::Revoked(revocation) = entry.event
+            && revocation.issued_before.is_none()
+        {
+            found = Some(revocation);
+        }
+    }
+    Ok(found)
+}
+
+/// Applies an entry to the record of the license that it is about. Entries that do not change a
+/// license leave it as it is.
+pub(crate) fn fold(record: &mut Option<LicenseRecord>, entry: &Entry) -> Result<(), Error> {
+    let damaged = |problem: &str| Error::EventDamaged {
+        problem: format!("event {}: {problem}", entry.seq),
+    };
+    let (issuance, act) = match &entry.event {
+        Event::LicenseDrafted { license } => (license, Act::Draft),
+        Event::LicenseIssued { license } => (license, Act::Issue),
+        Event::TrialStarted { license } => (license, Act::StartTrial),
+        Event::LicenseChanged(change) => {
+            let record = record
+                .as_mut()
+                .ok_or_else(|| damaged("it changes no license"))?;
+            return record
+                .apply(entry.time, change)
+                .map_err(|misfit| misfit_of(change.license, misfit));
+        }
+        Event::Revoked(Revocation {
+            subject: Subject::License(_),
+            issued_before: None,
+            ..
+        }) => {
+            let record = record
+                .as_mut()
+                .ok_or_else(|| damaged("it revokes no license"))?;
+            record.revoke(entry.time);
+            return Ok(());
+        }
+        _ => return Ok(()),
+    };
+    if record.is_some() {
+        return Err(damaged("its license is there already"));
+    }
+    *record = Some(LicenseRecord::begin(issuance, act));
+    Ok(())
+}
+
+/// The moments of a license, with those that time alone brings between its entries.
+struct Timeline {
+    moments: Vec<Moment>,
+    record: Option<LicenseRecord>,
+}
+
+impl Timeline {
+    fn of(entries: Vec<Entry>, now: UnixTime) -> Result<Vec<Moment>, Error> {
+        let mut timeline = Self {
+            moments: Vec::new(),
+            record: None,
+        };
+        for entry in entries {
+            timeline.pass(entry.time);
+            timeline.record(entry)?;
+        }
+        timeline.pass(now);
+        Ok(timeline.moments)
+    }
+
+    fn record(&mut self, entry: Entry) -> Result<(), Error> {
+        let state =
+            |record: &Option<LicenseRecord>| record.as_ref().map(|record| record.state(entry.time));
+        let before = state(&self.record);
+        fold(&mut self.record, &entry)?;
+        let (Some(after), Some(record)) = (state(&self.record), &self.record) else {
+            return Ok(());
+        };
+        let revision = record.revision;
+        let happening = match &entry.event {
+            Event::LicenseDrafted { .. } => Happening::Began(Act::Draft),
+            Event::LicenseIssued { .. } => Happening::Began(Act::Issue),
+            Event::TrialStarted { .. } => Happening::Began(Act::StartTrial),
+            Event::LicenseChanged(event) => match event.effective {
+                Some(effective) => Happening::Scheduled {
+                    change: event.change.clone(),
+                    effective,
+                },
+                None => Happening::Changed(event.change.clone()),
+            },
+            Event::Revoked(revocation) => Happening::Revoked(revocation.clone()),
+            Event::TokenMinted(token) => Happening::Minted(token.clone()),
+            _ => return Ok(()),
+        };
+        self.moments.push(Moment {
+            time: entry.time,
+            entry: Some(entry),
+            happening,
+            before,
+            after,
+            revision,
+        });
+        Ok(())
+    }
+
+    /// What time alone does until this moment.
+    fn pass(&mut self, until: UnixTime) {
+        let Some(record) = &mut self.record else {
+            return;
+        };
+        loop {
+            let last = self.moments.last();
+            let (seen, before) = last.map_or((UnixTime::EPOCH, None), |last| {
+                (last.time, Some(last.after))
+            });
+            let Some((time, due)) = next_due(record, seen).filter(|(time, _)| *time <= until)
+            else {
+                return;
+            };
+            let happening = match due {
+                Due::Lapse => Happening::Lapsed,
+                Due::Expire => Happening::Expired,
+                Due::Waiting => Happening::CameDue(record.settle_first()),
+            };
+            self.moments.push(Moment {
+                time,
+                entry: None,
+                happening,
+                before,
+                after: record.timed(time),
+                revision: record.revision,
+            });
+        }
+    }
+}
+
+/// What time does next.
+enum Due {
+    Lapse,
+    Expire,
+    Waiting,
+}
+
+/// The next thing that time does to the license after this moment.
+fn next_due(record: &LicenseRecord, seen: UnixTime) -> Option<(UnixTime, Due)> {
+    let waiting = record
+        .waiting
+        .first()
+        .map(|wait| (wait.effective, Due::Waiting));
+    let ends = record.ends().filter(|_| record.standing == State::Active);
+    let timed = ends.into_iter().flat_map(|(expires, ends)| {
+        let lapse = (expires < ends).then_some((expires, Due::Lapse));
+        lapse.into_iter().chain([(ends, Due::Expire)])
+    });
+    let timed = timed.filter(|(time, _)| *time > seen);
+    timed.chain(waiting).min_by_key(|(time, _)| *time)
+}

@@ -1,0 +1,346 @@
+//! The record of a license: its events, folded. Nothing in it is decided anywhere else.
+
+use phi_verify::{LicenseId, UnixTime};
+use serde::{Deserialize, Serialize};
+
+use super::{Act, Change, LicenseChange, Machine, NewLicense, State};
+use crate::{error::Error, event};
+
+/// A license as it was issued or drafted: the first of its events.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Issuance {
+    /// Its name.
+    pub id: LicenseId,
+    /// Always 1.
+    pub revision: u64,
+    /// When it was recorded.
+    pub issued_at: UnixTime,
+    /// The catalog revision in which its plan and overrides are read.
+    pub catalog_revision: u64,
+    /// The license whose place it takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub supersedes: Option<LicenseId>,
+    /// What was ordered.
+    #[serde(flatten)]
+    pub order: NewLicense,
+}
+
+/// A license as its events make it, up to the last of them.
+///
+/// What waits for its time, and what time alone does, is not in it until [`LicenseRecord::at`]
+/// is asked for a moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LicenseRecord {
+    /// Its name.
+    pub id: LicenseId,
+    /// Counts its events, from 1.
+    pub revision: u64,
+    /// When it was issued; a draft's is when it was written down.
+    pub issued_at: UnixTime,
+    /// The catalog revision in which its plan and overrides are read.
+    pub catalog_revision: u64,
+    /// Where it stands by what somebody did: never `Grace` or `Expired`, which time does.
+    pub(crate) standing: State,
+    /// Since when.
+    pub(crate) since: UnixTime,
+    /// The machine to which it is bound.
+    pub machine: Option<Machine>,
+    /// The license whose place it took.
+    pub supersedes: Option<LicenseId>,
+    /// The license that took its place.
+    pub successor: Option<LicenseId>,
+    /// Changes that wait for their time, in the order in which they take effect.
+    pub waiting: Vec<Waiting>,
+    /// What was ordered, as amended.
+    pub order: NewLicense,
+}
+
+/// A change that waits for its time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// The revision that it made when it was recorded.
+    pub revision: u64,
+    /// When it takes effect.
+    pub effective: UnixTime,
+    /// What changes.
+    pub change: Change,
+}
+
+/// What became of a change that waited, when its time came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// The change.
+    pub waited: Waiting,
+    /// The state in which it found the license.
+    pub before: State,
+    /// The state to which it led; `None` if it was not allowed any more and did nothing.
+    pub after: Option<State>,
+}
+
+/// Why a change does not fit a license.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Misfit {
+    /// The table does not have it.
+    Transition {
+        /// The state.
+        state: State,
+        /// What was asked for.
+        act: Act,
+    },
+    /// It was decided on another revision.
+    Revision {
+        /// The revision on which it was decided.
+        expected: u64,
+        /// The revision that the license has.
+        found: u64,
+    },
+    /// The change itself makes no sense here.
+    Rule(&'static str),
+}
+
+impl std::ops::Deref for LicenseRecord {
+    type Target = NewLicense;
+
+    fn deref(&self) -> &NewLicense {
+        &self.order
+    }
+}
+
+impl LicenseRecord {
+    /// The record as the store has it.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        event::encode_sorted(self)
+    }
+
+    /// Reads a record of the store.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Error> {
+        ciborium::from_reader(bytes).map_err(|error| Error::EventDamaged {
+            problem: format!("a license's record does not read: {error}"),
+        })
+    }
+
+    /// The license that an issuance begins.
+    pub fn begin(issuance: &Issuance, act: Act) -> Self {
+        Self {
+            id: issuance.id,
+            revision: issuance.revision,
+            issued_at: issuance.issued_at,
+            catalog_revision: issuance.catalog_revision,
+            standing: if matches!(act, Act::Draft) {
+                State::Draft
+            } else {
+                State::Active
+            },
+            since: issuance.issued_at,
+            machine: None,
+            supersedes: issuance.supersedes,
+            successor: None,
+            waiting: Vec::new(),
+            order: issuance.order.clone(),
+        }
+    }
+
+    /// The license as it is at this time, by the events that the record has: what waited until
+    /// then has taken effect.
+    #[must_use]
+    pub fn at(&self, now: UnixTime) -> Self {
+        let mut then = self.clone();
+        then.settle(now);
+        then
+    }
+
+    /// The state at this time, which must not be before the record's last event.
+    pub fn state(&self, now: UnixTime) -> State {
+        let then;
+        let settled = if self.waiting.iter().any(|wait| wait.effective <= now) {
+            then = self.at(now);
+            &then
+        } else {
+            self
+        };
+        settled.timed(now)
+    }
+
+    /// Since when it stands as it does by what somebody did.
+    pub const fn since(&self) -> UnixTime {
+        self.since
+    }
+
+    /// When time takes it out of force, and when that is for good: its expiry, and the end of
+    /// its grace.
+    pub fn ends(&self) -> Option<(UnixTime, UnixTime)> {
+        let expires = self.order.expires?;
+        Some((expires, expires.plus(self.order.grace)))
+    }
+
+    /// Applies what waited until this time; what became of each.
+    pub fn settle(&mut self, now: UnixTime) -> Vec<Settled> {
+        let mut settled = Vec::new();
+        let due = |first: &Waiting| first.effective <= now;
+        while self.waiting.first().is_some_and(due) {
+            settled.push(self.settle_first());
+        }
+        settled
+    }
+
+    /// Applies the change that waits for the earliest time; there is one.
+    pub(super) fn settle_first(&mut self) -> Settled {
+        let waited = self.waiting.remove(0);
+        let before = self.timed(waited.effective);
+        // What was done since can leave it nothing to do: it is then void.
+        let after = self.carry_out(waited.effective, &waited.change).ok();
+        Settled {
+            waited,
+            before,
+            after,
+        }
+    }
+
+    /// Applies a change that is recorded at this time.
+    ///
+    /// # Errors
+    /// Why it does not fit; the record is then as it is at this time, without the change.
+    pub fn apply(&mut self, now: UnixTime, event: &LicenseChange) -> Result<(), Misfit> {
+        self.settle(now);
+        let (expected, found) = (event.revision.saturating_sub(1), self.revision);
+        if expected != found {
+            return Err(Misfit::Revision { expected, found });
+        }
+        match event.effective {
+            Some(effective) => self.wait(now, effective, event)?,
+            None => drop(self.carry_out(now, &event.change)?),
+        }
+        self.revision = event.revision;
+        Ok(())
+    }
+
+    /// Takes the license back. A license that is revoked or superseded already stays as it is:
+    /// what goes with it was taken back then.
+    pub(crate) fn revoke(&mut self, now: UnixTime) {
+        self.settle(now);
+        if let Some(after) = self.timed(now).after(Act::Revoke) {
+            self.enter(after, now);
+            self.waiting.clear();
+        }
+        self.revision += 1;
+    }
+
+    fn wait(
+        &mut self,
+        now: UnixTime,
+        effective: UnixTime,
+        event: &LicenseChange,
+    ) -> Result<(), Misfit> {
+        let act = event.change.act();
+        if !act.may_wait() {
+            return Err(Misfit::Rule("takes effect at once: leave its time out"));
+        }
+        if effective <= now {
+            return Err(Misfit::Rule("takes effect later than now, or at once"));
+        }
+        // Reinstating waits for the end of a suspension that may itself still wait.
+        if act == Act::Amend || act == Act::Suspend {
+            self.next(now, act)?;
+        } else if self.timed(now).allows().next().is_none() {
+            let state = self.timed(now);
+            return Err(Misfit::Transition { state, act });
+        }
+        let after = |waiting: &Waiting| waiting.effective <= effective;
+        let place = self.waiting.partition_point(after);
+        let waiting = Waiting {
+            revision: event.revision,
+            effective,
+            change: event.change.clone(),
+        };
+        self.waiting.insert(place, waiting);
+        Ok(())
+    }
+
+    /// Makes the change; the state after it.
+    fn carry_out(&mut self, now: UnixTime, change: &Change) -> Result<State, Misfit> {
+        let after = self.next(now, change.act())?;
+        match change {
+            Change::Issue { catalog_revision } => {
+                self.issued_at = now;
+                self.read_in(*catalog_revision);
+            }
+            Change::Amend {
+                catalog_revision,
+                amendment,
+            } => {
+                amendment.apply(&mut self.order);
+                self.read_in(*catalog_revision);
+            }
+            Change::Renew { expires } => self.renew(*expires)?,
+            Change::Suspend | Change::Reinstate => {}
+            Change::ConvertTrial {
+                catalog_revision,
+                expires,
+                amendment,
+            } => {
+                if !self.order.trial {
+                    return Err(Misfit::Rule("is no trial"));
+                }
+                self.order.trial = false;
+                self.order.expires = *expires;
+                amendment.apply(&mut self.order);
+                self.read_in(*catalog_revision);
+            }
+            Change::Transfer { successor } => {
+                self.successor = Some(*successor);
+                self.waiting.clear();
+            }
+            Change::Rebind { machine } => self.machine.clone_from(machine),
+            Change::Withdraw { withdrawn } => {
+                let waits = |waiting: &Waiting| waiting.revision == *withdrawn;
+                let place = self.waiting.iter().position(waits);
+                let place = place.ok_or(Misfit::Rule("has no waiting change of this revision"))?;
+                self.waiting.remove(place);
+            }
+        }
+        self.enter(after, now);
+        Ok(self.timed(now))
+    }
+
+    fn renew(&mut self, expires: Option<UnixTime>) -> Result<(), Misfit> {
+        let Some(current) = self.order.expires else {
+            return Err(Misfit::Rule("never expires: there is nothing to renew"));
+        };
+        if expires.is_some_and(|expires| expires <= current) {
+            return Err(Misfit::Rule("would not expire later than it does"));
+        }
+        self.order.expires = expires;
+        Ok(())
+    }
+
+    fn next(&self, now: UnixTime, act: Act) -> Result<State, Misfit> {
+        let state = self.timed(now);
+        state.after(act).ok_or(Misfit::Transition { state, act })
+    }
+
+    /// The state at this time, of a record in which nothing waits any longer.
+    pub(super) fn timed(&self, now: UnixTime) -> State {
+        match (self.standing, self.ends()) {
+            (State::Active, Some((_, ends))) if now >= ends => State::Expired,
+            (State::Active, Some((expires, _))) if now >= expires => State::Grace,
+            (standing, _) => standing,
+        }
+    }
+
+    fn enter(&mut self, state: State, now: UnixTime) {
+        // Time, not somebody, leads to these: by what somebody did it is active.
+        let standing = match state {
+            State::Grace | State::Expired => State::Active,
+            state => state,
+        };
+        if self.standing != standing {
+            self.standing = standing;
+            self.since = now;
+        }
+    }
+
+    /// A catalog revision is never followed by an older one.
+    fn read_in(&mut self, revision: u64) {
+        self.catalog_revision = self.catalog_revision.max(revision);
+    }
+}
