@@ -1,10 +1,16 @@
 //! Every reason for which something is refused: one variant, one sentence and one stable code
 //! each.
 
-use alloc::string::String;
+use alloc::{boxed::Box, string::String};
 use core::fmt;
 
-use crate::{UnixTime, document::DocumentKind, key::KeyId, status::Reason, status::RuleClass};
+use crate::{
+    UnixTime,
+    document::DocumentKind,
+    key::KeyId,
+    log::{Conflict, SplitView},
+    status::{Reason, RuleClass},
+};
 
 /// Why a key is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,7 +149,7 @@ impl fmt::Display for Malformed {
 
 impl core::error::Error for Malformed {}
 
-/// Why a token or a document is refused.
+/// Why a token, a document or a proof is refused.
 ///
 /// [`Error::code`] is stable; the sentence says what a support engineer needs to know. Only a
 /// failed signature carries nothing: there is nothing in it to believe.
@@ -152,6 +158,8 @@ impl core::error::Error for Malformed {}
 pub enum Error {
     /// Armored text whose lines do not make one object.
     Armor(&'static str),
+    /// The text of a signed note is not a checkpoint.
+    Checkpoint(&'static str),
     /// The clock is behind a time that a trusted signature proves.
     ClockBehind {
         /// The time that was handed in.
@@ -228,8 +236,12 @@ pub enum Error {
     KeyRevoked(KeyId),
     /// No keyset was imported.
     KeysetMissing,
+    /// The bytes are not the data of a leaf of the log.
+    Leaf(&'static str),
     /// A verified license does not decode.
     License(Malformed),
+    /// The text is not a proof of the log.
+    LogProof(&'static str),
     /// The license is bound to a machine, and no fingerprint was handed in.
     MachineUnknown,
     /// Too few components of the machine match.
@@ -253,6 +265,13 @@ pub enum Error {
         /// When the license begins.
         not_before: UnixTime,
     },
+    /// The proof does not show that the newer tree of the log contains the older.
+    NotConsistent {
+        /// The size of the older tree.
+        old: u64,
+        /// The size of the newer tree.
+        new: u64,
+    },
     /// The license is newer than the status list, which cannot speak of it.
     NotCovered {
         /// The newest status epoch when the token was minted.
@@ -260,12 +279,42 @@ pub enum Error {
         /// The epoch of the list at hand.
         epoch: u64,
     },
+    /// The text is not a signed note.
+    Note(&'static str),
+    /// Too few of the ledger's keys signed the note.
+    NoteSignatures {
+        /// How many keys signed.
+        valid: usize,
+        /// How many must.
+        threshold: usize,
+    },
+    /// The proof does not show that the log has the leaf.
+    NotIncluded {
+        /// The index that the proof states.
+        index: u64,
+        /// The size of the tree.
+        size: u64,
+    },
+    /// The checkpoint is of another log.
+    OriginMismatch {
+        /// The log of the trust anchor's issuer.
+        expected: String,
+        /// The log that the checkpoint states.
+        found: String,
+    },
     /// The license is for another product.
     ProductMismatch {
         /// The application's product.
         expected: String,
         /// The license's product.
         found: String,
+    },
+    /// A consistency proof begins at another size than the checkpoint at hand has.
+    ProofBase {
+        /// The size at hand.
+        held: u64,
+        /// The size at which the proof begins.
+        found: u64,
     },
     /// The license is revoked.
     Revoked {
@@ -310,6 +359,8 @@ pub enum Error {
         /// How many must.
         threshold: usize,
     },
+    /// Two checkpoints of one log do not go together.
+    SplitView(Box<SplitView>),
     /// The license needs newer trust documents.
     StaleTrust {
         /// The kind of document.
@@ -354,6 +405,7 @@ impl Error {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Armor(_) => "armor-invalid",
+            Self::Checkpoint(_) => "checkpoint-invalid",
             Self::ClockBehind { .. } => "clock-behind",
             Self::Document { cause, .. } | Self::License(cause) => cause.code(),
             Self::DocumentEnvelope(_) => "document-envelope",
@@ -369,19 +421,27 @@ impl Error {
             Self::KeyOutsideWindow { .. } => "key-outside-window",
             Self::KeyRevoked(_) => "key-revoked",
             Self::KeysetMissing => "keyset-missing",
+            Self::Leaf(_) => "leaf-invalid",
+            Self::LogProof(_) => "proof-invalid",
             Self::MachineMismatch { .. } => "machine-mismatch",
             Self::MachineUnknown => "machine-unknown",
             Self::MixAndMatch { .. } => "mix-and-match",
+            Self::NotConsistent { .. } => "not-consistent",
             Self::NotCovered { .. } => "not-covered",
+            Self::NotIncluded { .. } => "not-included",
             Self::NotYetValid { .. } => "not-yet-valid",
+            Self::Note(_) => "note-invalid",
+            Self::OriginMismatch { .. } => "origin-mismatch",
             Self::ProductMismatch { .. } => "product-mismatch",
+            Self::ProofBase { .. } => "proof-base",
             Self::Revoked { .. } => "revoked",
             Self::Rollback { .. } => "rollback",
             Self::RootGap { .. } => "root-gap",
             Self::RootTooOld { .. } => "root-too-old",
             Self::SignatureDuplicate(_) => "signature-duplicate",
             Self::SignatureInvalid => "signature-invalid",
-            Self::SignaturesMissing { .. } => "signatures-missing",
+            Self::NoteSignatures { .. } | Self::SignaturesMissing { .. } => "signatures-missing",
+            Self::SplitView(_) => "split-view",
             Self::StaleTrust { .. } => "stale-trust",
             Self::StatusMissing => "status-missing",
             Self::StatusTooOld { .. } => "status-too-old",
@@ -411,6 +471,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Armor(problem) => write!(f, "armored text {problem}"),
+            Self::Checkpoint(problem) => write!(f, "checkpoint {problem}"),
             Self::ClockBehind { now, floor } => {
                 write!(
                     f,
@@ -481,7 +542,9 @@ impl fmt::Display for Error {
             }
             Self::KeyRevoked(key_id) => write!(f, "key {key_id} is revoked"),
             Self::KeysetMissing => f.write_str("no keyset was imported"),
+            Self::Leaf(problem) => write!(f, "leaf of the log {problem}"),
             Self::License(cause) => write!(f, "license {cause}"),
+            Self::LogProof(problem) => write!(f, "proof of the log {problem}"),
             Self::MachineMismatch {
                 matched,
                 required,
@@ -499,15 +562,43 @@ impl fmt::Display for Error {
                     "status document names another keyset of version {version}"
                 )
             }
+            Self::NotConsistent { old, new } => {
+                write!(
+                    f,
+                    "proof does not show that the log of size {new} contains that of size {old}"
+                )
+            }
             Self::NotCovered { mint_epoch, epoch } => write!(
                 f,
                 "token was minted at status epoch {mint_epoch}, the list at hand is of epoch {epoch}"
             ),
+            Self::NotIncluded { index, size } => {
+                write!(
+                    f,
+                    "proof does not show this at index {index} of the log of size {size}"
+                )
+            }
             Self::NotYetValid { now, not_before } => {
                 write!(f, "license begins at {not_before}, now {now}")
             }
+            Self::Note(problem) => write!(f, "signed note {problem}"),
+            Self::NoteSignatures { valid, threshold } => {
+                write!(
+                    f,
+                    "signed note has {valid} valid signatures, {threshold} are needed"
+                )
+            }
+            Self::OriginMismatch { expected, found } => {
+                write!(f, "checkpoint is of the log {found:?}, not {expected:?}")
+            }
             Self::ProductMismatch { expected, found } => {
                 write!(f, "license is for product {found:?}, not {expected:?}")
+            }
+            Self::ProofBase { held, found } => {
+                write!(
+                    f,
+                    "proof begins at size {found} of the log, the checkpoint at hand has size {held}"
+                )
             }
             Self::Revoked { class, reason } => write!(f, "{class} is revoked: {reason}"),
             Self::Rollback {
@@ -546,6 +637,7 @@ impl fmt::Display for Error {
                     "{kind} document has {valid} valid signatures, {threshold} are needed"
                 )
             }
+            Self::SplitView(view) => display_split_view(view, f),
             Self::StaleTrust {
                 kind,
                 current: 0,
@@ -585,6 +677,21 @@ impl fmt::Display for Error {
             }
             Self::UnknownKey(key_id) => write!(f, "keyset does not name key {key_id}"),
         }
+    }
+}
+
+fn display_split_view(view: &SplitView, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let (held, offered) = (view.held_size, view.offered_size);
+    match view.conflict {
+        Conflict::Shrunk => write!(
+            f,
+            "log had size {held}, a checkpoint of size {offered} is offered"
+        ),
+        Conflict::Forked => write!(f, "two checkpoints of size {held} have different roots"),
+        Conflict::Unproven => write!(
+            f,
+            "log of size {offered} is not shown to contain that of size {held}"
+        ),
     }
 }
 

@@ -61,6 +61,7 @@ mod verifier;
 pub mod armor;
 #[cfg(feature = "inspect")]
 pub mod dangerous_inspect;
+pub mod log;
 
 pub use catalog::{Catalog, Name};
 pub use claims::{Claims, Extension, LicenseId, Minimum, NotAnId, TokenId};
