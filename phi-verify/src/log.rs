@@ -47,7 +47,7 @@ pub use consistency::ConsistencyProof;
 pub use hash::{Hash, NotAHash};
 pub use leaf::{Leaf, TOKEN_MINTED};
 pub use merkle::{MAX_PATH, MAX_SIZE, verify_consistency, verify_inclusion};
-pub use note::{MAX_NOTE, MAX_SIGNATURES, UnsignedNote, UntrustedNote, key_id};
+pub use note::{MAX_NOTE, MAX_SIGNATURES, UnsignedNote, UntrustedNote, note_key_id};
 pub use origin::Origin;
 pub use proof::{Inclusion, MAX_PROOF, Proof};
 pub use state::{Conflict, LogState, SplitView};

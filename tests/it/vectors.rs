@@ -9,12 +9,14 @@ use std::{
 use phi_tests::{
     hex, unhex,
     vectors::{
-        Check, DocumentView, Expected, LicenseView, Machine, Outcome, TokenCheck, Trust, Vector,
+        Check, CheckpointView, DocumentView, Expected, LicenseView, Machine, Outcome, TokenCheck,
+        Trust, Vector,
     },
 };
 use phi_verify::{
     ClockPolicy, DocumentKind, Error, Fingerprint, Imported, KeyId, PublicKey, RevocationPolicy,
     TrustState, UnixTime, Verifier, armor,
+    log::{self, ConsistencyProof, Leaf, LogState, Origin, Proof, UntrustedCheckpoint},
 };
 
 fn repository() -> PathBuf {
@@ -143,7 +145,85 @@ fn outcome(check: &Check) -> Result<Outcome, Error> {
         }
         Check::Fingerprint(machine) => Outcome::Text(fingerprint(machine).to_request()?),
         Check::FingerprintRequest(text) => components(&Fingerprint::from_request(text)?),
+        Check::Leaf(_)
+        | Check::Inclusion { .. }
+        | Check::Consistency { .. }
+        | Check::Checkpoint { .. }
+        | Check::TokenProof { .. }
+        | Check::Advance { .. } => of_log(check)?,
     })
+}
+
+fn of_log(check: &Check) -> Result<Outcome, Error> {
+    let hash = |text: &String| text.parse::<log::Hash>().unwrap();
+    Ok(match check {
+        Check::Leaf(data) => {
+            let leaf = Leaf::decode(&bytes(data))?;
+            assert_eq!(hex(&leaf.encode()), *data);
+            Outcome::Leaf((&leaf).into())
+        }
+        Check::Inclusion {
+            leaf,
+            index,
+            path,
+            size,
+            root,
+        } => {
+            let path: Vec<_> = path.iter().map(hash).collect();
+            log::verify_inclusion(hash(leaf), *index, &path, *size, hash(root))?;
+            Outcome::Holds
+        }
+        Check::Consistency { old, new, path } => {
+            let path: Vec<_> = path.iter().map(hash).collect();
+            log::verify_consistency((old.0, hash(&old.1)), (new.0, hash(&new.1)), &path)?;
+            Outcome::Holds
+        }
+        Check::Checkpoint { trust, checkpoint } => {
+            let state = state(trust);
+            let origin = Origin::of_issuer(&state.root().issuer);
+            let checkpoint = UntrustedCheckpoint::parse(checkpoint)?;
+            Outcome::Checkpoint((&checkpoint.verify(&state.root().ledger, &origin)?).into())
+        }
+        Check::TokenProof {
+            trust,
+            token,
+            proof,
+        } => {
+            let parsed = Proof::parse(proof)?;
+            assert_eq!(parsed.to_text(), *proof);
+            let inclusion = parsed.verify_token(token, state(trust).root())?;
+            Outcome::Included {
+                index: inclusion.index(),
+                checkpoint: inclusion.checkpoint().into(),
+            }
+        }
+        Check::Advance {
+            trust,
+            state: held,
+            proof,
+        } => advance(held, proof, &state(trust))?,
+        other => panic!("not a check of the log: {other:?}"),
+    })
+}
+
+/// Brings a state forward; the one after must be its own text again.
+fn advance(held: &str, proof: &str, trust: &TrustState) -> Result<Outcome, Error> {
+    let held = LogState::restore(held).unwrap();
+    let after = held.advance(proof, trust.root())?;
+    let parsed = ConsistencyProof::parse(proof).unwrap();
+    assert_eq!(parsed.to_text(), proof);
+    assert_eq!(LogState::restore(after.as_str()).as_ref(), Ok(&after));
+    assert_eq!(
+        after.advance(proof, trust.root()).as_ref(),
+        Ok(&after),
+        "the second time"
+    );
+    let origin = Origin::of_issuer(&trust.root().issuer);
+    Ok(Outcome::Checkpoint(CheckpointView {
+        origin: origin.to_string(),
+        size: after.size(),
+        root: after.root().to_string(),
+    }))
 }
 
 fn bytes(text: &str) -> Vec<u8> {

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 
 use phi_verify::{Claims, LicenseId, Status, TokenId, armor};
 
-use crate::snakeoil::{self, DAY, Seed};
+use crate::{
+    log::Log,
+    snakeoil::{self, DAY, Seed},
+};
 
 /// The perpetual license of `license.txt`.
 pub fn claims() -> Claims {
@@ -36,6 +39,13 @@ pub fn status() -> Status {
 
 /// The files by their names in `keys/demo/`.
 pub fn files() -> BTreeMap<&'static str, Vec<u8>> {
+    let mut files = documents();
+    files.insert("license.tlog-proof", Log::sample().proof(3, 5).into_bytes());
+    files
+}
+
+/// The files that stand for themselves; the proof is made of some of them.
+pub(crate) fn documents() -> BTreeMap<&'static str, Vec<u8>> {
     BTreeMap::from([
         ("root-1.phi", snakeoil::anchor()),
         (

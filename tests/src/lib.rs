@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 pub mod demo;
 pub mod item;
+pub mod log;
 pub mod snakeoil;
 pub mod spec;
 pub mod vectors;

@@ -29,9 +29,7 @@ impl<'a> UntrustedCheckpoint<'a> {
         let note = UntrustedNote::parse(text)?;
         let mut rest = note.unverified_text();
         let origin = lines::take(&mut rest).unwrap_or_default();
-        if origin.is_empty() {
-            return Err(Error::Checkpoint("has no origin"));
-        }
+        check_origin(origin).map_err(Error::Checkpoint)?;
         Ok(Self { note, origin })
     }
 
@@ -60,6 +58,18 @@ impl<'a> UntrustedCheckpoint<'a> {
             root,
             note: self.note.as_str().into(),
         })
+    }
+}
+
+/// An origin has at most this many bytes: an issuer's name of 64, each escaped, and `/ledger` take
+/// 199. It is printed before its signature holds.
+const MAX_ORIGIN: usize = 256;
+
+fn check_origin(origin: &str) -> Result<(), &'static str> {
+    match origin {
+        "" => Err("has no origin"),
+        _ if origin.len() > MAX_ORIGIN => Err("has an origin of more than 256 bytes"),
+        _ => Ok(()),
     }
 }
 
@@ -145,11 +155,12 @@ impl UnsignedCheckpoint {
     ///
     /// # Errors
     /// [`Error::Checkpoint`] if the size is beyond [`MAX_SIZE`](super::MAX_SIZE), or zero and the
-    /// root is not [`Hash::EMPTY`].
+    /// root is not [`Hash::EMPTY`]; or if the origin is of no issuer's name.
     pub fn new(origin: &Origin, size: u64, root: Hash) -> Result<Self, Error> {
         if size > super::MAX_SIZE {
             return Err(Error::Checkpoint("has a size beyond 2^62"));
         }
+        check_origin(origin.as_str()).map_err(Error::Checkpoint)?;
         check(size, root).map_err(Error::Checkpoint)?;
         let text = format!("{origin}\n{size}\n{root}\n");
         UnsignedNote::new(origin.to_string(), text).map(Self)

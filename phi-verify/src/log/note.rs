@@ -33,7 +33,7 @@ const KEY_ID: usize = 4;
 
 /// The id of a key in signed notes: the first four bytes of
 /// `SHA-256(name || 0x0A || 0x01 || key)`. It selects a key and proves nothing.
-pub fn key_id(name: &str, key: &PublicKey) -> [u8; KEY_ID] {
+pub fn note_key_id(name: &str, key: &PublicKey) -> [u8; KEY_ID] {
     let digest = Sha256::new()
         .chain_update(name)
         .chain_update([b'\n', ED25519])
@@ -109,7 +109,7 @@ impl<'a> UntrustedNote<'a> {
     /// [`Error::SignatureInvalid`] or [`Error::NoteSignatures`].
     pub fn verify(&self, name: &str, role: &RoleKeys) -> Result<&'a str, Error> {
         let keys = role.keys();
-        let ids: Vec<_> = keys.iter().map(|key| key_id(name, key)).collect();
+        let ids: Vec<_> = keys.iter().map(|key| note_key_id(name, key)).collect();
         // Keys are marked and marks are counted: a key that signs twice counts once.
         let mut signed = vec![false; keys.len()];
         for signature in self.signatures.iter().filter(|line| line.name == name) {
@@ -222,7 +222,7 @@ impl UnsignedNote {
             note.push_str(MARK);
             note.push_str(&self.name);
             note.push(' ');
-            let bytes = [&key_id(&self.name, key)[..], signature].concat();
+            let bytes = [&note_key_id(&self.name, key)[..], signature].concat();
             STANDARD.encode_string(bytes, &mut note);
             note.push('\n');
         }

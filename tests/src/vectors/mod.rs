@@ -15,6 +15,7 @@ pub mod view;
 
 mod base;
 mod cbor;
+mod checkpoints;
 mod claims;
 mod decisions;
 mod documents;
@@ -23,13 +24,15 @@ mod envelopes;
 mod fingerprint;
 mod keys;
 mod lists;
+mod merkle;
+mod proofs;
 mod roots;
 mod signatures;
 mod text;
 mod tokens;
 mod trust;
 
-pub use view::{DocumentView, LicenseView};
+pub use view::{CheckpointView, DocumentView, LeafView, LicenseView};
 
 /// One case: what is done with which input, and what must come of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -81,6 +84,55 @@ pub enum Check {
     Fingerprint(Machine),
     /// A fingerprint request is read.
     FingerprintRequest(String),
+    /// The data of a leaf of the log is read.
+    Leaf(String),
+    /// A leaf is looked for in a tree. Hashes are base64.
+    Inclusion {
+        /// The hash of the leaf.
+        leaf: String,
+        /// Its place.
+        index: u64,
+        /// The hashes from its sibling upward.
+        path: Vec<String>,
+        /// The number of leaves.
+        size: u64,
+        /// The root.
+        root: String,
+    },
+    /// A tree is looked for at the beginning of a larger one. Hashes are base64.
+    Consistency {
+        /// The number of leaves and the root of the older tree.
+        old: (u64, String),
+        /// The number of leaves and the root of the newer tree.
+        new: (u64, String),
+        /// The hashes of the proof.
+        path: Vec<String>,
+    },
+    /// A checkpoint is verified under the root of a trust state.
+    Checkpoint {
+        /// What the application trusts.
+        trust: Trust,
+        /// The checkpoint.
+        checkpoint: String,
+    },
+    /// A token's proof is verified under the root of a trust state.
+    TokenProof {
+        /// What the application trusts.
+        trust: Trust,
+        /// The token.
+        token: String,
+        /// The proof.
+        proof: String,
+    },
+    /// What an application remembers of a log is brought forward.
+    Advance {
+        /// What the application trusts.
+        trust: Trust,
+        /// The checkpoint that it remembers.
+        state: String,
+        /// The consistency proof, with the checkpoint that is offered.
+        proof: String,
+    },
 }
 
 /// A token and all that its verification depends on.
@@ -152,8 +204,19 @@ pub enum Outcome {
     Bytes(String),
     /// A fingerprint: each component's kind and digest.
     Components(Vec<(String, String)>),
-    /// A signature that holds.
+    /// A signature or a proof that holds.
     Holds,
+    /// A leaf of the log.
+    Leaf(LeafView),
+    /// A checkpoint.
+    Checkpoint(CheckpointView),
+    /// A leaf that is in the log.
+    Included {
+        /// Its place.
+        index: u64,
+        /// The checkpoint.
+        checkpoint: CheckpointView,
+    },
 }
 
 impl Expected {
@@ -216,6 +279,9 @@ pub fn all() -> Vectors {
         trust::add,
         text::add,
         fingerprint::add,
+        merkle::add,
+        checkpoints::add,
+        proofs::add,
     ] {
         area(&mut vectors);
     }

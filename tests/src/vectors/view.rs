@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use phi_verify::{
     Allowance, Binding, Catalog, Claims, Extension, Freshness, KeyState, Keyset, License, Name,
     Quota, RoleKeys, Root, Rule, Status, Subject, Terms, UnixTime, Validity,
+    log::{Checkpoint, Leaf},
 };
 use serde::{Deserialize, Serialize};
 
@@ -352,6 +353,52 @@ impl From<&Catalog> for DocumentView {
                 .collect(),
             plans: plans(&catalog.plans),
             addons: plans(&catalog.addons),
+        }
+    }
+}
+
+/// A leaf of the log. Hashes are base64, as in the texts of the log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the fields are those of phi_verify::log::Leaf")]
+pub struct LeafView {
+    pub word: String,
+    pub subject: Option<String>,
+    pub entry: String,
+    /// The hash of the leaf in the tree.
+    pub hash: String,
+}
+
+impl From<&Leaf> for LeafView {
+    fn from(leaf: &Leaf) -> Self {
+        Self {
+            word: leaf.word.clone(),
+            subject: leaf.subject.map(|hash| hash.to_string()),
+            entry: leaf.entry.to_string(),
+            hash: leaf.hash().to_string(),
+        }
+    }
+}
+
+/// A checkpoint of the log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(
+    missing_docs,
+    reason = "the fields are those of phi_verify::log::Checkpoint"
+)]
+pub struct CheckpointView {
+    pub origin: String,
+    pub size: u64,
+    pub root: String,
+}
+
+impl From<&Checkpoint> for CheckpointView {
+    fn from(checkpoint: &Checkpoint) -> Self {
+        Self {
+            origin: checkpoint.origin().into(),
+            size: checkpoint.size(),
+            root: checkpoint.root().to_string(),
         }
     }
 }
