@@ -10,6 +10,7 @@ mod codegen;
 mod crash;
 mod faults;
 mod issuer;
+mod log;
 mod properties;
 mod race;
 mod size;

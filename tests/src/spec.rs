@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     demo, hex,
+    log::{self, Log},
     snakeoil::{self, PRODUCT, Seed},
 };
 
@@ -50,6 +51,10 @@ fn example(name: &str) -> Option<String> {
         "keyset-message" => keyset_message(),
         "fingerprint" => fingerprint(),
         "exact-list" => exact_list(),
+        "token-proof" => Log::sample().proof(3, 5),
+        "leaf" => leaf(),
+        "note-key" => note_key(),
+        "consistency-proof" => Log::sample().consistency(3, 5),
         _ => return None,
     })
 }
@@ -166,6 +171,32 @@ fn exact_list() -> String {
         ("prefix", hex(&hash[..8])),
         ("customer", "globex".into()),
         ("customer's hash", hex(&status.customer_hash("globex"))),
+    ])
+}
+
+fn leaf() -> String {
+    let log = Log::sample();
+    let data = &log.0[3];
+    rows(&[
+        ("token", demo::token()[..24].to_owned() + "..."),
+        ("subject", hex(&Sha256::digest(demo::token()))),
+        ("entry", hex(&log::entry(4))),
+    ]) + &annotate::leaf(data)
+        + &rows(&[
+            ("leaf hash", hex(&log::sha256(&[&[0], data]))),
+            ("in texts", log::base64(&log::sha256(&[&[0], data]))),
+        ])
+}
+
+fn note_key() -> String {
+    let key = Seed::Ledger.signing_key();
+    let public = key.verifying_key();
+    let hashed = [log::ORIGIN.as_bytes(), &[0x0a, 0x01], public.as_bytes()].concat();
+    rows(&[
+        ("key name", log::ORIGIN.into()),
+        ("public key", hex(public.as_bytes())),
+        ("hashed", hex(&hashed)),
+        ("note key id", hex(&log::key_id(log::ORIGIN, &key))),
     ])
 }
 

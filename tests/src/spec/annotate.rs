@@ -41,6 +41,23 @@ pub(super) fn document(document: &[u8]) -> String {
     lines.0
 }
 
+/// A leaf of the log: version, word, subject and entry.
+pub(super) fn leaf(data: &[u8]) -> String {
+    let mut lines = Lines::default();
+    let mut reader = Reader(data);
+    lines.add(0, reader.take(1), "array of 4: the leaf");
+    lines.add(1, reader.take(1), "version");
+    let (head, _, length) = reader.head();
+    let word = reader.take(usize::try_from(length).expect("short"));
+    lines.add(1, head, &format!("text of {length}"));
+    lines.add(2, word, &String::from_utf8_lossy(word));
+    for name in ["subject", "entry"] {
+        lines.add(1, reader.take(2), "byte string of 32");
+        lines.add(2, reader.take(32), name);
+    }
+    lines.0
+}
+
 /// The payload of a document as [`document`] lays it out.
 pub(super) fn payload(document: &[u8]) -> &[u8] {
     let mut reader = Reader(&document[8..]);

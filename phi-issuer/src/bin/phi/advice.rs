@@ -21,6 +21,7 @@ pub(crate) fn advice(code: &str) -> Option<Advice> {
 const NOT_A_TOKEN: &str = "copy the whole token, from v4.public. to its last character";
 const DAMAGED_OR_NEWER: &str = "the object is damaged or of a newer format: fetch it again, \
                                 or use a newer phi";
+const NOT_A_LOG_TEXT: &str = "fetch the file again, whole, and do not change its line ends";
 const FETCH_BUNDLE: &str = "fetch the issuer's newest published documents";
 
 /// Every code of `phi-verify`, of the library and of this command.
@@ -187,6 +188,36 @@ const TABLE: &[(&str, ExitCode, &str)] = &[
         "document-too-large",
         ExitCode::NOT_TRUSTED,
         DAMAGED_OR_NEWER,
+    ),
+    // The ledger's log.
+    ("note-invalid", ExitCode::NOT_TRUSTED, NOT_A_LOG_TEXT),
+    ("checkpoint-invalid", ExitCode::NOT_TRUSTED, NOT_A_LOG_TEXT),
+    ("proof-invalid", ExitCode::NOT_TRUSTED, NOT_A_LOG_TEXT),
+    ("leaf-invalid", ExitCode::NOT_TRUSTED, DAMAGED_OR_NEWER),
+    (
+        "not-included",
+        ExitCode::NOT_TRUSTED,
+        "use the proof that came with this token; if it is, the token is not in the ledger",
+    ),
+    (
+        "not-consistent",
+        ExitCode::NOT_TRUSTED,
+        "keep both checkpoints and ask the issuer for a proof between their sizes",
+    ),
+    (
+        "origin-mismatch",
+        ExitCode::NOT_TRUSTED,
+        "use the checkpoints and proofs of the license's own issuer",
+    ),
+    (
+        "proof-base",
+        ExitCode::NOT_TRUSTED,
+        "ask the issuer for a consistency proof from the size at hand",
+    ),
+    (
+        "split-view",
+        ExitCode::NOT_TRUSTED,
+        "keep both checkpoints, ask the issuer for the newest with a proof, and show both to others",
     ),
     // The trust state.
     (
