@@ -10,12 +10,14 @@ use ciborium::Value;
 use phi_verify::{
     Binding, DocumentKind, ExactList, Extension, Fingerprint, FlagCode, LicenseId, Minimum, Reason,
     Rule, Status, Subject, TokenId, armor,
+    log::{ConsistencyProof, Hash, Leaf, Proof},
 };
-use phi_verify_fuzz::{seal, snakeoil, token};
+use phi_verify_fuzz::{checkpoint, leaf_hash, seal, snakeoil, token, tree_root};
 
 fn main() -> io::Result<()> {
     tokens()?;
     documents()?;
+    log()?;
     let keyset = seal(DocumentKind::Keyset, &snakeoil::keyset().unsigned());
     let word = armor::document_to_text(&keyset).expect("a document");
     seed("armor", "word", word.as_bytes())?;
@@ -66,6 +68,34 @@ fn documents() -> io::Result<()> {
         seed(kind.name(), "payload", &payload(&document))?;
     }
     Ok(())
+}
+
+/// The texts of the log: the log of three leaves that grew to five, and a token's proof.
+fn log() -> io::Result<()> {
+    let with_subject = Leaf::of_token("v4.public.fuzz", Hash::EMPTY);
+    let without = Leaf {
+        subject: None,
+        ..with_subject.clone()
+    };
+    seed("leaf", "subject", &with_subject.encode())?;
+    seed("leaf", "null", &without.encode())?;
+    let note = checkpoint(5, tree_root(5));
+    let (text, _) = note.split_once("\n\n").expect("a note has an empty line");
+    for target in ["note", "checkpoint"] {
+        seed(target, "signed", note.as_bytes())?;
+        seed(target, "text", format!("{text}\n").as_bytes())?;
+    }
+    let pair = Hash::node(leaf_hash(0), leaf_hash(1));
+    let path = vec![leaf_hash(2), leaf_hash(3), pair, leaf_hash(4)];
+    let growth = ConsistencyProof::new(3, path.clone(), &note).expect("four hashes");
+    seed("consistency_proof", "growth", growth.to_text().as_bytes())?;
+    let proof = |path| Proof::new(0, path, Some(Hash::EMPTY), &note).expect("few hashes");
+    seed(
+        "token_proof",
+        "alone",
+        proof(Vec::new()).to_text().as_bytes(),
+    )?;
+    seed("token_proof", "path", proof(path).to_text().as_bytes())
 }
 
 /// A status with a rule of each class and a token on its list.

@@ -5,8 +5,9 @@ use std::sync::LazyLock;
 
 use ed25519_dalek::{Signer, SigningKey};
 use phi_verify::{
-    DocumentKind, Imported, KeyId, RevocationPolicy, TrustState, UnsignedDocument, UnsignedToken,
-    Verifier,
+    DocumentKind, Imported, KeyId, PublicKey, RevocationPolicy, TrustState, UnsignedDocument,
+    UnsignedToken, Verifier,
+    log::{Hash, Origin, UnsignedCheckpoint, UnsignedNote},
 };
 
 // The file, not its package: that one depends on the issuer, of which nothing is fuzzed here.
@@ -33,6 +34,8 @@ impl Signing {
 static ROOT: LazyLock<Signing> = LazyLock::new(|| Signing::of(Seed::Root));
 static KEYSET: LazyLock<Signing> = LazyLock::new(|| Signing::of(Seed::Keyset));
 static STATUS: LazyLock<Signing> = LazyLock::new(|| Signing::of(Seed::Status));
+static LEDGER: LazyLock<(PublicKey, SigningKey)> =
+    LazyLock::new(|| (Seed::Ledger.public(), Seed::Ledger.signing_key()));
 static LICENSE: LazyLock<Signing> = LazyLock::new(|| Signing::of(Seed::License));
 
 /// Everything a verifier can hold: the catalog aside, which no license check reads.
@@ -59,6 +62,51 @@ pub fn seal(kind: DocumentKind, document: &UnsignedDocument) -> Vec<u8> {
 pub fn token(body: &[u8]) -> Option<String> {
     let unsigned = UnsignedToken::with_body(LICENSE.id, body).ok()?;
     Some(unsigned.sealed(&LICENSE.key.sign(&unsigned.message()).to_bytes()))
+}
+
+/// The name of the snakeoil issuer's log.
+pub fn origin() -> Origin {
+    Origin::of_issuer(snakeoil::ISSUER)
+}
+
+/// The ledger's key with its signature over these bytes.
+pub fn ledger_signature(message: &[u8]) -> (PublicKey, [u8; 64]) {
+    let (public, key) = &*LEDGER;
+    (public.clone(), key.sign(message).to_bytes())
+}
+
+/// Any text as a note of the log; none if it is not a note's text.
+pub fn signed_note(text: &str) -> Option<String> {
+    let unsigned = UnsignedNote::new(origin().to_string(), text.into()).ok()?;
+    Some(unsigned.sealed(&[ledger_signature(unsigned.message())]))
+}
+
+/// A signed checkpoint of the log.
+///
+/// # Panics
+/// If the size is beyond that of any log.
+pub fn checkpoint(size: u64, root: Hash) -> String {
+    let unsigned = UnsignedCheckpoint::new(&origin(), size, root).expect("a size of a log");
+    unsigned.sealed(&[ledger_signature(unsigned.message())])
+}
+
+/// The hash of leaf `n` of the log that is fuzzed.
+pub fn leaf_hash(n: u64) -> Hash {
+    Hash::leaf(&n.to_be_bytes())
+}
+
+/// The root of the first `size` leaves, for the sizes that the targets have.
+///
+/// # Panics
+/// For other sizes.
+pub fn tree_root(size: u64) -> Hash {
+    let pair = |n| Hash::node(leaf_hash(n), leaf_hash(n + 1));
+    match size {
+        2 => pair(0),
+        3 => Hash::node(pair(0), leaf_hash(2)),
+        5 => Hash::node(Hash::node(pair(0), pair(2)), leaf_hash(4)),
+        other => panic!("no target has a log of {other} leaves"),
+    }
 }
 
 /// A verifier that trusts the snakeoil issuer.
