@@ -21,6 +21,10 @@
 //! issuer and product, its key's window, its time, its machine and its revocation. The first
 //! check that fails is the [`Error`]; `docs/spec.md` has the order.
 //!
+//! # The ledger
+//! [`log`] is apart: whether a token was minted in the issuer's published ledger, and whether that
+//! ledger only grows.
+//!
 //! # What is left to you
 //! The clock, the files and the network: time, bytes and the machine's components are handed in.
 //! What happens to a user whose license is in [grace](Validity::Grace) or was refused is the

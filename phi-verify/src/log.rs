@@ -45,7 +45,7 @@ mod state;
 pub use checkpoint::{Checkpoint, UnsignedCheckpoint, UntrustedCheckpoint};
 pub use consistency::ConsistencyProof;
 pub use hash::{Hash, NotAHash};
-pub use leaf::{Leaf, TOKEN_MINTED};
+pub use leaf::{DOCUMENT_PUBLISHED, Leaf, TOKEN_MINTED};
 pub use merkle::{MAX_PATH, MAX_SIZE, verify_consistency, verify_inclusion};
 pub use note::{MAX_NOTE, MAX_SIGNATURES, UnsignedNote, UntrustedNote, note_key_id};
 pub use origin::Origin;

@@ -20,8 +20,11 @@ pub struct Leaf {
     pub entry: Hash,
 }
 
-/// The word of the event that a token was minted.
+/// The word of the event that a token was minted: the leaf is about its text.
 pub const TOKEN_MINTED: &str = "token-minted";
+
+/// The word of the event that a document was published: the leaf is about its bytes.
+pub const DOCUMENT_PUBLISHED: &str = "document-published";
 
 /// Element 0. A leaf of another make begins with another number.
 const VERSION: u8 = 1;
@@ -39,6 +42,15 @@ impl Leaf {
         Self {
             word: TOKEN_MINTED.into(),
             subject: Some(Hash::of(token)),
+            entry,
+        }
+    }
+
+    /// The leaf of a document that was published.
+    pub fn of_document(document: &[u8], entry: Hash) -> Self {
+        Self {
+            word: DOCUMENT_PUBLISHED.into(),
+            subject: Some(Hash::of(document)),
             entry,
         }
     }

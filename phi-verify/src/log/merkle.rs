@@ -81,12 +81,12 @@ fn is_consistent(old: (u64, Hash), new: (u64, Hash), path: &[Hash]) -> bool {
     if first >= second || path.len() > MAX_PATH {
         return first == second && first_hash == second_hash && path.is_empty();
     }
-    // A complete tree is a node of the larger one: its root is known and not sent.
-    let known = first.is_power_of_two().then_some(first_hash);
-    let mut hashes = known.into_iter().chain(path.iter().copied());
     if path.is_empty() {
         return false;
     }
+    // A complete tree is a node of the larger one: its root is known and not sent.
+    let known = first.is_power_of_two().then_some(first_hash);
+    let mut hashes = known.into_iter().chain(path.iter().copied());
     let (mut fn_, mut sn) = (first - 1, second - 1);
     while fn_ & 1 == 1 {
         (fn_, sn) = (fn_ >> 1, sn >> 1);

@@ -336,6 +336,14 @@ fn t3_a_leaf_speaks_of_one_event_only() {
     let proof = Proof::parse(&log.proof(3, 5)).unwrap();
     let trusted = snakeoil::root();
     assert_eq!(proof.verify_leaf(&leaf, &trusted).unwrap().index(), 3);
+    let keyset = &demo::files()["keyset.phi"];
+    let document = Leaf::of_document(keyset, Hash::from_bytes(log::entry(3)));
+    let published = Proof::parse(&log.proof(2, 5)).unwrap();
+    assert_eq!(
+        published.verify_leaf(&document, &trusted).unwrap().index(),
+        2
+    );
+    refused(proof.verify_leaf(&document, &trusted), "not-included");
     for other in [
         Leaf {
             word: "revoked".into(),
