@@ -93,6 +93,9 @@ impl Proof {
     /// That the token was entered into the ledger of this root's issuer: the token as the one
     /// word that was minted, which [`armor::unwrap`](crate::armor::unwrap) finds in a file.
     ///
+    /// The root in force decides: once the keys of its ledger role have been replaced, the issuer
+    /// has to hand out new proofs, and the tokens stay as they are.
+    ///
     /// # Errors
     /// [`Error::LogProof`] if the proof has no hash of the entry, [`Error::TokenTooLong`], and
     /// those of [`Proof::verify_leaf`].
