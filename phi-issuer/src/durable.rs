@@ -161,7 +161,11 @@ pub fn read_private(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
     read_open(file, path, limit)
 }
 
-fn open(path: &Path) -> Result<File, FileError> {
+/// Opens a file to be read.
+///
+/// # Errors
+/// [`FileError::Missing`], or [`FileError::Io`].
+pub(crate) fn open(path: &Path) -> Result<File, FileError> {
     File::open(path).map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => FileError::Missing {
             path: path.to_owned(),

@@ -5,7 +5,10 @@
 //! the format.
 
 use ciborium::Value;
-use phi_verify::UnixTime;
+use phi_verify::{
+    UnixTime,
+    log::{Hash, Leaf},
+};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
@@ -105,37 +108,18 @@ impl Entry {
 
     /// What of it is in the Merkle log, for these bytes of it.
     pub(crate) fn leaf(&self, bytes: &[u8]) -> Leaf {
-        Leaf {
-            word: self.event.name(),
-            subject: match &self.event {
-                Event::TokenMinted(token) => Some(digest(token.token.as_bytes())),
-                Event::DocumentPublished(publication) => Some(digest(&publication.document)),
-                _ => None,
+        let entry = Hash::of(bytes);
+        match &self.event {
+            Event::TokenMinted(token) => Leaf::of_token(&token.token, entry),
+            Event::DocumentPublished(publication) => {
+                Leaf::of_document(&publication.document, entry)
+            }
+            event => Leaf {
+                word: event.name().into(),
+                subject: None,
+                entry,
             },
-            entry: digest(bytes),
         }
-    }
-}
-
-/// A leaf of the Merkle log, before it is hashed: it names nobody.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Leaf {
-    pub(crate) word: &'static str,
-    /// The digest of the token or document that the event is about.
-    pub(crate) subject: Option<[u8; 32]>,
-    pub(crate) entry: [u8; 32],
-}
-
-impl Leaf {
-    /// The leaf's data.
-    pub(crate) fn encode(&self) -> Vec<u8> {
-        let subject = self.subject.map(|digest| Value::Bytes(digest.to_vec()));
-        event::encode(&Value::Array(vec![
-            1.into(),
-            self.word.into(),
-            subject.unwrap_or(Value::Null),
-            Value::Bytes(self.entry.to_vec()),
-        ]))
     }
 }
 

@@ -10,6 +10,7 @@ use crate::{
     durable::FileError,
     keyfile::{KeyError, SignError},
     keys::Role,
+    ledger::Divergence,
     license::{Act, State},
     store::StoreError,
 };
@@ -53,6 +54,8 @@ pub enum Error {
         /// The revision that it has.
         found: u64,
     },
+    /// The store is not what its events make it.
+    Diverged(Divergence),
     /// The plan, add-ons and overrides do not fit the catalog.
     Entitlement(EntitlementError),
     /// An entry of the ledger was written by a newer Phi.
@@ -69,6 +72,13 @@ pub enum Error {
     },
     /// A file cannot be read or written.
     File(FileError),
+    /// A checkpoint is of another ledger.
+    ForeignCheckpoint {
+        /// The log that it is of.
+        origin: String,
+        /// The log of this ledger.
+        ours: String,
+    },
     /// There is no issuer in the folder.
     FolderMissing {
         /// The folder.
@@ -119,6 +129,13 @@ pub enum Error {
         problem: &'static str,
         /// The way out.
         hint: &'static str,
+    },
+    /// The newest checkpoint is older than what is to be proven.
+    NotCovered {
+        /// The event, or the size of the older checkpoint.
+        seq: u64,
+        /// How many events the newest checkpoint covers.
+        size: u64,
     },
     /// There is nothing of this name.
     NotFound {
@@ -222,10 +239,12 @@ impl Error {
             Self::Catalog(_) => "catalog-invalid",
             Self::ClockBehind { .. } => "ledger-clock-behind",
             Self::Conflict { .. } => "revision-conflict",
+            Self::Diverged(_) => "ledger-diverged",
             Self::Entitlement(_) => "entitlement-invalid",
             Self::EntryNewer { .. } => "entry-newer",
             Self::EventDamaged { .. } => "event-damaged",
             Self::File(error) | Self::PublicationUnwritten(error) => error.code(),
+            Self::ForeignCheckpoint { .. } => "checkpoint-foreign",
             Self::FolderInUse { .. } => "folder-in-use",
             Self::FolderMissing { .. } => "folder-missing",
             Self::IdempotencyConflict { .. } => "idempotency-conflict",
@@ -234,6 +253,7 @@ impl Error {
             Self::KeyFileMissing { .. } => "key-file-missing",
             Self::NoRevision { .. } => "no-such-revision",
             Self::NotAllowed { .. } => "not-allowed",
+            Self::NotCovered { .. } => "not-covered",
             Self::NotFound { .. } => "not-found",
             Self::NotThen { .. } => "not-there-then",
             Self::NotVerified(_) => "not-verified",
@@ -259,9 +279,11 @@ impl Error {
             | Self::Entitlement(_)
             | Self::FolderInUse { .. }
             | Self::FolderMissing { .. }
+            | Self::ForeignCheckpoint { .. }
             | Self::IdempotencyConflict { .. }
             | Self::Invalid { .. }
             | Self::NoRevision { .. }
+            | Self::NotCovered { .. }
             | Self::NotFound { .. }
             | Self::NotThen { .. }
             | Self::WaitingMisfit { .. } => ErrorClass::Input,
@@ -271,6 +293,7 @@ impl Error {
             | Self::NotVerified(_) => ErrorClass::Publication,
             Self::ClockBehind { .. }
             | Self::Conflict { .. }
+            | Self::Diverged(_)
             | Self::EntryNewer { .. }
             | Self::EventDamaged { .. }
             | Self::NotAllowed { .. }
@@ -296,7 +319,13 @@ impl Error {
             Self::Conflict { license, .. } => {
                 format!("look at it again with `phi license show {license}`, then decide anew")
             }
-            Self::EntryNewer { .. } => "use the newer phi that wrote it".into(),
+            Self::Diverged(_) => {
+                "keep the store as it is for the inquiry; `phi ledger restore` brings a \
+                 backup back"
+                    .into()
+            }
+            Self::ForeignCheckpoint { .. } => "hand in a checkpoint of this issuer's ledger".into(),
+            Self::NotCovered { .. } => "sign a new one with `phi ledger checkpoint`".into(),
             Self::IdempotencyConflict { .. } => {
                 "repeat the request as it was, or give the new one a key of its own".into()
             }
@@ -334,7 +363,9 @@ impl Error {
                     .into()
             }
             Self::StoreForeign { .. } => "name the issuer's folder with --dir".into(),
-            Self::StoreNewer { .. } => "use the newer phi that wrote it".into(),
+            Self::EntryNewer { .. } | Self::StoreNewer { .. } => {
+                "use the newer phi that wrote it".into()
+            }
             _ => return None,
         })
     }
@@ -363,6 +394,7 @@ impl fmt::Display for Error {
                 f,
                 "license {license} was changed meanwhile: it has revision {found}, not {expected}"
             ),
+            Self::Diverged(divergence) => write!(f, "the ledger diverges at {divergence}"),
             Self::Entitlement(error) => error.fmt(f),
             Self::EntryNewer { found, known } => {
                 write!(
@@ -374,6 +406,12 @@ impl fmt::Display for Error {
                 write!(f, "an event in the store is damaged: {problem}")
             }
             Self::File(error) => error.fmt(f),
+            Self::ForeignCheckpoint { origin, ours } => {
+                write!(
+                    f,
+                    "the checkpoint is of {origin}, and this ledger is {ours}"
+                )
+            }
             Self::FolderInUse { path } => write!(f, "{} is in the way", path.display()),
             Self::FolderMissing { folder } => {
                 write!(f, "there is no issuer in {}", folder.display())
@@ -402,6 +440,10 @@ impl fmt::Display for Error {
                 "license {license} has no revision {asked}: they are 1 to {newest}"
             ),
             Self::NotAllowed { what, problem, .. } => write!(f, "{what} {problem}"),
+            Self::NotCovered { seq, size } => write!(
+                f,
+                "the newest checkpoint covers {size} events, and this is about event {seq}"
+            ),
             Self::NotFound { what, name, .. } => write!(f, "there is no {what} {name}"),
             Self::NotThen { license, since } => {
                 write!(f, "license {license} was not there yet: it is of {since}")

@@ -1,5 +1,7 @@
 //! The issuer's folder: settings, store, keys and published documents.
 
+mod adopt;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -21,6 +23,8 @@ use crate::{
     publish,
     store::{Location, Query, Store},
 };
+
+pub(crate) use adopt::adopt;
 
 /// An open issuer folder.
 #[derive(Debug)]
@@ -129,6 +133,8 @@ const LOCK: &str = "phi.lock";
 const CATALOG: &str = "catalog.toml";
 const KEYS: &str = "keys";
 const PUBLISHED: &str = "published";
+/// The newest checkpoint of the ledger, beside the published documents.
+const CHECKPOINT: &str = "checkpoint";
 /// Everything is made in here and moved into place when it is whole.
 const SCRATCH: &str = ".phi-init";
 /// Settings are a few lines.
@@ -210,25 +216,7 @@ impl Issuer {
     /// # Errors
     /// [`Error::FolderMissing`], or why the settings or the store cannot be used.
     pub fn open(folder: &Path) -> Result<Self, Error> {
-        let path = folder.join(SETTINGS);
-        if !path.exists() {
-            return Err(Error::FolderMissing {
-                folder: folder.into(),
-            });
-        }
-        let text = durable::read_bounded(&path, MAX_SETTINGS)?;
-        let invalid = |problem: String| Error::Invalid {
-            what: SETTINGS,
-            problem,
-        };
-        let text = str::from_utf8(&text).map_err(|_| invalid("is not UTF-8".into()))?;
-        let settings: Settings =
-            toml::from_str(text).map_err(|e| invalid(format!("is refused: {e}")))?;
-        check_issuer(&settings.issuer)?;
-        let times = settings.status;
-        if times.next_update_days == 0 || times.hard_expiry_days < times.next_update_days {
-            return Err(invalid("has status times out of order".into()));
-        }
+        let settings = read_settings(folder)?;
         let store = Store::open(&Location::File(folder.join(STORE)))?;
         Ok(Self {
             folder: folder.into(),
@@ -304,7 +292,7 @@ impl Issuer {
         self.store.rebuild()
     }
 
-    /// Writes every published document that the folder does not have as the ledger has it.
+    /// Writes every published document, and the newest checkpoint, that the folder does not have as the ledger has it.
     ///
     /// # Errors
     /// [`Error::PublicationUnwritten`]: run it again when the folder can be written.
@@ -312,7 +300,9 @@ impl Issuer {
         // Two publishers must not put an older file over a newer one.
         let lock = durable::open_lock(&self.folder.join(LOCK))?;
         lock.lock().map_err(system("taking the lock"))?;
-        let documents = self.store.read(|query| query.published())?;
+        let (documents, checkpoint) = self
+            .store
+            .read(|query| Ok((query.published()?, query.newest_checkpoint()?)))?;
         for publication in documents {
             let path = self.published_folder().join(publication.file_name());
             let limit = publication.kind.size_limit() as u64;
@@ -322,8 +312,36 @@ impl Issuer {
                     .map_err(Error::PublicationUnwritten)?;
             }
         }
-        Ok(())
+        let Some(checkpoint) = checkpoint else {
+            return Ok(());
+        };
+        let path = self.published_folder().join(CHECKPOINT);
+        durable::write(&path, checkpoint.note.as_bytes(), Mode::Public)
+            .map_err(Error::PublicationUnwritten)
     }
+}
+
+fn read_settings(folder: &Path) -> Result<Settings, Error> {
+    let path = folder.join(SETTINGS);
+    if !path.exists() {
+        return Err(Error::FolderMissing {
+            folder: folder.into(),
+        });
+    }
+    let text = durable::read_bounded(&path, MAX_SETTINGS)?;
+    let invalid = |problem: String| Error::Invalid {
+        what: SETTINGS,
+        problem,
+    };
+    let text = str::from_utf8(&text).map_err(|_| invalid("is not UTF-8".into()))?;
+    let settings: Settings =
+        toml::from_str(text).map_err(|e| invalid(format!("is refused: {e}")))?;
+    check_issuer(&settings.issuer)?;
+    let times = settings.status;
+    if times.next_update_days == 0 || times.hard_expiry_days < times.next_update_days {
+        return Err(invalid("has status times out of order".into()));
+    }
+    Ok(settings)
 }
 
 pub(crate) fn trust_state(query: &Query<'_>) -> Result<TrustState, Error> {

@@ -22,6 +22,7 @@ mod error;
 mod event;
 mod issuer;
 mod keys;
+mod ledger;
 mod license;
 mod mint;
 mod publish;
@@ -46,6 +47,10 @@ pub use error::{Error, ErrorClass};
 pub use event::{Event, MintedToken, Publication, Revocation, SignedCheckpoint, Subject};
 pub use issuer::{Context, InitOptions, Issuer, Settings, StatusTimes};
 pub use keys::{KeyRecord, Role, Rotation};
+pub use ledger::{
+    Checkpointed, Divergence, EntryProof, Export, Exported, Place, Progress, Proven, Replace,
+    Verified,
+};
 pub use license::{
     Act, Amendment, Change, ChangeRequest, Difference, DifferenceSubject, Direction, Happening,
     Issuance, LicenseAt, LicenseChange, LicenseOrder, LicenseRecord, Machine, Misfit, Moment,

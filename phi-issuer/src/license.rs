@@ -554,9 +554,18 @@ pub(crate) fn find(query: &Query<'_>, id: LicenseId) -> Result<LicenseRecord, Er
 
 /// The deterministic mapping: catalog revision and license in, entitlements out.
 pub(crate) fn terms(query: &Query<'_>, license: &LicenseRecord) -> Result<Terms, Error> {
-    let catalog = query.catalog(&license.product, license.catalog_revision)?;
-    let catalog = catalog.ok_or_else(|| no_catalog(&license.product))?;
-    resolve(&catalog, license)
+    terms_in(query, license.catalog_revision, license)
+}
+
+/// What an order comes to in a catalog revision.
+pub(crate) fn terms_in(
+    query: &Query<'_>,
+    revision: u64,
+    order: &NewLicense,
+) -> Result<Terms, Error> {
+    let catalog = query.catalog(&order.product, revision)?;
+    let catalog = catalog.ok_or_else(|| no_catalog(&order.product))?;
+    resolve(&catalog, order)
 }
 
 /// The lowest number of an issuer's own extensions; those below are kept for later versions of

@@ -1,10 +1,9 @@
 //! Minting: tokens of a license, recorded before anyone sees them.
 
-use std::collections::BTreeMap;
-
 use phi_verify::{
     Binding, Claims, DocumentKind, Error as VerifyError, Extension, Fingerprint, LicenseId,
-    Minimum, RevocationPolicy, RuleClass, TokenId, TrustState, UnixTime, UnsignedToken, Verifier,
+    Minimum, RevocationPolicy, RuleClass, Terms, TokenId, TrustState, UnixTime, UnsignedToken,
+    Verifier,
 };
 
 use crate::{
@@ -187,28 +186,13 @@ impl<'k> Mint<'k> {
         request: &MintRequest,
         now: UnixTime,
     ) -> Result<Claims, Error> {
-        let texts = license.extensions.iter();
+        let terms = license::terms(query, license)?;
         Ok(Claims {
-            issuer: self.trust.root().issuer.clone(),
-            customer: license.customer.clone(),
-            expires: license.expires,
-            not_before: license.not_before.filter(|begins| *begins > now),
-            issued_at: now,
             token_id: TokenId::from_bytes(random()?),
-            product: license.product.clone(),
-            plan: license.plan.clone(),
-            terms: license::terms(query, license)?,
             binding: binding(license, request)?,
-            grace: license.grace,
-            license_id: license.id,
-            license_revision: license.revision,
-            catalog_revision: license.catalog_revision,
             minimum: request.minimum,
-            max_status_age: license.max_status_age,
             mint_epoch: self.epoch,
-            extensions: texts
-                .map(|(number, text)| (*number, Extension::Text(text.clone())))
-                .collect::<BTreeMap<_, _>>(),
+            ..license_claims(&self.trust.root().issuer, license, terms, now)
         })
     }
 
@@ -246,9 +230,44 @@ impl<'k> Mint<'k> {
     }
 }
 
+/// What a license, as it is now, says in every token that is minted of it now.
+pub(crate) fn license_claims(
+    issuer: &str,
+    license: &LicenseRecord,
+    terms: Terms,
+    now: UnixTime,
+) -> Claims {
+    let texts = license.extensions.iter();
+    let extensions = texts.map(|(number, text)| (*number, Extension::Text(text.clone())));
+    Claims {
+        issuer: issuer.into(),
+        customer: license.customer.clone(),
+        expires: license.expires,
+        not_before: license.not_before.filter(|begins| *begins > now),
+        issued_at: now,
+        token_id: TokenId::from_bytes([0; 16]),
+        product: license.product.clone(),
+        plan: license.plan.clone(),
+        terms,
+        binding: None,
+        grace: license.grace,
+        license_id: license.id,
+        license_revision: license.revision,
+        catalog_revision: license.catalog_revision,
+        minimum: Minimum::default(),
+        max_status_age: license.max_status_age,
+        mint_epoch: 0,
+        extensions: extensions.collect(),
+    }
+}
+
 /// Whether tokens of the license may be minted: it must be in force, and one issued now must not
 /// be revoked already.
-fn mintable(query: &Query<'_>, license: &LicenseRecord, now: UnixTime) -> Result<(), Error> {
+pub(crate) fn mintable(
+    query: &Query<'_>,
+    license: &LicenseRecord,
+    now: UnixTime,
+) -> Result<(), Error> {
     let refuse = |problem, hint| {
         Err(Error::NotAllowed {
             what: format!("license {}", license.id),

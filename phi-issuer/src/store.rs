@@ -8,7 +8,10 @@ mod engine;
 mod fault;
 mod migrate;
 mod query;
+mod shadow;
 mod tiles;
+
+use std::path::Path;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 pub(crate) use engine::Location;
@@ -18,6 +21,8 @@ use phi_verify::UnixTime;
 use query::CatalogCache;
 pub(crate) use query::{KeyRow, Query};
 use serde::Serialize;
+pub(crate) use shadow::{RawRow, RowDifference, Shadow};
+pub(crate) use tiles::{Tiles, damaged as damaged_tree, hash_of};
 
 use crate::{
     Context,
@@ -38,32 +43,70 @@ const LEAVES_IN_MEMORY: u64 = 1 << 16;
 #[derive(Debug)]
 pub(crate) struct Store {
     engine: Engine,
+    location: Location,
     catalogs: CatalogCache,
 }
 
 impl Store {
     /// Makes a store where there is none.
     pub(crate) fn create(location: &Location) -> Result<Self, Error> {
-        let store = Self::on(Engine::create(location)?);
+        let store = Self::on(Engine::create(location)?, location);
         let transaction = store.engine.begin(Access::Create)?;
-        store.engine.create_tables(engine::LEDGER)?;
-        store.engine.create_triggers()?;
-        store.engine.create_tables(engine::DERIVED)?;
-        store.engine.note_version(SCHEMA_VERSION)?;
+        store.make_tables()?;
         transaction.commit()?;
         Ok(store)
     }
 
     /// Opens a store that is there.
     pub(crate) fn open(location: &Location) -> Result<Self, Error> {
-        let store = Self::on(Engine::open(location, SCHEMA_VERSION)?);
+        let store = Self::on(Engine::open(location, SCHEMA_VERSION)?, location);
         store.migrate()?;
         Ok(store)
     }
 
-    fn on(engine: Engine) -> Self {
+    /// Makes a store of entries that are there already. `source` hands over the bytes of each, in
+    /// order; all of it is made, or nothing.
+    pub(crate) fn create_from(
+        location: &Location,
+        source: impl FnOnce(&mut dyn FnMut(&[u8]) -> Result<(), Error>) -> Result<(), Error>,
+    ) -> Result<Self, Error> {
+        let store = Self::on(Engine::create(location)?, location);
+        let transaction = store.engine.begin(Access::Create)?;
+        store.make_tables()?;
+        let mut tree = Appender::empty();
+        source(&mut |bytes| {
+            let entry = Entry::decode(bytes)?;
+            if entry.seq != tree.size() + 1 {
+                return Err(Error::EventDamaged {
+                    problem: format!("event {} stands in place {}", entry.seq, tree.size() + 1),
+                });
+            }
+            insert(&store.engine, &entry, bytes)?;
+            store.derive_from(&entry, bytes, &mut tree)
+        })?;
+        tiles::write(&store.engine, &mut tree)?;
+        transaction.commit()?;
+        Ok(store)
+    }
+
+    /// Copies the file of the store into an empty one, as it is now. A store on a server has
+    /// none, and nothing is done.
+    pub(crate) fn copy_file(&mut self, path: &Path) -> Result<bool, Error> {
+        self.engine.copy_file(path)
+    }
+
+    /// Makes the tables in an empty database.
+    fn make_tables(&self) -> Result<(), Error> {
+        self.engine.create_tables(engine::LEDGER)?;
+        self.engine.create_triggers()?;
+        self.engine.create_tables(engine::DERIVED)?;
+        self.engine.note_version(SCHEMA_VERSION)
+    }
+
+    fn on(engine: Engine, location: &Location) -> Self {
         Self {
             engine,
+            location: location.clone(),
             catalogs: CatalogCache::default(),
         }
     }
@@ -87,17 +130,21 @@ impl Store {
     /// Fills the empty derived tables from the events; how many there are.
     fn derive(&self) -> Result<u64, Error> {
         let mut tree = Appender::empty();
-        Query::new(&self.engine, &self.catalogs).replay(|entry, bytes| {
-            apply::apply(&self.engine, entry)?;
-            tree.push(tiles::hash_of(entry, bytes));
-            // What is full need not wait in memory.
-            if tree.size().is_multiple_of(LEAVES_IN_MEMORY) {
-                tiles::write(&self.engine, &mut tree)?;
-            }
-            Ok(())
-        })?;
+        Query::new(&self.engine, &self.catalogs)
+            .replay(|entry, bytes| self.derive_from(entry, bytes, &mut tree))?;
         tiles::write(&self.engine, &mut tree)?;
         Ok(tree.size())
+    }
+
+    /// Applies an entry that is in the ledger already.
+    fn derive_from(&self, entry: &Entry, bytes: &[u8], tree: &mut Appender) -> Result<(), Error> {
+        apply::apply(&self.engine, entry)?;
+        tree.push(tiles::hash_of(entry, bytes));
+        // What is full need not wait in memory.
+        if tree.size().is_multiple_of(LEAVES_IN_MEMORY) {
+            tiles::write(&self.engine, tree)?;
+        }
+        Ok(())
     }
 
     /// Reads the store as it is at one moment.

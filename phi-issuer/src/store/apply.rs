@@ -12,8 +12,9 @@ use crate::{
 };
 
 /// The derived tables, children before their parents.
-pub(super) const TABLES: [&str; 9] = [
+pub(super) const TABLES: [&str; 10] = [
     "tiles",
+    "checkpoints",
     "trail",
     "publications",
     "revocations",
@@ -27,9 +28,9 @@ pub(super) const TABLES: [&str; 9] = [
 /// Applies an entry. The Merkle tree has its own way into its table: [`super::tiles`].
 pub(super) fn apply(engine: &Engine, entry: &Entry) -> Result<(), Error> {
     let seq = entry.seq.cast_signed();
-    let execute = |sql, values: &[Value<'_>]| engine.execute(sql, values).map(drop);
+    let execute = |sql, values: &[Value<'_>]| one_row(engine, sql, values);
     match &entry.event {
-        Event::IssuerCreated { .. } | Event::CheckpointSigned(_) => Ok(()),
+        Event::IssuerCreated { .. } => Ok(()),
         Event::KeyAdded { role, public, from } => execute(
             "INSERT INTO keys (id, role, public, added, signs_from, seq)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
@@ -99,6 +100,10 @@ pub(super) fn apply(engine: &Engine, entry: &Entry) -> Result<(), Error> {
                 product => trail(engine, seq, None, Some(product)),
             }
         }
+        Event::CheckpointSigned(checkpoint) => execute(
+            "INSERT INTO checkpoints (seq, size) VALUES (?1, ?2)",
+            values![seq, checkpoint.size.cast_signed()],
+        ),
     }
 }
 
@@ -107,7 +112,8 @@ fn begin(engine: &Engine, entry: &Entry, issuance: &Issuance) -> Result<(), Erro
     fold(&mut record, entry)?;
     let record = record.ok_or_else(|| damaged("a license"))?;
     let seq = entry.seq.cast_signed();
-    engine.execute(
+    one_row(
+        engine,
         "INSERT INTO licenses (seq, id, customer, product, standing, due, record)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         values![
@@ -132,7 +138,8 @@ fn change_license(engine: &Engine, entry: &Entry, id: LicenseId) -> Result<(), E
     let mut record = found?;
     fold(&mut record, entry)?;
     let record = record.ok_or_else(|| damaged("a license"))?;
-    engine.execute(
+    one_row(
+        engine,
         "UPDATE licenses SET standing = ?2, due = ?3, record = ?4 WHERE id = ?1",
         values![
             id.as_bytes().as_slice(),
@@ -149,7 +156,8 @@ fn due(record: &LicenseRecord) -> Option<i64> {
 }
 
 fn mint(engine: &Engine, seq: i64, token: &MintedToken) -> Result<(), Error> {
-    engine.execute(
+    one_row(
+        engine,
         "INSERT INTO tokens (id, license, key_id, issued_at, ends, epoch, seq)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         values![
@@ -168,29 +176,33 @@ fn mint(engine: &Engine, seq: i64, token: &MintedToken) -> Result<(), Error> {
 fn revoke(engine: &Engine, entry: &Entry, revocation: &Revocation) -> Result<(), Error> {
     let seq = entry.seq.cast_signed();
     let (class, id) = (revocation.subject.class().name(), revocation.subject.id());
-    engine.execute(
+    one_row(
+        engine,
         "INSERT INTO revocations (class, id, issued_before, seq) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT (class, id) DO UPDATE SET issued_before = excluded.issued_before,
                                                seq = excluded.seq",
         values![class, &id, revocation.issued_before.map(sql), seq],
     )?;
     if revocation.subject.class() == RuleClass::Key && revocation.issued_before.is_none() {
-        engine.execute("UPDATE keys SET revoked = 1 WHERE id = ?1", values![&id])?;
+        one_row(
+            engine,
+            "UPDATE keys SET revoked = 1 WHERE id = ?1",
+            values![&id],
+        )?;
     }
     match &revocation.subject {
         Subject::License(license) if revocation.issued_before.is_none() => {
             change_license(engine, entry, *license)
         }
         Subject::License(license) => trail_of_license(engine, seq, *license, false),
-        Subject::Token(token) => engine
-            .execute(
-                "INSERT INTO trail (seq, license, customer, product, changes)
-                 SELECT ?1, licenses.id, customer, product, 0
-                 FROM tokens JOIN licenses ON licenses.id = tokens.license
-                 WHERE tokens.id = ?2",
-                values![seq, token.as_bytes().as_slice()],
-            )
-            .map(drop),
+        Subject::Token(token) => one_row(
+            engine,
+            "INSERT INTO trail (seq, license, customer, product, changes)
+             SELECT ?1, licenses.id, customer, product, 0
+             FROM tokens JOIN licenses ON licenses.id = tokens.license
+             WHERE tokens.id = ?2",
+            values![seq, token.as_bytes().as_slice()],
+        ),
         Subject::Customer(customer) => trail(engine, seq, Some(customer), None),
         Subject::Feature { product, .. } => trail(engine, seq, None, Some(product)),
         Subject::Key(_) => Ok(()),
@@ -204,13 +216,12 @@ fn trail_of_license(
     license: LicenseId,
     changes: bool,
 ) -> Result<(), Error> {
-    engine
-        .execute(
-            "INSERT INTO trail (seq, license, customer, product, changes)
-             SELECT ?1, id, customer, product, ?3 FROM licenses WHERE id = ?2",
-            values![seq, license.as_bytes().as_slice(), i64::from(changes)],
-        )
-        .map(drop)
+    one_row(
+        engine,
+        "INSERT INTO trail (seq, license, customer, product, changes)
+         SELECT ?1, id, customer, product, ?3 FROM licenses WHERE id = ?2",
+        values![seq, license.as_bytes().as_slice(), i64::from(changes)],
+    )
 }
 
 /// The entry is about a customer or a product.
@@ -220,12 +231,21 @@ fn trail(
     customer: Option<&str>,
     product: Option<&str>,
 ) -> Result<(), Error> {
-    engine
-        .execute(
-            "INSERT INTO trail (seq, customer, product, changes) VALUES (?1, ?2, ?3, 0)",
-            values![seq, customer, product],
-        )
-        .map(drop)
+    one_row(
+        engine,
+        "INSERT INTO trail (seq, customer, product, changes) VALUES (?1, ?2, ?3, 0)",
+        values![seq, customer, product],
+    )
+}
+
+/// Carries out a statement that makes or changes one row: what an event is about must be there.
+fn one_row(engine: &Engine, sql: &str, values: &[Value<'_>]) -> Result<(), Error> {
+    match engine.execute(sql, values)? {
+        1 => Ok(()),
+        _ => Err(Error::EventDamaged {
+            problem: "what it is about is not there".into(),
+        }),
+    }
 }
 
 /// Times are below the year 9999, far within signed integers.

@@ -170,6 +170,47 @@ impl Engine {
         Ok(found)
     }
 
+    /// What the database itself finds wrong with it, or what of its schema is not as
+    /// [`Engine::create_tables`] and [`Engine::create_triggers`] make it.
+    pub(super) fn unsound(&self) -> Result<Option<String>, Error> {
+        match self {
+            Self::Sqlite(engine) => engine.unsound(),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(engine) => engine.unsound(),
+        }
+    }
+
+    /// Copies the database into an empty file; whether it is in a file itself.
+    pub(super) fn copy_file(&self, path: &std::path::Path) -> Result<bool, Error> {
+        match self {
+            Self::Sqlite(engine) => engine.copy_file(path).map(|()| true),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => Ok(false),
+        }
+    }
+
+    /// The schema of temporary tables.
+    pub(super) const fn temporary_schema(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "temp",
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => "pg_temp",
+        }
+    }
+
+    /// The schema of the store's tables.
+    pub(super) fn stored_schema(&self) -> Result<String, Error> {
+        match self {
+            Self::Sqlite(_) => Ok("main".into()),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => {
+                let sql = "SELECT quote_ident(current_schema()::text)";
+                let found = self.one(sql, &[], |row| Ok(row.text(0)?.to_owned()))?;
+                found.ok_or_else(|| damaged("a schema"))
+            }
+        }
+    }
+
     /// Begins a transaction. A writer waits for the one before it.
     pub(super) fn begin(&self, access: Access) -> Result<Transaction<'_>, Error> {
         match self {
@@ -250,6 +291,16 @@ impl Row<'_> {
             Some(Value::Int(value)) => Ok(Some(value)),
             Some(Value::Null) => Ok(None),
             _ => Err(wrong_type()),
+        }
+    }
+
+    /// A value for people: bytes in hexadecimal.
+    pub(super) fn shown(&self, column: usize) -> String {
+        match self.value(column) {
+            Some(Value::Int(value)) => value.to_string(),
+            Some(Value::Text(value)) => value.into(),
+            Some(Value::Blob(value)) => value.iter().map(|byte| format!("{byte:02x}")).collect(),
+            Some(Value::Null) | None => "-".into(),
         }
     }
 

@@ -4,13 +4,16 @@ use std::{cell::RefCell, collections::HashMap, sync::Arc};
 
 use phi_verify::{DocumentKind, KeyId, LicenseId, PublicKey, RuleClass, TokenId, UnixTime};
 
-use super::engine::{Engine, Row, Value, damaged, values};
+use super::{
+    engine::{Engine, Row, Value, damaged, values},
+    tiles::Tiles,
+};
 use crate::{
     catalog::Revision,
     customer::{Customer, CustomerKind},
     entry::Entry,
     error::Error,
-    event::{Event, MintedToken, Publication, Revocation, Subject},
+    event::{Event, MintedToken, Publication, Revocation, SignedCheckpoint, Subject},
     keys::Role,
     license::{LicenseRecord, State},
 };
@@ -45,7 +48,7 @@ impl<'c> Query<'c> {
     }
 
     /// Reads every entry in order, with its bytes.
-    pub(super) fn replay(
+    pub(crate) fn replay(
         &self,
         each: impl FnMut(&Entry, &[u8]) -> Result<(), Error>,
     ) -> Result<(), Error> {
@@ -299,6 +302,42 @@ impl<'c> Query<'c> {
             .transpose()
     }
 
+    /// The newest checkpoint.
+    pub(crate) fn newest_checkpoint(&self) -> Result<Option<SignedCheckpoint>, Error> {
+        let sql = "SELECT entry FROM checkpoints JOIN events USING (seq)
+                   ORDER BY seq DESC LIMIT 1";
+        self.one_event(sql, &[])?.map(checkpoint_of).transpose()
+    }
+
+    /// How many events there are.
+    pub(crate) fn size(&self) -> Result<u64, Error> {
+        let sql = "SELECT coalesce(max(seq), 0) FROM events";
+        let size = self.single(sql, &[], |row| row.int(0))?;
+        Ok(size.cast_unsigned())
+    }
+
+    /// An entry and its bytes.
+    pub(crate) fn entry(&self, seq: u64) -> Result<Option<(Entry, Vec<u8>)>, Error> {
+        let sql = "SELECT entry FROM events WHERE seq = ?1";
+        self.engine.one(sql, values![seq.cast_signed()], |row| {
+            let bytes = row.blob(0)?;
+            Ok((Entry::decode(bytes)?, bytes.to_vec()))
+        })
+    }
+
+    /// The number of the event that minted a token.
+    pub(crate) fn seq_of_token(&self, id: TokenId) -> Result<Option<u64>, Error> {
+        let sql = "SELECT seq FROM tokens WHERE id = ?1";
+        let id = values![id.as_bytes().as_slice()];
+        self.engine
+            .one(sql, id, |row| Ok(row.int(0)?.cast_unsigned()))
+    }
+
+    /// The tiles of the Merkle tree.
+    pub(crate) const fn tiles(&self) -> Tiles<'c> {
+        Tiles(self.engine)
+    }
+
     /// Every root and the newest of everything else: what belongs into the published folder, in
     /// the order in which a verifier imports it.
     pub(crate) fn published(&self) -> Result<Vec<Publication>, Error> {
@@ -402,6 +441,13 @@ fn revocation_of(event: Event) -> Result<Revocation, Error> {
     match event {
         Event::Revoked(revocation) => Ok(revocation),
         _ => Err(damaged("a revocation")),
+    }
+}
+
+fn checkpoint_of(event: Event) -> Result<SignedCheckpoint, Error> {
+    match event {
+        Event::CheckpointSigned(checkpoint) => Ok(checkpoint),
+        _ => Err(damaged("a checkpoint")),
     }
 }
 

@@ -2,9 +2,9 @@
 
 use super::engine::{Engine, values};
 use crate::{
-    entry::{Entry, Leaf},
+    entry::Entry,
     error::Error,
-    tree::{self, Appender, Hash, TileStore, TreeError},
+    tree::{Appender, Hash, TileStore, TreeError},
 };
 
 /// The tiles in the table.
@@ -20,14 +20,9 @@ impl TileStore for Tiles<'_> {
     }
 }
 
-/// The hash of an entry's leaf.
-pub(crate) fn leaf_hash(leaf: &Leaf) -> Hash {
-    tree::leaf_hash(&leaf.encode())
-}
-
 /// The hash of an entry's leaf, for these bytes of the entry.
-pub(super) fn hash_of(entry: &Entry, bytes: &[u8]) -> Hash {
-    leaf_hash(&entry.leaf(bytes))
+pub(crate) fn hash_of(entry: &Entry, bytes: &[u8]) -> Hash {
+    *entry.leaf(bytes).hash().as_bytes()
 }
 
 /// Appends leaves to the tree that has `size` of them.

@@ -404,6 +404,21 @@ const TABLE: &[(&str, ExitCode, &str)] = &[
         "bring the key file back into keys/",
     ),
     (
+        "ledger-diverged",
+        ExitCode::STORE,
+        "keep the store as it is for the inquiry; phi ledger restore brings a backup back",
+    ),
+    (
+        "checkpoint-foreign",
+        ExitCode::BAD_INPUT,
+        "hand in a checkpoint of this issuer's ledger",
+    ),
+    (
+        "not-covered",
+        ExitCode::BAD_INPUT,
+        "sign a new checkpoint: phi ledger checkpoint",
+    ),
+    (
         "ledger-clock-behind",
         ExitCode::STORE,
         "set this machine's clock; the ledger's times never fall",

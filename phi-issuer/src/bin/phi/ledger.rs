@@ -1,17 +1,104 @@
-//! `phi ledger`: the events from which everything else is derived.
+//! `phi ledger`: the events from which everything else is derived, signed, proven and copied.
+
+mod copies;
+
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use copies::{Backup, Export, Import, Restore};
+pub(crate) use copies::{BackupAnswer, ExportAnswer};
+use indicatif::{ProgressBar, ProgressStyle};
+use phi_issuer::durable::{self, Mode};
+use phi_issuer::{Checkpointed, Progress, Proven, SignedCheckpoint, Verified};
+use phi_verify::TokenId;
+use phi_verify::log::{Hash, MAX_NOTE};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::failure::Failure;
-use crate::output::{Answer, Page};
+use crate::input::read_file;
+use crate::output::{Answer, Page, Tone, print_text, say};
 use crate::session::Session;
+use crate::view::{Stamp, shown};
 
-/// Work on the ledger of events
+/// Sign, verify, prove and copy the ledger of events
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Checkpoint(Checkpoint),
+    Verify(Verify),
+    Prove(Prove),
     Rebuild(Rebuild),
+    Backup(Backup),
+    Restore(Restore),
+    Export(Export),
+    Import(Import),
+}
+
+/// Sign what the ledger is now
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Sign what the ledger is now: how many events it has, and the root of the hashes \
+        over them.\n\n\
+        The checkpoint is written to published/checkpoint. Whoever keeps a copy of it can show \
+        later that no event before it was changed, taken away or put in.",
+    after_help = "Example:\n  phi ledger checkpoint"
+)]
+pub(crate) struct Checkpoint {}
+
+/// Compute everything in the store again, and name the first thing that is not so
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Compute everything in the store again from its events: hashes, checkpoints, \
+        states of licenses, tokens and documents with their signatures, catalogs and all that \
+        queries read. Ends with the first thing that is not so.\n\n\
+        Whoever can write the store could write another history. Against that, hand in a \
+        checkpoint that was kept elsewhere.",
+    after_help = "Examples:\n  \
+        phi ledger verify\n  \
+        phi ledger verify --checkpoint /media/safe/checkpoint-2026-06"
+)]
+pub(crate) struct Verify {
+    /// A checkpoint that was kept elsewhere
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
+}
+
+/// Prove that a token or an event is in the ledger, or that the ledger only grew
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Prove that a token or an event is in the ledger that the newest checkpoint \
+        covers (C2SP tlog-proof), or that this ledger continues the one of an older checkpoint.\n\n\
+        A token's proof is checked offline, from the token alone: phi verify TOKEN --proof FILE.",
+    after_help = "Examples:\n  \
+        phi ledger prove --token 746f6b656e3030303030303030303031 --out license.tlog-proof\n  \
+        phi ledger prove --event 17 --entry event-17.cbor\n  \
+        phi ledger prove --since checkpoint-2026-06"
+)]
+#[group(skip)]
+pub(crate) struct Prove {
+    #[command(flatten)]
+    what: What,
+    /// The new file for the proof [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// With --event: the new file for the event itself, of which the proof is
+    #[arg(long, value_name = "FILE", requires = "event")]
+    entry: Option<PathBuf>,
+}
+
+/// What is to be proven.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct What {
+    /// That this token was recorded, by its id
+    #[arg(long, value_name = "ID")]
+    token: Option<TokenId>,
+    /// That this event is in the ledger, by its number
+    #[arg(long, value_name = "NUMBER")]
+    event: Option<u64>,
+    /// That nothing before this older checkpoint was changed
+    #[arg(long, value_name = "FILE")]
+    since: Option<PathBuf>,
 }
 
 /// Read every event and make the derived tables again from them
@@ -25,10 +112,115 @@ pub(crate) struct Rebuild {}
 
 impl Command {
     pub(crate) fn run(&self, session: &Session) -> Result<(), Failure> {
-        let Self::Rebuild(_) = self;
-        let events = session.issuer()?.rebuild()?;
-        session.output().print(&RebuildAnswer { events })
+        match self {
+            Self::Checkpoint(_) => checkpoint(session),
+            Self::Verify(command) => command.run(session),
+            Self::Prove(command) => command.run(session),
+            Self::Rebuild(_) => {
+                let events = session.issuer()?.rebuild()?;
+                session.output().print(&RebuildAnswer { events })
+            }
+            Self::Backup(command) => command.run(session),
+            Self::Restore(command) => command.run(session),
+            Self::Export(command) => command.run(session),
+            Self::Import(command) => command.run(session),
+        }
     }
+}
+
+fn checkpoint(session: &Session) -> Result<(), Failure> {
+    let mut issuer = session.issuer()?;
+    let passphrase = session.passphrase()?;
+    let made = issuer.checkpoint(&passphrase, &session.context())?;
+    let file = issuer.published_folder().join("checkpoint");
+    session.output().print(&CheckpointAnswer {
+        file: shown(&file),
+        changed: matches!(made, Checkpointed::New(_)),
+        checkpoint: CheckpointView::new(made.checkpoint()),
+    })?;
+    if matches!(made, Checkpointed::Unchanged(_)) {
+        say("phi: nothing happened since this checkpoint was signed");
+    }
+    Ok(())
+}
+
+impl Verify {
+    fn run(&self, session: &Session) -> Result<(), Failure> {
+        let mut issuer = session.issuer()?;
+        let held = self
+            .checkpoint
+            .as_deref()
+            .map(read_checkpoint)
+            .transpose()?;
+        let bar = bar("events");
+        let verified = issuer.verify_ledger(held.as_deref(), |at| tell(&bar, at));
+        bar.finish_and_clear();
+        session.output().print(&VerifiedAnswer::new(&verified?))
+    }
+}
+
+impl Prove {
+    fn run(&self, session: &Session) -> Result<(), Failure> {
+        let mut issuer = session.issuer()?;
+        let what = match (&self.what.since, self.what.event, self.what.token) {
+            (Some(path), ..) => {
+                let text = issuer.prove_growth(&read_checkpoint(path)?)?;
+                return self.write(session, &text, ProofAnswer::of_growth(&text));
+            }
+            (None, Some(seq), _) => Proven::Event(seq),
+            (None, None, token) => {
+                Proven::Token(token.expect("the parser asks for one of the three"))
+            }
+        };
+        let proof = issuer.prove(what)?;
+        if let Some(path) = &self.entry {
+            durable::create_new(path, &proof.bytes, Mode::Private)?;
+        }
+        let text = proof.proof.to_text();
+        let answer = ProofAnswer {
+            event: Some(proof.entry.seq),
+            entry_sha256: Some(crate::view::hex(Hash::of(&proof.bytes).as_bytes())),
+            proof: text.clone(),
+        };
+        self.write(session, &text, answer)
+    }
+
+    fn write(&self, session: &Session, text: &str, answer: ProofAnswer) -> Result<(), Failure> {
+        if let Some(path) = &self.out {
+            durable::create_new(path, text.as_bytes(), Mode::Public)?;
+        }
+        if session.output().is_json() {
+            return session.output().print(&answer);
+        }
+        match &self.out {
+            Some(path) => {
+                say(&format!("phi: the proof is in {}", shown(path)));
+                Ok(())
+            }
+            None => print_text(text),
+        }
+    }
+}
+
+/// Reads a checkpoint that somebody kept.
+fn read_checkpoint(path: &std::path::Path) -> Result<String, Failure> {
+    let bytes = read_file(path, MAX_NOTE as u64)?;
+    String::from_utf8(bytes).map_err(|_| {
+        let message = format!("{} is not UTF-8", shown(path));
+        Failure::new("checkpoint-invalid", message)
+    })
+}
+
+/// Shown on a terminal only.
+fn bar(what: &str) -> ProgressBar {
+    let template = format!("{{bar:40}} {{human_pos}}/{{human_len}} {what}, {{eta}} left");
+    let style = ProgressStyle::with_template(&template).expect("the template is well formed");
+    ProgressBar::new(0).with_style(style)
+}
+
+fn tell(bar: &ProgressBar, at: Progress) {
+    bar.set_length(at.total);
+    bar.set_position(at.done);
 }
 
 /// A rebuild.
@@ -42,5 +234,129 @@ pub(crate) struct RebuildAnswer {
 impl Answer for RebuildAnswer {
     fn show(&self, page: &mut Page) {
         page.field("events", self.events);
+    }
+}
+
+/// A signed checkpoint.
+#[derive(Debug, Serialize, JsonSchema)]
+struct CheckpointView {
+    /// How many events it covers.
+    events: u64,
+    /// The root of the hashes over them, in base64.
+    root: String,
+    /// The signed note.
+    note: String,
+}
+
+impl CheckpointView {
+    fn new(checkpoint: &SignedCheckpoint) -> Self {
+        Self {
+            events: checkpoint.size,
+            root: checkpoint.note.lines().nth(2).unwrap_or_default().into(),
+            note: checkpoint.note.clone(),
+        }
+    }
+}
+
+/// A checkpoint that was signed.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(title = "phi ledger checkpoint")]
+pub(crate) struct CheckpointAnswer {
+    /// The file that it was written to.
+    file: String,
+    /// Whether it is new; else nothing happened since.
+    changed: bool,
+    #[serde(flatten)]
+    checkpoint: CheckpointView,
+}
+
+impl Answer for CheckpointAnswer {
+    fn show(&self, page: &mut Page) {
+        page.field("events", self.checkpoint.events);
+        page.field("root", &self.checkpoint.root);
+        page.field("file", &self.file);
+    }
+}
+
+/// A ledger that was verified.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(title = "phi ledger verify")]
+pub(crate) struct VerifiedAnswer {
+    /// How many events it has.
+    events: u64,
+    /// How many licenses.
+    licenses: u64,
+    /// How many tokens.
+    tokens: u64,
+    /// How many checkpoints were signed.
+    checkpoints: u64,
+    /// When the newest event was recorded.
+    newest: Stamp,
+    /// The root of the hashes over all events, in base64.
+    root: String,
+    /// How many events the checkpoint covers that was handed in; null if none was.
+    held_checkpoint_events: Option<u64>,
+}
+
+impl VerifiedAnswer {
+    pub(super) fn new(verified: &Verified) -> Self {
+        Self {
+            events: verified.events,
+            licenses: verified.licenses,
+            tokens: verified.tokens,
+            checkpoints: verified.checkpoints,
+            newest: verified.newest.into(),
+            root: verified.root.to_string(),
+            held_checkpoint_events: verified.held,
+        }
+    }
+}
+
+impl Answer for VerifiedAnswer {
+    fn show(&self, page: &mut Page) {
+        page.headline(
+            Tone::Good,
+            "VERIFIED",
+            "everything is what its events make it",
+        );
+        page.gap();
+        page.field("events", self.events);
+        page.field("newest", &self.newest);
+        page.field("licenses", self.licenses);
+        page.field("tokens", self.tokens);
+        page.field("checkpoints", self.checkpoints);
+        page.field("root", &self.root);
+        if let Some(held) = self.held_checkpoint_events {
+            let text = format!("the first {held} events are those that it was signed for");
+            page.field("kept checkpoint", text);
+        }
+    }
+}
+
+/// A proof.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(title = "phi ledger prove")]
+pub(crate) struct ProofAnswer {
+    /// The number of the event; null for a proof that the ledger grew.
+    event: Option<u64>,
+    /// SHA-256 of the event's entry, in hexadecimal; null for a proof that the ledger grew.
+    entry_sha256: Option<String>,
+    /// The proof: C2SP tlog-proof, or the body of C2SP tlog-witness for growth.
+    proof: String,
+}
+
+impl ProofAnswer {
+    fn of_growth(text: &str) -> Self {
+        Self {
+            event: None,
+            entry_sha256: None,
+            proof: text.into(),
+        }
+    }
+}
+
+impl Answer for ProofAnswer {
+    fn show(&self, page: &mut Page) {
+        page.raw(&self.proof);
     }
 }

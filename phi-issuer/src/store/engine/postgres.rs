@@ -95,6 +95,24 @@ impl Postgres {
         self.execute(note, values).map(drop)
     }
 
+    /// The server keeps its pages sound; that the ledger is only appended to is up to the triggers.
+    pub(super) fn unsound(&self) -> Result<Option<String>, Error> {
+        let sql = "SELECT t.name FROM (VALUES ('events_append'), ('events_keep')) AS t (name)
+                   WHERE NOT EXISTS (
+                       SELECT 1 FROM pg_trigger WHERE tgrelid = 'events'::regclass
+                       AND tgname = t.name AND tgenabled = 'O')
+                   ORDER BY 1 LIMIT 1";
+        let mut missing = None;
+        self.each(sql, &[], &mut |row| {
+            missing = Some(format!(
+                "trigger {} is missing or switched off",
+                row.text(0)?
+            ));
+            Ok(())
+        })?;
+        Ok(missing)
+    }
+
     pub(super) fn batch(&self, sql: &str) -> Result<(), Error> {
         self.client.borrow_mut().batch_execute(sql).map_err(failed)
     }

@@ -1,6 +1,6 @@
 //! SQLite: the store is a file beside the settings.
 
-use std::{path::Path, time::Duration};
+use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use rusqlite::{
     Connection, ErrorCode, OpenFlags, ToSql,
@@ -9,7 +9,7 @@ use rusqlite::{
     types::{ToSqlOutput, ValueRef},
 };
 
-use super::{APPLICATION, Access, Row, Value, known};
+use super::{APPLICATION, Access, Row, Value, known, values};
 use crate::{
     durable::{self, Mode},
     error::Error,
@@ -89,6 +89,37 @@ impl Sqlite {
         Ok(())
     }
 
+    pub(super) fn unsound(&self) -> Result<Option<String>, Error> {
+        let check = self
+            .0
+            .query_row("PRAGMA main.integrity_check(1)", [], |row| row.get(0));
+        let found: String = check.map_err(failed)?;
+        if found != "ok" {
+            return Ok(Some(found));
+        }
+        let model = Connection::open_in_memory().map_err(failed)?;
+        for part in [super::LEDGER, TRIGGERS, super::DERIVED] {
+            model.execute_batch(part).map_err(failed)?;
+        }
+        let expected = definitions(&model).map_err(failed)?;
+        let found = definitions(&self.0).map_err(failed)?;
+        let differs = expected.symmetric_difference(&found).next();
+        Ok(
+            differs
+                .map(|(kind, name, _)| format!("{kind} {name} is not defined as phi defines it")),
+        )
+    }
+
+    /// Others go on working: the copy is of one moment.
+    pub(super) fn copy_file(&self, path: &Path) -> Result<(), Error> {
+        durable::create_new(path, b"", Mode::Private)?;
+        let name = path.to_str().ok_or_else(|| Error::Invalid {
+            what: "the name of a backup",
+            problem: "is not UTF-8".into(),
+        })?;
+        self.execute("VACUUM main INTO ?1", values![name]).map(drop)
+    }
+
     pub(super) fn begin(&self, access: Access) -> Result<(), Error> {
         self.batch(match access {
             Access::Read => "BEGIN",
@@ -106,6 +137,14 @@ impl Sqlite {
             let _ = self.batch("ROLLBACK");
         }
     }
+}
+
+/// Every table, index and trigger with its definition.
+fn definitions(connection: &Connection) -> rusqlite::Result<BTreeSet<(String, String, String)>> {
+    let sql = "SELECT type, name, sql FROM main.sqlite_schema WHERE sql IS NOT NULL";
+    let mut select = connection.prepare(sql)?;
+    let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    rows.collect()
 }
 
 fn connect(path: &Path) -> Result<Connection, Error> {

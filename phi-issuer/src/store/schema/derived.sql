@@ -66,6 +66,11 @@ CREATE TABLE publications (
     PRIMARY KEY (kind, product, version)
 ) STRICT;
 
+CREATE TABLE checkpoints (
+    seq  INTEGER PRIMARY KEY REFERENCES events (seq),
+    size INTEGER NOT NULL UNIQUE            -- how many events it covers
+) STRICT;
+
 -- Which license, customer and product an event is about: what audits ask by.
 CREATE TABLE trail (
     seq      INTEGER PRIMARY KEY REFERENCES events (seq),

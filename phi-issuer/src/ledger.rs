@@ -1,0 +1,242 @@
+//! The ledger as a log that others can check: checkpoints are signed, and proofs are made.
+//!
+//! That the store is what its events make it is `verify`'s to find out; copies of the ledger are
+//! `export`'s and `backup`'s.
+
+mod copy;
+mod verify;
+
+pub use copy::{Export, Exported, Replace};
+use phi_verify::{
+    TokenId,
+    log::{
+        ConsistencyProof, Hash, LogState, Origin, Proof, UnsignedCheckpoint, UntrustedCheckpoint,
+    },
+};
+pub use verify::{Divergence, Place, Progress, Verified};
+
+use crate::{
+    Context, Issuer,
+    entry::Entry,
+    error::Error,
+    event::{Event, SignedCheckpoint},
+    issuer::trust_state,
+    keyfile::{Signer, SigningKey},
+    keys::{self, Role},
+    passphrase::Passphrase,
+    store::{Query, damaged_tree},
+    tree::Tree,
+};
+
+/// What a checkpoint did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Checkpointed {
+    /// It covers every event before it.
+    New(SignedCheckpoint),
+    /// Nothing happened since the newest one, which this is.
+    Unchanged(SignedCheckpoint),
+}
+
+impl Checkpointed {
+    /// The newest checkpoint.
+    pub const fn checkpoint(&self) -> &SignedCheckpoint {
+        match self {
+            Self::New(checkpoint) | Self::Unchanged(checkpoint) => checkpoint,
+        }
+    }
+}
+
+/// A proof that an entry is in the ledger, with what it is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntryProof {
+    /// The proof (C2SP tlog-proof), for whoever holds the entry or its token or document.
+    pub proof: Proof,
+    /// The entry.
+    pub entry: Entry,
+    /// The entry's bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// Which entry is to be proven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proven {
+    /// The one with this number.
+    Event(u64),
+    /// The one that minted this token.
+    Token(TokenId),
+}
+
+impl Issuer {
+    /// Signs what the ledger is now, records that, and writes it beside the published documents.
+    ///
+    /// # Errors
+    /// [`Error::Diverged`] if the ledger does not continue the one that was signed before: two
+    /// histories are never signed.
+    pub fn checkpoint(
+        &mut self,
+        passphrase: &Passphrase,
+        context: &Context,
+    ) -> Result<Checkpointed, Error> {
+        if let Some(newest) = self.store.read(|query| nothing_since(query))? {
+            self.write_published()?;
+            return Ok(Checkpointed::Unchanged(newest));
+        }
+        let key = self.signer(Role::Ledger, passphrase, context.now)?;
+        let signed = self.store.write(context, |writer| {
+            keys::still_in_force(&writer.query(), Role::Ledger, &key, writer.now())?;
+            let checkpoint = sign(&writer.query(), &key)?;
+            writer.append(&Event::CheckpointSigned(checkpoint.clone()))?;
+            Ok(checkpoint)
+        })?;
+        self.write_published()?;
+        Ok(Checkpointed::New(signed))
+    }
+
+    /// The newest checkpoint.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if none was signed yet.
+    pub fn newest_checkpoint(&mut self) -> Result<SignedCheckpoint, Error> {
+        self.store.read(|query| newest(query))
+    }
+
+    /// Proves that an entry is in the ledger that the newest checkpoint covers.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such entry, [`Error::NotCovered`] if it is younger than
+    /// the newest checkpoint.
+    pub fn prove(&mut self, what: Proven) -> Result<EntryProof, Error> {
+        self.store.read(|query| {
+            let seq = match what {
+                Proven::Event(seq) => seq,
+                Proven::Token(id) => query.seq_of_token(id)?.unwrap_or_default(),
+            };
+            let (entry, bytes) = query.entry(seq)?.ok_or_else(|| not_found(what))?;
+            let checkpoint = newest(query)?;
+            if seq > checkpoint.size {
+                let size = checkpoint.size;
+                return Err(Error::NotCovered { seq, size });
+            }
+            let (tiles, index) = (query.tiles(), seq - 1);
+            let tree = Tree::new(&tiles, query.size()?).map_err(damaged_tree)?;
+            let path = tree.inclusion(index, checkpoint.size);
+            let path = hashes(path.map_err(damaged_tree)?);
+            let proof = Proof::new(index, path, Some(Hash::of(&bytes)), &checkpoint.note);
+            let proof = proof.map_err(Error::NotVerified)?;
+            let root = trust_state(query)?.root().clone();
+            let checked = proof.verify_leaf(&entry.leaf(&bytes), &root);
+            checked.map_err(Error::NotVerified)?;
+            Ok(EntryProof {
+                proof,
+                entry,
+                bytes,
+            })
+        })
+    }
+
+    /// Proves that the ledger of the newest checkpoint continues the one of an older checkpoint.
+    ///
+    /// # Errors
+    /// [`Error::ForeignCheckpoint`] if the older one is of another ledger,
+    /// [`Error::Diverged`] if it is of this one and says something else.
+    pub fn prove_growth(&mut self, older: &str) -> Result<String, Error> {
+        self.store.read(|query| {
+            let old = held(query, older)?;
+            let new = newest(query)?;
+            if old.size() > new.size {
+                return Err(Error::NotCovered {
+                    seq: old.size(),
+                    size: new.size,
+                });
+            }
+            let tiles = query.tiles();
+            let tree = Tree::new(&tiles, query.size()?).map_err(damaged_tree)?;
+            let path = tree.consistency(old.size(), new.size);
+            let path = hashes(path.map_err(damaged_tree)?);
+            let proof = ConsistencyProof::new(old.size(), path, &new.note);
+            let text = proof.map_err(Error::NotVerified)?.to_text();
+            let root = trust_state(query)?.root().clone();
+            old.advance(&text, &root).map_err(Error::NotVerified)?;
+            Ok(text)
+        })
+    }
+}
+
+/// The newest checkpoint, if it covers every event but itself.
+fn nothing_since(query: &Query<'_>) -> Result<Option<SignedCheckpoint>, Error> {
+    let Some(newest) = query.newest_checkpoint()? else {
+        return Ok(None);
+    };
+    let covered = query.size()? == newest.size + 1;
+    let checkpoint = UntrustedCheckpoint::parse(&newest.note).map_err(Error::NotVerified)?;
+    // After a rotation of the ledger's key applications need a checkpoint of the new one.
+    let root = trust_state(query)?.root().clone();
+    let current = checkpoint.verify(&root.ledger, &origin(query)?).is_ok();
+    Ok(Some(newest).filter(|_| covered && current))
+}
+
+fn sign(query: &Query<'_>, key: &SigningKey) -> Result<SignedCheckpoint, Error> {
+    let size = query.size()?;
+    let tiles = query.tiles();
+    let tree = Tree::new(&tiles, size).map_err(damaged_tree)?;
+    if let Some(earlier) = query.newest_checkpoint()? {
+        let root = tree.root(earlier.size).map_err(damaged_tree)?;
+        if verify::root_in(&earlier.note) != Some(Hash::from_bytes(root)) {
+            return Err(verify::continues_another(earlier.size));
+        }
+    }
+    let root = Hash::from_bytes(tree.root(size).map_err(damaged_tree)?);
+    let unsigned = UnsignedCheckpoint::new(&origin(query)?, size, root);
+    let unsigned = unsigned.map_err(Error::NotVerified)?;
+    let signature = key.sign(unsigned.message())?;
+    let note = unsigned.sealed(&[(key.public_key().clone(), signature)]);
+    let trusted = trust_state(query)?.root().ledger.clone();
+    let checkpoint = UntrustedCheckpoint::parse(&note).map_err(Error::NotVerified)?;
+    let checked = checkpoint.verify(&trusted, &origin(query)?);
+    checked.map_err(Error::NotVerified)?;
+    Ok(SignedCheckpoint { size, note })
+}
+
+fn origin(query: &Query<'_>) -> Result<Origin, Error> {
+    Ok(Origin::of_issuer(&trust_state(query)?.root().issuer))
+}
+
+fn newest(query: &Query<'_>) -> Result<SignedCheckpoint, Error> {
+    query.newest_checkpoint()?.ok_or(Error::NotFound {
+        what: "checkpoint of",
+        name: "the ledger".into(),
+        hint: "sign one with `phi ledger checkpoint`",
+    })
+}
+
+/// A checkpoint that somebody kept, as what it says of this ledger.
+fn held(query: &Query<'_>, text: &str) -> Result<LogState, Error> {
+    let origin = origin(query)?;
+    let checkpoint = UntrustedCheckpoint::parse(text).map_err(Error::NotVerified)?;
+    if checkpoint.origin() != origin.as_str() {
+        return Err(Error::ForeignCheckpoint {
+            origin: checkpoint.origin().into(),
+            ours: origin.as_str().into(),
+        });
+    }
+    LogState::restore(text).map_err(Error::NotVerified)
+}
+
+fn not_found(what: Proven) -> Error {
+    match what {
+        Proven::Event(seq) => Error::NotFound {
+            what: "event",
+            name: seq.to_string(),
+            hint: "run `phi audit query`",
+        },
+        Proven::Token(id) => Error::NotFound {
+            what: "token",
+            name: id.to_string(),
+            hint: "run `phi license show` with the token's license",
+        },
+    }
+}
+
+fn hashes(path: Vec<[u8; 32]>) -> Vec<Hash> {
+    path.into_iter().map(Hash::from_bytes).collect()
+}
