@@ -98,7 +98,7 @@ impl Entry {
                 .ok_or_else(|| damaged("it has no actor"))?,
             reason: fields.text(key::REASON)?,
             idempotency_key: fields.text(key::IDEMPOTENCY)?,
-            event: Event::from_value(fields.take(key::EVENT).unwrap_or(Value::Null))?,
+            event: Event::from_value(&fields.take(key::EVENT).unwrap_or(Value::Null))?,
         };
         if entry.encode() != bytes {
             return Err(damaged("it is not in deterministic CBOR"));

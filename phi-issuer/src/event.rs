@@ -274,7 +274,7 @@ impl Event {
         let damaged = |problem: String| Error::EventDamaged { problem };
         let value: Value =
             ciborium::from_reader(bytes).map_err(|error| damaged(error.to_string()))?;
-        let event = Self::from_value(value)?;
+        let event = Self::from_value(&value)?;
         if encode_sorted(&event) != bytes {
             return Err(damaged("it is not in deterministic CBOR".into()));
         }
@@ -283,7 +283,7 @@ impl Event {
 
     /// Reads an event. That its bytes were in the one deterministic encoding shows when they are
     /// made again.
-    pub(crate) fn from_value(value: Value) -> Result<Self, Error> {
+    pub(crate) fn from_value(value: &Value) -> Result<Self, Error> {
         value.deserialized().map_err(|error| Error::EventDamaged {
             problem: error.to_string(),
         })

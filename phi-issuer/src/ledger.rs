@@ -77,7 +77,7 @@ impl Issuer {
         passphrase: &Passphrase,
         context: &Context,
     ) -> Result<Checkpointed, Error> {
-        if let Some(newest) = self.store.read(|query| nothing_since(query))? {
+        if let Some(newest) = self.store.read(nothing_since)? {
             self.write_published()?;
             return Ok(Checkpointed::Unchanged(newest));
         }
@@ -97,7 +97,7 @@ impl Issuer {
     /// # Errors
     /// [`Error::NotFound`] if none was signed yet.
     pub fn newest_checkpoint(&mut self) -> Result<SignedCheckpoint, Error> {
-        self.store.read(|query| newest(query))
+        self.store.read(newest)
     }
 
     /// Proves that an entry is in the ledger that the newest checkpoint covers.

@@ -76,8 +76,9 @@ fn move_aside(store: &Path) -> Result<(), Error> {
         name.push(format!(".replaced-{number}{end}"));
         name
     };
-    let free = (1..).find(|number| !Path::new(&named("", *number)).exists());
-    let number = free.expect("there are more numbers than files");
+    let taken = |number: &u32| Path::new(&named("", *number)).exists();
+    let number = (1..=u32::MAX).find(|number| !taken(number));
+    let number = number.expect("there are more numbers than files");
     // The journals go first: without them nobody takes the store for whole.
     for end in ["-wal", "-shm", ""] {
         let mut name = OsString::from(store);

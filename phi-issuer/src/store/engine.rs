@@ -299,7 +299,7 @@ impl Row<'_> {
         match self.value(column) {
             Some(Value::Int(value)) => value.to_string(),
             Some(Value::Text(value)) => value.into(),
-            Some(Value::Blob(value)) => value.iter().map(|byte| format!("{byte:02x}")).collect(),
+            Some(Value::Blob(value)) => format!("{value:02x?}"),
             Some(Value::Null) | None => "-".into(),
         }
     }

@@ -165,7 +165,7 @@ impl Prove {
         let what = match (&self.what.since, self.what.event, self.what.token) {
             (Some(path), ..) => {
                 let text = issuer.prove_growth(&read_checkpoint(path)?)?;
-                return self.write(session, &text, ProofAnswer::of_growth(&text));
+                return self.write(session, &text, &ProofAnswer::of_growth(&text));
             }
             (None, Some(seq), _) => Proven::Event(seq),
             (None, None, token) => {
@@ -182,15 +182,15 @@ impl Prove {
             entry_sha256: Some(crate::view::hex(Hash::of(&proof.bytes).as_bytes())),
             proof: text.clone(),
         };
-        self.write(session, &text, answer)
+        self.write(session, &text, &answer)
     }
 
-    fn write(&self, session: &Session, text: &str, answer: ProofAnswer) -> Result<(), Failure> {
+    fn write(&self, session: &Session, text: &str, answer: &ProofAnswer) -> Result<(), Failure> {
         if let Some(path) = &self.out {
             durable::create_new(path, text.as_bytes(), Mode::Public)?;
         }
         if session.output().is_json() {
-            return session.output().print(&answer);
+            return session.output().print(answer);
         }
         match &self.out {
             Some(path) => {
