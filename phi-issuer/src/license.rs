@@ -288,9 +288,8 @@ impl Issuer {
         customer: &str,
         context: &Context,
     ) -> Result<(LicenseRecord, LicenseRecord), Error> {
-        self.store.rehearse(context, |writer| {
-            transfer(writer, license, base, customer)
-        })
+        self.store
+            .rehearse(context, |writer| transfer(writer, license, base, customer))
     }
 
     /// When a request was carried out under this idempotency key, if one was.

@@ -260,7 +260,12 @@ fn mintable(query: &Query<'_>, license: &LicenseRecord, now: UnixTime) -> Result
     const RENEW: &str = "renew it with `phi license renew`";
     match license.state(now) {
         State::Active => {}
-        State::Draft => return refuse("is a draft", "issue it with `phi license issue --from-draft`"),
+        State::Draft => {
+            return refuse(
+                "is a draft",
+                "issue it with `phi license issue --from-draft`",
+            );
+        }
         State::Suspended => {
             return refuse("is suspended", "reinstate it with `phi license reinstate`");
         }
