@@ -175,7 +175,7 @@ fn answer(
     request: &RowRequest,
 ) -> Result<Option<Result<MintedToken, Error>>, Error> {
     let found = writer.query().answer_to(&request.key_prefix())?;
-    Ok(found.map(|(key, event)| match event {
+    Ok(found.map(|(key, entry)| match entry.event {
         Event::TokenMinted(token) if key == request.idempotency_key() => Ok(token),
         _ => Err(Error::BatchConflict {
             reference: request.reference.clone(),

@@ -58,7 +58,36 @@ impl Context {
             idempotency_key: None,
         }
     }
+
+    /// Whether it can stand in the ledger: what is read as a line is one.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let fields = [
+            ("a reason", self.reason.as_ref(), MAX_REASON),
+            (
+                "an idempotency key",
+                self.idempotency_key.as_ref(),
+                MAX_IDEMPOTENCY_KEY,
+            ),
+        ];
+        let is_line = |text: &str, limit: usize| {
+            !text.trim().is_empty() && text.len() <= limit && !text.chars().any(char::is_control)
+        };
+        for (what, text, limit) in fields {
+            if text.is_some_and(|text| !is_line(text, limit)) {
+                return Err(Error::Invalid {
+                    what,
+                    problem: format!("is one line of 1 to {limit} bytes"),
+                });
+            }
+        }
+        Ok(())
+    }
 }
+
+/// A reason is a sentence or two, in every report about the license.
+const MAX_REASON: usize = 1000;
+/// A request's name is an order number or a UUID, and stands in an index.
+const MAX_IDEMPOTENCY_KEY: usize = 200;
 
 /// The settings in `phi.toml`.
 #[derive(Clone, Debug, Serialize, Deserialize)]

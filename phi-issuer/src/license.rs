@@ -53,6 +53,9 @@ pub struct NewLicense {
     pub max_status_age: Option<u64>,
     /// Texts for the application, by negative numbers.
     pub extensions: BTreeMap<i64, String>,
+    /// The machine to which it is bound from the start; the record has it beside the order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<Machine>,
     /// Whether it is a trial, which may become an ordinary license.
     #[serde(default, skip_serializing_if = "is_false")]
     pub trial: bool,
@@ -77,6 +80,7 @@ impl NewLicense {
             grace: 0,
             max_status_age: None,
             extensions: BTreeMap::new(),
+            machine: None,
             trial: false,
         }
     }
@@ -213,11 +217,16 @@ impl Issuer {
         order: &LicenseOrder,
         context: &Context,
     ) -> Result<LicenseRecord, Error> {
+        // Whoever asks again looked at the license again: the base is not what was asked for.
+        let request = LicenseOrder {
+            base: 0,
+            ..order.clone()
+        };
         self.store.write(context, |writer| {
-            if let Some(earlier) = writer.repeated(order)? {
+            if let Some(earlier) = writer.repeated(&request)? {
                 return earlier.license(writer);
             }
-            writer.answers(order);
+            writer.answers(&request);
             change(writer, order)
         })
     }
@@ -257,7 +266,7 @@ impl Issuer {
         context: &Context,
     ) -> Result<(LicenseRecord, LicenseRecord), Error> {
         self.store.write(context, |writer| {
-            let request = ("transfer", license, base, customer);
+            let request = ("transfer", license, customer);
             if let Some(earlier) = writer.repeated(&request)? {
                 let new = earlier.license(writer)?;
                 return Ok((find(&writer.query(), license)?, new));
@@ -265,6 +274,30 @@ impl Issuer {
             writer.answers(&request);
             transfer(writer, license, base, customer)
         })
+    }
+
+    /// The old license and the new one after a transfer that is not made; the new one's id is
+    /// not the one that it will have.
+    ///
+    /// # Errors
+    /// As [`Issuer::transfer_license`].
+    pub fn preview_transfer(
+        &mut self,
+        license: LicenseId,
+        base: u64,
+        customer: &str,
+        context: &Context,
+    ) -> Result<(LicenseRecord, LicenseRecord), Error> {
+        self.store
+            .rehearse(context, |writer| transfer(writer, license, base, customer))
+    }
+
+    /// When a request was carried out under this idempotency key, if one was.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn answered_at(&mut self, idempotency_key: &str) -> Result<Option<UnixTime>, Error> {
+        self.store.answered_at(idempotency_key)
     }
 
     /// The license with this id, by all its events.
@@ -390,10 +423,10 @@ fn transfer(
 /// Takes back every token that was minted of the license so far.
 fn cut_tokens(writer: &mut Writer<'_>, license: LicenseId) -> Result<(), Error> {
     let (query, now) = (writer.query(), writer.now());
-    let minted_now = query
-        .last_issued_of(license)?
-        .is_some_and(|last| last >= now);
-    let cutoff = if minted_now { now.plus(1) } else { now };
+    let Some(last) = query.last_issued_of(license)? else {
+        return Ok(());
+    };
+    let cutoff = if last >= now { now.plus(1) } else { now };
     let earlier = query.revocation(phi_verify::RuleClass::License, &license.to_string())?;
     if earlier.is_some_and(|earlier| earlier.issued_before.is_none_or(|before| before >= cutoff)) {
         return Ok(());
@@ -425,7 +458,15 @@ fn decided(
         let catalog = catalog.ok_or_else(|| no_catalog(&license.product))?;
         Ok::<_, Error>(catalog.number())
     };
+    let then = license.at(order.effective.unwrap_or(now));
     let change = match order.request.clone() {
+        ChangeRequest::Issue if then.expires.is_some_and(|expires| expires <= now) => {
+            return Err(Error::NotAllowed {
+                what: format!("license {}", license.id),
+                problem: "is a draft that would have expired by now",
+                hint: "write another with `phi license issue --draft`",
+            });
+        }
         ChangeRequest::Issue => Change::Issue {
             catalog_revision: catalog()?,
         },
@@ -436,23 +477,29 @@ fn decided(
                 problem: problem.into(),
             });
         }
-        ChangeRequest::Amend(amendment) => Change::Amend {
-            catalog_revision: catalog()?,
-            amendment,
-        },
+        ChangeRequest::Amend(amendment) => {
+            amendment.check(&then)?;
+            Change::Amend {
+                catalog_revision: catalog()?,
+                amendment,
+            }
+        }
         ChangeRequest::Renew(expires) => Change::Renew {
             expires: future(expires)?,
         },
         ChangeRequest::Suspend => Change::Suspend,
         ChangeRequest::Reinstate => Change::Reinstate,
-        ChangeRequest::ConvertTrial { expires, amendment } => Change::ConvertTrial {
-            catalog_revision: catalog()?,
-            expires: future(expires)?,
-            amendment,
-        },
+        ChangeRequest::ConvertTrial { expires, amendment } => {
+            amendment.check(&then)?;
+            Change::ConvertTrial {
+                catalog_revision: catalog()?,
+                expires: future(expires)?,
+                amendment,
+            }
+        }
         ChangeRequest::Rebind(machine) => {
             if let Some(machine) = &machine {
-                check_machine(machine, license)?;
+                check_machine(machine, &license.product)?;
             }
             Change::Rebind { machine }
         }
@@ -466,18 +513,14 @@ fn decided(
     })
 }
 
-fn check_machine(machine: &Machine, license: &LicenseRecord) -> Result<(), Error> {
-    let product = machine.fingerprint()?.0.product().to_owned();
-    if product == license.product {
+fn check_machine(machine: &Machine, product: &str) -> Result<(), Error> {
+    let found = machine.fingerprint()?.0.product().to_owned();
+    if found == product {
         return Ok(());
     }
-    let problem = format!(
-        "is for product {product}, the license for {}",
-        license.product
-    );
     Err(Error::Invalid {
         what: "the fingerprint",
-        problem,
+        problem: format!("is for product {found}, the license for {product}"),
     })
 }
 
@@ -598,6 +641,9 @@ fn check(
     }
     if order.trial && order.expires.is_none() {
         return invalid("is a trial and does not expire");
+    }
+    if let Some(machine) = &order.machine {
+        check_machine(machine, &order.product)?;
     }
     if order.max_status_age == Some(0) {
         return invalid("asks for a status list that is no second old");

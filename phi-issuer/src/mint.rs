@@ -279,7 +279,12 @@ pub(crate) fn mintable(
     const RENEW: &str = "renew it with `phi license renew`";
     match license.state(now) {
         State::Active => {}
-        State::Draft => return refuse("is a draft", "issue it with `phi license issue --draft`"),
+        State::Draft => {
+            return refuse(
+                "is a draft",
+                "issue it with `phi license issue --from-draft`",
+            );
+        }
         State::Suspended => {
             return refuse("is suspended", "reinstate it with `phi license reinstate`");
         }

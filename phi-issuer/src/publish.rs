@@ -424,7 +424,7 @@ fn status(query: &Query<'_>, settings: &crate::Settings, now: UnixTime) -> Resul
             subject: WireSubject::License(license.id),
             issued_before: None,
             reason: Reason::Suspended,
-            since: license.since(),
+            since: license.since(now),
         });
     }
     let live = tokens.into_iter().filter_map(|id| match query.token(id) {

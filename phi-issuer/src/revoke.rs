@@ -76,6 +76,12 @@ impl Issuer {
 }
 
 fn check(query: &Query<'_>, request: &RevokeRequest) -> Result<(), Error> {
+    if request.reason == Reason::Suspended {
+        return Err(Error::Invalid {
+            what: "a revocation",
+            problem: "is for good: suspend the license instead".into(),
+        });
+    }
     check_subject(query, request)?;
     let subject = &request.subject;
     let Some(earlier) = query.revocation(subject.class(), &subject.id())? else {

@@ -185,6 +185,7 @@ impl Store {
         work: impl FnOnce(&mut Writer<'_>) -> Result<T, Error>,
         end: impl FnOnce(Transaction<'_>) -> Result<(), Error>,
     ) -> Result<T, Error> {
+        context.check()?;
         let transaction = self.engine.begin(Access::Write)?;
         let newest = self.newest(context)?;
         let mut writer = Writer {
@@ -228,6 +229,12 @@ impl Store {
             });
         }
         Ok(newest)
+    }
+
+    /// When a request was answered under the caller's name for it, if one was.
+    pub(crate) fn answered_at(&mut self, key: &str) -> Result<Option<UnixTime>, Error> {
+        let found = self.read(|query| query.answer_to(&request_prefix(key)))?;
+        Ok(found.map(|(_, entry)| entry.time))
     }
 
     /// Makes the derived tables again from the events.
@@ -315,11 +322,11 @@ impl Writer<'_> {
         let Some(key) = &self.context.idempotency_key else {
             return Ok(None);
         };
-        let Some((found, event)) = self.query().answer_to(&request_prefix(key))? else {
+        let Some((found, entry)) = self.query().answer_to(&request_prefix(key))? else {
             return Ok(None);
         };
         if found == request_key(key, request) {
-            return Ok(Some(Answer(event)));
+            return Ok(Some(Answer(entry.event)));
         }
         Err(Error::IdempotencyConflict { key: key.clone() })
     }

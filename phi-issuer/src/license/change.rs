@@ -162,6 +162,34 @@ impl Amendment {
         *self == Self::default()
     }
 
+    /// Whether what it takes away is there: a slip in a name would change nothing unseen.
+    pub(crate) fn check(&self, order: &NewLicense) -> Result<(), Error> {
+        let refuse = |problem: String| {
+            Err(Error::Invalid {
+                what: "an amendment",
+                problem,
+            })
+        };
+        let mut addons = order.addons.clone();
+        for name in &self.remove {
+            let Some(at) = addons.iter().position(|addon| addon == name) else {
+                return refuse(format!("removes the add-on {name}, which is not there"));
+            };
+            addons.remove(at);
+        }
+        let own = &order.overrides;
+        let overridden = |name: &String| {
+            own.flags.contains(name)
+                || own.without.contains(name)
+                || own.quotas.contains_key(name)
+                || own.limits.contains_key(name)
+        };
+        match self.reset.iter().find(|name| !overridden(name)) {
+            Some(name) => refuse(format!("resets {name}, which is as the plan has it")),
+            None => Ok(()),
+        }
+    }
+
     /// The order as amended. Every amendment can be applied to every order; whether the catalog
     /// has what comes out is asked afterwards.
     pub(crate) fn apply(&self, order: &mut NewLicense) {
@@ -277,6 +305,27 @@ mod tests {
         assert!(amended.overrides.flags.contains("sso"));
         assert!(amended.overrides.without.is_empty());
         assert!(amended.overrides.quotas.is_empty());
+    }
+
+    #[test]
+    fn what_an_amendment_takes_away_must_be_there() {
+        let remove = |names: &[&str]| Amendment {
+            remove: names.iter().map(ToString::to_string).collect(),
+            ..Amendment::default()
+        };
+        remove(&["seats", "seats"]).check(&order()).unwrap();
+        for names in [&["support"][..], &["seats", "seats", "seats"]] {
+            let error = remove(names).check(&order()).unwrap_err();
+            assert_eq!(error.code(), "input-invalid", "{error}");
+        }
+        let reset = |name: &str| Amendment {
+            reset: [name.into()].into(),
+            ..Amendment::default()
+        };
+        reset("sso").check(&order()).unwrap();
+        reset("calls").check(&order()).unwrap();
+        let error = reset("seats").check(&order()).unwrap_err();
+        assert!(error.to_string().contains("as the plan has it"), "{error}");
     }
 
     #[test]

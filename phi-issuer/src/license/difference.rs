@@ -44,6 +44,8 @@ pub enum Direction {
     Down,
     /// Neither.
     Level,
+    /// Some of it more, some less; of several differences only.
+    Both,
 }
 
 impl fmt::Display for DifferenceSubject {
@@ -62,6 +64,7 @@ impl Direction {
             Self::Up => "up",
             Self::Down => "down",
             Self::Level => "level",
+            Self::Both => "both",
         }
     }
 
@@ -75,7 +78,7 @@ impl Direction {
     }
 }
 
-/// What several differences come to: all that is granted more, less, or some of each.
+/// What several differences come to.
 pub fn direction(differences: &[Difference]) -> Direction {
     let seen: BTreeSet<_> = differences.iter().map(|one| one.direction).collect();
     match (
@@ -84,7 +87,8 @@ pub fn direction(differences: &[Difference]) -> Direction {
     ) {
         (true, false) => Direction::Up,
         (false, true) => Direction::Down,
-        _ => Direction::Level,
+        (true, true) => Direction::Both,
+        (false, false) => Direction::Level,
     }
 }
 

@@ -119,7 +119,9 @@ pub(crate) fn at(query: &Query<'_>, license: LicenseId, past: Past) -> Result<Li
         Past::Revision(_) => UnixTime::EPOCH,
     };
     let mut record: Option<LicenseRecord> = None;
-    for entry in query.changes_of_license(license)? {
+    let changes = query.changes_of_license(license)?;
+    let since = changes.first().map(|first| first.time);
+    for entry in changes {
         let wanted = match past {
             Past::Time(time) => entry.time <= time,
             Past::Revision(revision) => record
@@ -136,7 +138,7 @@ pub(crate) fn at(query: &Query<'_>, license: LicenseId, past: Past) -> Result<Li
         let found = find(query, license)?;
         return Err(Error::NotThen {
             license,
-            since: found.issued_at,
+            since: since.unwrap_or(found.issued_at),
         });
     };
     if let Past::Revision(revision) = past

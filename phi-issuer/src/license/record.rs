@@ -41,7 +41,7 @@ pub struct LicenseRecord {
     pub catalog_revision: u64,
     /// Where it stands by what somebody did: never `Grace` or `Expired`, which time does.
     pub(crate) standing: State,
-    /// Since when.
+    /// Since when somebody's doing led there.
     pub(crate) since: UnixTime,
     /// The machine to which it is bound.
     pub machine: Option<Machine>,
@@ -132,11 +132,14 @@ impl LicenseRecord {
                 State::Active
             },
             since: issuance.issued_at,
-            machine: None,
+            machine: issuance.order.machine.clone(),
             supersedes: issuance.supersedes,
             successor: None,
             waiting: Vec::new(),
-            order: issuance.order.clone(),
+            order: NewLicense {
+                machine: None,
+                ..issuance.order.clone()
+            },
         }
     }
 
@@ -161,9 +164,15 @@ impl LicenseRecord {
         settled.timed(now)
     }
 
-    /// Since when it stands as it does by what somebody did.
-    pub const fn since(&self) -> UnixTime {
-        self.since
+    /// Since when it is in the state in which it is at this time.
+    pub fn since(&self, now: UnixTime) -> UnixTime {
+        let then = self.at(now);
+        let since = match (then.timed(now), then.ends()) {
+            (State::Grace, Some((expires, _))) => expires,
+            (State::Expired, Some((_, ends))) => ends,
+            _ => then.since,
+        };
+        since.max(then.since)
     }
 
     /// When time takes it out of force, and when that is for good: its expiry, and the end of
@@ -218,8 +227,9 @@ impl LicenseRecord {
     /// what goes with it was taken back then.
     pub(crate) fn revoke(&mut self, now: UnixTime) {
         self.settle(now);
-        if let Some(after) = self.timed(now).after(Act::Revoke) {
-            self.enter(after, now);
+        let before = self.timed(now);
+        if let Some(after) = before.after(Act::Revoke) {
+            self.enter(before, after, now);
             self.waiting.clear();
         }
         self.revision += 1;
@@ -258,6 +268,7 @@ impl LicenseRecord {
 
     /// Makes the change; the state after it.
     fn carry_out(&mut self, now: UnixTime, change: &Change) -> Result<State, Misfit> {
+        let before = self.timed(now);
         let after = self.next(now, change.act())?;
         match change {
             Change::Issue { catalog_revision } => {
@@ -298,7 +309,7 @@ impl LicenseRecord {
                 self.waiting.remove(place);
             }
         }
-        self.enter(after, now);
+        self.enter(before, after, now);
         Ok(self.timed(now))
     }
 
@@ -327,14 +338,13 @@ impl LicenseRecord {
         }
     }
 
-    fn enter(&mut self, state: State, now: UnixTime) {
+    fn enter(&mut self, before: State, state: State, now: UnixTime) {
         // Time, not somebody, leads to these: by what somebody did it is active.
-        let standing = match state {
+        self.standing = match state {
             State::Grace | State::Expired => State::Active,
             state => state,
         };
-        if self.standing != standing {
-            self.standing = standing;
+        if before != state {
             self.since = now;
         }
     }

@@ -353,15 +353,15 @@ impl<'c> Query<'c> {
         Ok(documents)
     }
 
-    /// The event that answered a request, by the beginning of its idempotency key, and that key.
-    pub(crate) fn answer_to(&self, key_prefix: &str) -> Result<Option<(String, Event)>, Error> {
+    /// The entry that answered a request, by the beginning of its idempotency key, and that key.
+    pub(crate) fn answer_to(&self, key_prefix: &str) -> Result<Option<(String, Entry)>, Error> {
         let sql = "SELECT idempotency_key, entry FROM events
                    WHERE idempotency_key >= ?1 AND idempotency_key < ?2
                    ORDER BY idempotency_key LIMIT 1";
         // Keys are printable: the prefix and the highest character bound them all.
         let end = format!("{key_prefix}{}", char::MAX);
         self.engine.one(sql, values![key_prefix, &end], |row| {
-            Ok((row.text(0)?.into(), event(row, 1)?))
+            Ok((row.text(0)?.into(), Entry::decode(row.blob(1)?)?))
         })
     }
 

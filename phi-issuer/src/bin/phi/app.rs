@@ -9,8 +9,8 @@ use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::session::Session;
 use crate::{
-    catalog, completions, customer, fingerprint, init, inspect, key, keyset, ledger, license, man,
-    mint, revoke, schema, status, verify,
+    catalog, completions, customer, diff, fingerprint, init, inspect, key, keyset, ledger, license,
+    man, mint, revoke, schema, status, verify,
 };
 
 /// Issue licenses, and verify them anywhere, with no network
@@ -90,6 +90,7 @@ enum Command {
     Customer(customer::Command),
     #[command(subcommand)]
     License(license::Command),
+    Diff(diff::Diff),
     Mint(Box<mint::Mint>),
     Revoke(revoke::Revoke),
     #[command(subcommand)]
@@ -117,6 +118,7 @@ impl App {
             Command::Status(command) => command.run(&session),
             Command::Customer(command) => command.run(&session),
             Command::License(command) => command.run(&session),
+            Command::Diff(command) => command.run(&session),
             Command::Mint(command) => command.run(&session),
             Command::Revoke(command) => command.run(&session),
             Command::Ledger(command) => command.run(&session),

@@ -1,7 +1,7 @@
 //! `phi customer`: the users and organizations that hold licenses.
 
 use clap::{Args, Subcommand};
-use phi_issuer::{Customer, CustomerKind};
+use phi_issuer::{Context, Customer, CustomerKind};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -10,10 +10,11 @@ use crate::license::LicenseRow;
 use crate::output::{Answer, Page};
 use crate::session::Session;
 
-/// Add, list and show customers: users and organizations
+/// Add, change, list and show customers: users and organizations
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Add(Add),
+    Change(Change),
     List(List),
     Show(Show),
 }
@@ -32,6 +33,28 @@ pub(crate) struct Add {
     /// user or organization
     #[arg(long, default_value = "organization", value_parser = kind)]
     kind: CustomerKind,
+}
+
+/// Change what a customer is called, or what kind it is
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Change what a customer is called, or what kind it is. Its id stands in tokens \
+        and stays.",
+    after_help = "Example:\n  \
+        phi customer change globex --name \"Globex Holding\" --reason \"renamed in the register\""
+)]
+pub(crate) struct Change {
+    /// The customer's id
+    id: String,
+    /// What people call the customer from now on
+    #[arg(long, required_unless_present = "kind")]
+    name: Option<String>,
+    /// user or organization
+    #[arg(long, value_parser = kind)]
+    kind: Option<CustomerKind>,
+    /// Why, for the ledger
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
 }
 
 /// List the customers
@@ -56,6 +79,20 @@ impl Command {
                 issuer.add_customer(customer.clone(), &session.context())?;
                 session.output().print(&CustomerAnswer::new(customer))
             }
+            Self::Change(change) => {
+                let known = issuer.customer(&change.id)?;
+                let customer = Customer {
+                    id: known.id,
+                    kind: change.kind.unwrap_or(known.kind),
+                    name: change.name.unwrap_or(known.name),
+                };
+                let context = Context {
+                    reason: change.reason,
+                    ..session.context()
+                };
+                issuer.change_customer(customer.clone(), &context)?;
+                session.output().print(&CustomerAnswer::new(customer))
+            }
             Self::List(_) => {
                 let customers = issuer.customers()?.into_iter();
                 session.output().print(&CustomerListAnswer {
@@ -64,7 +101,7 @@ impl Command {
             }
             Self::Show(Show { id }) => {
                 let customer = CustomerAnswer::new(issuer.customer(&id)?);
-                let licenses = LicenseRow::all(&mut issuer, Some(&id), None)?;
+                let licenses = LicenseRow::all(&mut issuer, Some(&id), None, session.now())?;
                 session
                     .output()
                     .print(&CustomerShowAnswer { customer, licenses })

@@ -6,6 +6,7 @@ mod batch;
 mod catalog;
 mod completions;
 mod customer;
+mod diff;
 mod exit_code;
 mod failure;
 mod fingerprint;

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 
 use clap::{Args, ValueEnum};
-use phi_issuer::{Issuer, RevokeRequest, Subject};
+use phi_issuer::{Context, Issuer, RevokeRequest, Subject};
 use phi_verify::{FlagCode, Reason, RuleClass, TokenId, dangerous_inspect};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -24,6 +24,7 @@ use phi_issuer::when::When;
         well: phi keyset publish.",
     after_help = "Examples:\n  \
         phi revoke license 6c6963656e736531 --reason refund --dry-run\n  \
+        phi revoke license 6c6963656e736531 --reason breach --note \"case 12, letter of May 3\"\n  \
         phi revoke customer globex --issued-before 2027-01-01 --reason nonpayment\n  \
         phi revoke feature sso --reason issued-in-error"
 )]
@@ -43,6 +44,9 @@ pub(crate) struct Revoke {
     /// Why: unspecified, key-compromise, nonpayment, refund, breach, superseded, issued-in-error
     #[arg(long, default_value = "unspecified", value_parser = reason)]
     reason: Reason,
+    /// What the ledger keeps as the reason, in your words
+    #[arg(long, value_name = "TEXT")]
+    note: Option<String>,
     /// Say what would be revoked, and record nothing
     #[arg(long)]
     dry_run: bool,
@@ -80,7 +84,11 @@ impl Revoke {
             live_tokens: reach,
         };
         if !dry_run {
-            let revocation = issuer.revoke(&request, &session.context())?;
+            let context = Context {
+                reason: self.note.clone(),
+                ..session.context()
+            };
+            let revocation = issuer.revoke(&request, &context)?;
             answer.since = Some(revocation.since.into());
         }
         session.output().print(&answer)?;
@@ -154,8 +162,19 @@ fn flag(
 }
 
 fn reason(word: &str) -> Result<Reason, String> {
-    let names = Reason::ALL.map(Reason::name).join(", ");
-    Reason::from_name(word).ok_or_else(|| format!("reasons are {names}"))
+    let for_good = Reason::ALL
+        .into_iter()
+        .filter(|one| *one != Reason::Suspended);
+    match Reason::from_name(word) {
+        Some(Reason::Suspended) => {
+            Err("a revocation is for good: for a while it is phi license suspend".into())
+        }
+        Some(reason) => Ok(reason),
+        None => {
+            let names: Vec<_> = for_good.map(Reason::name).collect();
+            Err(format!("reasons are {}", names.join(", ")))
+        }
+    }
 }
 
 /// A revocation.

@@ -10,7 +10,7 @@ use schemars::{JsonSchema, Schema};
 use crate::failure::{Failure, FailureAnswer};
 use crate::output::{say, to_json};
 use crate::{
-    batch, catalog, customer, fingerprint, init, inspect, key, keyset, ledger, license, mint,
+    batch, catalog, customer, diff, fingerprint, init, inspect, key, keyset, ledger, license, mint,
     revoke, status, verify,
 };
 
@@ -55,6 +55,7 @@ fn all() -> Vec<(&'static str, Schema)> {
         ("status-publish", of::<status::StatusAnswer>()),
         ("status-show", of::<status::StatusAnswer>()),
         ("customer-add", of::<customer::CustomerAnswer>()),
+        ("customer-change", of::<customer::CustomerAnswer>()),
         ("customer-list", of::<customer::CustomerListAnswer>()),
         ("customer-show", of::<customer::CustomerShowAnswer>()),
         ("ledger-checkpoint", of::<ledger::CheckpointAnswer>()),
@@ -68,6 +69,19 @@ fn all() -> Vec<(&'static str, Schema)> {
         ("license-issue", of::<license::LicenseAnswer>()),
         ("license-list", of::<license::LicenseListAnswer>()),
         ("license-show", of::<license::LicenseShowAnswer>()),
+        ("license-amend", of::<license::ChangeAnswer>()),
+        ("license-renew", of::<license::ChangeAnswer>()),
+        ("license-suspend", of::<license::ChangeAnswer>()),
+        ("license-reinstate", of::<license::ChangeAnswer>()),
+        ("license-convert", of::<license::ChangeAnswer>()),
+        ("license-transfer", of::<license::TransferAnswer>()),
+        ("license-rebind", of::<license::ChangeAnswer>()),
+        ("license-withdraw", of::<license::ChangeAnswer>()),
+        ("license-simulate", of::<license::SimulateAnswer>()),
+        ("license-history", of::<license::HistoryAnswer>()),
+        ("license-at", of::<license::AtAnswer>()),
+        ("license-states", of::<license::StatesAnswer>()),
+        ("diff", of::<diff::LicenseDiffAnswer>()),
         ("mint", of::<mint::MintAnswer>()),
         ("mint-batch", of::<batch::BatchRow>()),
         ("revoke", of::<revoke::RevokeAnswer>()),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use phi_issuer::{Issuer, LicenseRecord, MintedToken, Subject};
+use phi_issuer::{Issuer, LicenseRecord, MintedToken, State, Subject};
 use phi_verify::{RuleClass, UnixTime};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -60,6 +60,8 @@ pub(crate) struct LicenseRow {
     product: String,
     /// The plan.
     plan: String,
+    /// `draft`, `active`, `grace`, `suspended`, `expired`, `revoked` or `superseded`.
+    state: String,
     /// When it was issued.
     issued_at: Stamp,
     /// When it expires; null is never.
@@ -74,6 +76,7 @@ impl LicenseRow {
         issuer: &mut Issuer,
         customer: Option<&str>,
         product: Option<&str>,
+        now: UnixTime,
     ) -> Result<Vec<Self>, Failure> {
         let revoked = Revoked::load(issuer)?;
         let row = |license: LicenseRecord| Self {
@@ -81,12 +84,18 @@ impl LicenseRow {
             customer: license.customer.clone(),
             product: license.product.clone(),
             plan: license.plan.clone(),
+            state: license.state(now).name().to_owned(),
             issued_at: license.issued_at.into(),
             expires: license.expires.map(Stamp::from),
             revoked: revoked.license(&license),
         };
-        let licenses = issuer.licenses(customer, product)?;
-        Ok(licenses.into_iter().map(row).collect())
+        let licenses = issuer.licenses(customer, product)?.into_iter();
+        Ok(licenses.map(|license| row(license.at(now))).collect())
+    }
+
+    /// Whether the license is in this state.
+    pub(super) fn is(&self, state: State) -> bool {
+        self.state == state.name()
     }
 
     pub(crate) fn show(rows: &[Self], page: &mut Page) {
@@ -101,13 +110,14 @@ impl LicenseRow {
                 license.customer.clone(),
                 license.product.clone(),
                 license.plan.clone(),
+                license.state.clone(),
                 expires.map_or("never".into(), Stamp::to_string),
                 license.revoked.clone().unwrap_or_default(),
             ]
         };
         let rows: Vec<_> = rows.iter().map(row).collect();
         let columns = [
-            "LICENSE", "CUSTOMER", "PRODUCT", "PLAN", "EXPIRES", "REVOKED",
+            "LICENSE", "CUSTOMER", "PRODUCT", "PLAN", "STATE", "EXPIRES", "REVOKED",
         ];
         page.table(columns, &rows);
     }
