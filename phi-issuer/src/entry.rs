@@ -106,6 +106,16 @@ impl Entry {
         Ok(entry)
     }
 
+    /// Reads an entry that was given out with its proof, and makes its leaf.
+    ///
+    /// # Errors
+    /// As those of a ledger: [`Error::EventDamaged`], [`Error::EntryNewer`].
+    pub fn parse(bytes: &[u8]) -> Result<(Self, Leaf), Error> {
+        let entry = Self::decode(bytes)?;
+        let leaf = entry.leaf(bytes);
+        Ok((entry, leaf))
+    }
+
     /// What of it is in the Merkle log, for these bytes of it.
     pub(crate) fn leaf(&self, bytes: &[u8]) -> Leaf {
         let entry = Hash::of(bytes);

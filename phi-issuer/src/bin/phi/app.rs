@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::session::Session;
 use crate::{
     catalog, completions, customer, diff, fingerprint, init, inspect, key, keyset, ledger, license,
-    man, mint, revoke, schema, status, verify,
+    man, mint, proof, revoke, schema, status, verify,
 };
 
 /// Issue licenses, and verify them anywhere, with no network
@@ -95,6 +95,8 @@ enum Command {
     Revoke(revoke::Revoke),
     #[command(subcommand)]
     Ledger(ledger::Command),
+    #[command(subcommand)]
+    Proof(proof::Command),
     Verify(verify::Verify),
     Inspect(inspect::Inspect),
     Fingerprint(fingerprint::FingerprintCommand),
@@ -122,6 +124,7 @@ impl App {
             Command::Mint(command) => command.run(&session),
             Command::Revoke(command) => command.run(&session),
             Command::Ledger(command) => command.run(&session),
+            Command::Proof(command) => command.run(&session),
             Command::Verify(command) => command.run(&session),
             Command::Inspect(command) => command.run(&session),
             Command::Fingerprint(command) => command.run(&session),

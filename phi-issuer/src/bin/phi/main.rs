@@ -20,6 +20,7 @@ mod license;
 mod man;
 mod mint;
 mod output;
+mod proof;
 mod revoke;
 mod schema;
 mod session;

@@ -11,7 +11,7 @@ use crate::failure::{Failure, FailureAnswer};
 use crate::output::{say, to_json};
 use crate::{
     batch, catalog, customer, diff, fingerprint, init, inspect, key, keyset, ledger, license, mint,
-    revoke, status, verify,
+    proof, revoke, status, verify,
 };
 
 /// Write the JSON schemas of what --json prints, one file a command
@@ -65,6 +65,7 @@ fn all() -> Vec<(&'static str, Schema)> {
         ("ledger-restore", of::<ledger::VerifiedAnswer>()),
         ("ledger-export", of::<ledger::ExportAnswer>()),
         ("ledger-import", of::<ledger::VerifiedAnswer>()),
+        ("proof-verify", of::<proof::ProofVerifyAnswer>()),
         ("ledger-rebuild", of::<ledger::RebuildAnswer>()),
         ("license-issue", of::<license::LicenseAnswer>()),
         ("license-list", of::<license::LicenseListAnswer>()),

@@ -15,6 +15,7 @@ use crate::failure::Failure;
 use crate::fingerprint::{of_machine, read_request};
 use crate::input::Object;
 use crate::output::{Answer, Page, Tone};
+use crate::proof::{LoggedView, logged};
 use crate::session::Session;
 use crate::trust::{Trust, TrustFolder};
 use crate::view::{FlagView, LicenseView, Names, Stamp, flags, near, show_flags};
@@ -28,6 +29,7 @@ use crate::view::{FlagView, LicenseView, Names, Stamp, flags, near, show_flags};
     after_help = "Examples:\n  \
         phi verify license.txt\n  \
         phi verify license.txt --trust /etc/atlas/phi --this-machine\n  \
+        phi verify license.txt --proof license.tlog-proof\n  \
         phi verify - --product atlas --policy strict < license.txt"
 )]
 pub(crate) struct Verify {
@@ -57,6 +59,9 @@ pub(crate) struct Verify {
     /// A component of the machine, such as a dongle's number
     #[arg(long = "component", value_name = "KIND=VALUE")]
     components: Vec<Component>,
+    /// A proof that the license is in the issuer's ledger, which must hold
+    #[arg(long, value_name = "FILE")]
+    proof: Option<PathBuf>,
 }
 
 /// What to ask of revocation.
@@ -92,9 +97,11 @@ impl Verify {
         let license = self.judge(&trust, product, machine.as_ref(), &token, session.now())?;
         // The time by which it was judged: the clock's, or the newest signature's.
         let now = session.now().max(trust.state.signed_floor());
-        session
-            .output()
-            .print(&VerifyAnswer::new(&license, &trust, machine.as_ref(), now))
+        let mut answer = VerifyAnswer::new(&license, &trust, machine.as_ref(), now);
+        if let Some(proof) = &self.proof {
+            answer.logged = Some(logged(proof, &token, trust.state.root())?);
+        }
+        session.output().print(&answer)
     }
 
     fn judge(
@@ -161,6 +168,8 @@ pub(crate) struct VerifyAnswer {
     machine: Option<MachineView>,
     /// The status document by which the license was judged; null if there is none.
     status: Option<StatusAnswer>,
+    /// Where it stands in the ledger; null if no proof was handed in.
+    logged: Option<LoggedView>,
     #[serde(skip)]
     validity_line: String,
 }
@@ -218,6 +227,7 @@ impl VerifyAnswer {
             license: view,
             machine: claims.binding.as_ref().map(matched),
             status: status.filter(|_| license.freshness() != Freshness::Missing),
+            logged: None,
             validity_line: validity_line(license, now),
         }
     }
@@ -271,6 +281,9 @@ impl Answer for VerifyAnswer {
                 None => "no document: revocation was not checked".into(),
             },
         );
+        if let Some(logged) = &self.logged {
+            page.field("logged", logged.line());
+        }
         license.show_origin(page);
     }
 }

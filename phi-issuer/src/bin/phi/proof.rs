@@ -1,0 +1,240 @@
+//! `phi proof`: whether a proof shows what it is said to show, offline.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use phi_issuer::Entry;
+use phi_verify::Root;
+use phi_verify::log::{Inclusion, LogState, MAX_NOTE, MAX_PROOF, Proof};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::failure::Failure;
+use crate::input::{Object, read_file};
+use crate::output::{Answer, Page, Tone};
+use crate::session::Session;
+use crate::trust::TrustFolder;
+use crate::view::{Stamp, shown};
+
+/// Check proofs about the ledger, offline
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Verify(Verify),
+}
+
+/// Verify that a token or an event is in the ledger, or that the ledger only grew
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Verify a proof that phi ledger prove made: that a token or an event is in the \
+        ledger, or that the ledger continues the one of an older checkpoint. Nothing is asked of \
+        the issuer's store: what is believed are the root documents of the trust folder.",
+    after_help = "Examples:\n  \
+        phi proof verify license.tlog-proof --token license.txt --trust /etc/atlas/phi\n  \
+        phi proof verify event-17.tlog-proof --entry event-17.cbor\n  \
+        phi proof verify growth.txt --checkpoint checkpoint-2026-06"
+)]
+#[group(skip)]
+pub(crate) struct Verify {
+    /// The proof
+    proof: PathBuf,
+    #[command(flatten)]
+    what: What,
+    /// The folder with the issuer's published documents [default: DIR/published]
+    #[arg(long, value_name = "DIR")]
+    trust: Option<PathBuf>,
+    /// The root document to believe [default: the first in the trust folder]
+    #[arg(long, value_name = "FILE")]
+    anchor: Option<PathBuf>,
+}
+
+/// What the proof is about.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct What {
+    /// The token: text, a file or -
+    #[arg(long, value_name = "TOKEN")]
+    token: Option<OsString>,
+    /// The event, in the file that phi ledger prove --entry wrote
+    #[arg(long, value_name = "FILE")]
+    entry: Option<PathBuf>,
+    /// The older checkpoint
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
+}
+
+/// An entry names documents and catalogs in full: the largest is a status list.
+const MAX_ENTRY: u64 = 8 << 20;
+
+impl Command {
+    pub(crate) fn run(&self, session: &Session) -> Result<(), Failure> {
+        let Self::Verify(command) = self;
+        command.run(session)
+    }
+}
+
+impl Verify {
+    fn run(&self, session: &Session) -> Result<(), Failure> {
+        let folder = self.trust.clone().unwrap_or_else(|| session.published());
+        let trust = TrustFolder::open(&folder)?.load(self.anchor.as_deref())?;
+        let root = trust.state.root();
+        let answer = match &self.what {
+            What {
+                token: Some(token), ..
+            } => self.token(token, root)?,
+            What {
+                entry: Some(entry), ..
+            } => self.entry(entry, root)?,
+            What { checkpoint, .. } => {
+                let older = checkpoint.as_deref();
+                self.growth(older.expect("the parser asks for one of the three"), root)?
+            }
+        };
+        session.output().print(&answer)
+    }
+
+    fn token(&self, token: &OsString, root: &Root) -> Result<ProofVerifyAnswer, Failure> {
+        let Object::Token(token) = Object::read(token)? else {
+            let message = "what is handed in as a token is none";
+            return Err(Failure::new("wrong-kind", message));
+        };
+        let logged = logged(&self.proof, &token, root)?;
+        Ok(ProofVerifyAnswer {
+            about: "the token is in the ledger".into(),
+            logged,
+            event: None,
+            grew_from: None,
+        })
+    }
+
+    fn entry(&self, path: &Path, root: &Root) -> Result<ProofVerifyAnswer, Failure> {
+        let bytes = read_file(path, MAX_ENTRY)?;
+        let (entry, leaf) = Entry::parse(&bytes)?;
+        let proof = Proof::parse(&read_text(&self.proof, MAX_PROOF)?)?;
+        let inclusion = proof.verify_leaf(&leaf, root)?;
+        Ok(ProofVerifyAnswer {
+            about: "the event is in the ledger".into(),
+            logged: LoggedView::new(&inclusion),
+            event: Some(EventView {
+                event: entry.event.name().into(),
+                time: entry.time.into(),
+                actor: entry.actor,
+                reason: entry.reason,
+            }),
+            grew_from: None,
+        })
+    }
+
+    fn growth(&self, older: &Path, root: &Root) -> Result<ProofVerifyAnswer, Failure> {
+        let older = LogState::restore(&read_text(older, MAX_NOTE)?)?;
+        let newer = older.advance(&read_text(&self.proof, MAX_PROOF)?, root)?;
+        let lines: Vec<_> = newer.as_str().lines().collect();
+        Ok(ProofVerifyAnswer {
+            about: "the ledger only grew".into(),
+            logged: LoggedView {
+                number: None,
+                origin: lines.first().copied().unwrap_or_default().into(),
+                ledger_events: newer.size(),
+                root: newer.root().to_string(),
+            },
+            event: None,
+            grew_from: Some(older.size()),
+        })
+    }
+}
+
+/// What a proof shows of a token.
+///
+/// # Errors
+/// Why the proof does not show that it is in the ledger.
+pub(crate) fn logged(proof: &Path, token: &str, root: &Root) -> Result<LoggedView, Failure> {
+    let proof = Proof::parse(&read_text(proof, MAX_PROOF)?)?;
+    Ok(LoggedView::new(&proof.verify_token(token, root)?))
+}
+
+fn read_text(path: &Path, limit: usize) -> Result<String, Failure> {
+    let bytes = read_file(path, limit as u64)?;
+    String::from_utf8(bytes).map_err(|_| {
+        let message = format!("{} is not UTF-8", shown(path));
+        Failure::new("proof-invalid", message)
+    })
+}
+
+/// Where in the ledger something stands.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct LoggedView {
+    /// The number of the event, from 1; null for a proof that the ledger grew.
+    number: Option<u64>,
+    /// The log of which the checkpoint is.
+    origin: String,
+    /// How many events the checkpoint covers.
+    ledger_events: u64,
+    /// The root of the hashes over them, in base64.
+    root: String,
+}
+
+impl LoggedView {
+    fn new(inclusion: &Inclusion) -> Self {
+        let checkpoint = inclusion.checkpoint();
+        Self {
+            number: Some(inclusion.index() + 1),
+            origin: checkpoint.origin().into(),
+            ledger_events: checkpoint.size(),
+            root: checkpoint.root().to_string(),
+        }
+    }
+
+    /// In one line.
+    pub(crate) fn line(&self) -> String {
+        let place = self.number.map(|number| format!("event {number} of "));
+        let (place, events) = (place.unwrap_or_default(), self.ledger_events);
+        format!("{place}{events} in {}", self.origin)
+    }
+}
+
+/// What the event of a proof is.
+#[derive(Debug, Serialize, JsonSchema)]
+struct EventView {
+    /// The event's word.
+    event: String,
+    /// When it was recorded.
+    time: Stamp,
+    /// Who recorded it.
+    actor: String,
+    /// Why, in the actor's words.
+    reason: Option<String>,
+}
+
+/// A proof that holds.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(title = "phi proof verify")]
+pub(crate) struct ProofVerifyAnswer {
+    /// What it shows.
+    about: String,
+    #[serde(flatten)]
+    logged: LoggedView,
+    /// The event; null if the proof is about something else.
+    event: Option<EventView>,
+    /// How many events the older checkpoint covers; null if the proof is about something else.
+    grew_from: Option<u64>,
+}
+
+impl Answer for ProofVerifyAnswer {
+    fn show(&self, page: &mut Page) {
+        page.headline(Tone::Good, "VERIFIED", &self.about);
+        page.gap();
+        page.field("ledger", self.logged.line());
+        page.field("root", &self.logged.root);
+        if let Some(older) = self.grew_from {
+            page.field("grew from", format!("{older} events"));
+        }
+        if let Some(event) = &self.event {
+            page.field("event", &event.event);
+            page.field("recorded", &event.time);
+            page.field("by", &event.actor);
+            if let Some(reason) = &event.reason {
+                page.field("reason", reason);
+            }
+        }
+    }
+}
