@@ -14,6 +14,7 @@ mod log;
 mod properties;
 mod race;
 mod size;
+mod tamper;
 mod trust;
 mod vectors;
 mod verify;

@@ -142,7 +142,7 @@ pub fn tables(folder: &Path) -> Vec<String> {
 }
 
 fn rows(connection: &Connection, table: &str) -> Vec<String> {
-    let sql = format!("SELECT * FROM {table} ORDER BY 1, 2, 3");
+    let sql = format!("SELECT * FROM {table} ORDER BY 1, 2");
     let mut select = connection.prepare(&sql).expect("a table of the store");
     let width = select.column_count();
     let row = |row: &rusqlite::Row<'_>| {
