@@ -1,9 +1,11 @@
-//! The worked examples of docs/spec.md, made from the demo files so that they cannot drift.
+//! The worked examples of docs/spec.md, made from the demo files, and the table of docs/ledger.md,
+//! made from the code, so that they cannot drift.
 //!
 //! An example stands between `<!-- generated: NAME -->` and `<!-- end -->`.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, iter};
 
+use phi_issuer::{State, TRANSITIONS};
 use phi_verify::{DocumentKind, Fingerprint, TokenId};
 use sha2::{Digest as _, Sha256};
 
@@ -55,8 +57,32 @@ fn example(name: &str) -> Option<String> {
         "leaf" => leaf(),
         "note-key" => note_key(),
         "consistency-proof" => Log::sample().consistency(3, 5),
+        "transitions" => transitions(),
         _ => return None,
     })
+}
+
+/// The life of a license, a line for each state that something can happen in.
+fn transitions() -> String {
+    let states = iter::once(None).chain(State::ALL.into_iter().map(Some));
+    let line = |from: Option<State>| {
+        let here = TRANSITIONS.iter().filter(move |rule| rule.from == from);
+        let ways = here.map(|rule| format!("{} -> {}", rule.act, rule.to));
+        let from = from.map_or("(nothing)", State::name).to_owned();
+        (from, ways.collect::<Vec<_>>())
+    };
+    let mut text = String::new();
+    for (from, ways) in states.map(line) {
+        let mut from = from.as_str();
+        for way in &ways {
+            let _ = writeln!(text, "{from:<12}{way}");
+            from = "";
+        }
+        if ways.is_empty() {
+            let _ = writeln!(text, "{from:<12}(nothing more)");
+        }
+    }
+    text
 }
 
 /// Lines of 64 characters.

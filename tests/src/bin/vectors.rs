@@ -72,9 +72,11 @@ fn made(repository: &Path) -> io::Result<BTreeMap<PathBuf, Vec<u8>>> {
     for (name, bytes) in demo::files() {
         files.insert(repository.join("keys/demo").join(name), bytes);
     }
-    let path = repository.join("docs/spec.md");
-    let text = spec::with_examples(&fs::read_to_string(&path)?).map_err(io::Error::other)?;
-    files.insert(path, text.into_bytes());
+    for page in ["docs/spec.md", "docs/ledger.md"] {
+        let path = repository.join(page);
+        let text = spec::with_examples(&fs::read_to_string(&path)?).map_err(io::Error::other)?;
+        files.insert(path, text.into_bytes());
+    }
     Ok(files)
 }
 
