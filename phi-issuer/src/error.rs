@@ -45,6 +45,13 @@ pub enum Error {
         /// When the newest entry was recorded.
         newest: UnixTime,
     },
+    /// No entry of the ledger is ahead of the clock.
+    ClockRight {
+        /// What the clock says.
+        now: UnixTime,
+        /// When the newest entry was recorded.
+        newest: UnixTime,
+    },
     /// The license was changed by somebody else since it was looked at.
     Conflict {
         /// The license.
@@ -238,6 +245,7 @@ impl Error {
             Self::BatchFile { .. } => "batch-file",
             Self::Catalog(_) => "catalog-invalid",
             Self::ClockBehind { .. } => "ledger-clock-behind",
+            Self::ClockRight { .. } => "ledger-clock-right",
             Self::Conflict { .. } => "revision-conflict",
             Self::Diverged(_) => "ledger-diverged",
             Self::Entitlement(_) => "entitlement-invalid",
@@ -253,7 +261,7 @@ impl Error {
             Self::KeyFileMissing { .. } => "key-file-missing",
             Self::NoRevision { .. } => "no-such-revision",
             Self::NotAllowed { .. } => "not-allowed",
-            Self::NotCovered { .. } => "not-covered",
+            Self::NotCovered { .. } => "checkpoint-behind",
             Self::NotFound { .. } => "not-found",
             Self::NotThen { .. } => "not-there-then",
             Self::NotVerified(_) => "not-verified",
@@ -292,6 +300,7 @@ impl Error {
             | Self::PublicationUnwritten(_)
             | Self::NotVerified(_) => ErrorClass::Publication,
             Self::ClockBehind { .. }
+            | Self::ClockRight { .. }
             | Self::Conflict { .. }
             | Self::Diverged(_)
             | Self::EntryNewer { .. }
@@ -313,9 +322,10 @@ impl Error {
             Self::BatchConflict { .. } => {
                 "give the row a new ref, or restore the row as it was".into()
             }
-            Self::ClockBehind { .. } => {
-                "set this machine's clock; the ledger's times never fall".into()
-            }
+            Self::ClockBehind { .. } => "set this machine's clock; if it is right, an entry was \
+                 recorded under one that was ahead: run `phi ledger correct-clock`"
+                .into(),
+            Self::ClockRight { .. } => "nothing is to be done".into(),
             Self::Conflict { license, .. } => {
                 format!("look at it again with `phi license show {license}`, then decide anew")
             }
@@ -386,6 +396,10 @@ impl fmt::Display for Error {
             Self::ClockBehind { now, newest } => write!(
                 f,
                 "the clock says {now}, and the newest entry of the ledger is of {newest}"
+            ),
+            Self::ClockRight { now, newest } => write!(
+                f,
+                "the newest entry of the ledger is of {newest}, not after {now}"
             ),
             Self::Conflict {
                 license,

@@ -94,6 +94,11 @@ pub enum Event {
     DocumentPublished(Publication),
     /// The ledger up to here was signed.
     CheckpointSigned(SignedCheckpoint),
+    /// Entries were recorded under a clock that was ahead; from here on the right time counts.
+    ClockCorrected {
+        /// The time of the newest entry until then.
+        newest: UnixTime,
+    },
     /// A license changed; the word says how.
     #[serde(untagged)]
     LicenseChanged(LicenseChange),
@@ -258,6 +263,7 @@ impl Event {
             Self::TrialStarted { .. } => "trial-started",
             Self::LicenseChanged(change) => change.change.word(),
             Self::CheckpointSigned(_) => "checkpoint-signed",
+            Self::ClockCorrected { .. } => "clock-corrected",
             Self::TokenMinted(_) => "token-minted",
             Self::Revoked(_) => "revoked",
             Self::DocumentPublished(_) => "document-published",

@@ -8,7 +8,7 @@ mod verify;
 
 pub use copy::{Export, Exported, Replace};
 use phi_verify::{
-    TokenId,
+    TokenId, UnixTime,
     log::{
         ConsistencyProof, Hash, LogState, Origin, Proof, UnsignedCheckpoint, UntrustedCheckpoint,
     },
@@ -90,6 +90,15 @@ impl Issuer {
         })?;
         self.write_published()?;
         Ok(Checkpointed::New(signed))
+    }
+
+    /// Records that the newest entries are of a clock that was ahead: from here on the caller's
+    /// clock counts. The time to which those entries had brought the ledger.
+    ///
+    /// # Errors
+    /// [`Error::ClockRight`] if no entry is ahead of the caller's clock.
+    pub fn correct_clock(&mut self, context: &Context) -> Result<UnixTime, Error> {
+        self.store.correct_clock(context)
     }
 
     /// The newest checkpoint.

@@ -168,6 +168,26 @@ impl Store {
         self.transact(context, work, |transaction| transaction.commit())
     }
 
+    /// Records that the newest entries are of a clock that was ahead of the caller's.
+    pub(crate) fn correct_clock(&mut self, context: &Context) -> Result<UnixTime, Error> {
+        let transaction = self.engine.begin(Access::Write)?;
+        let newest = self.newest()?;
+        if context.now >= newest.time {
+            return Err(Error::ClockRight {
+                now: context.now,
+                newest: newest.time,
+            });
+        }
+        let mut writer = self.writer(context, newest);
+        writer.newest.time = context.now;
+        writer.append(&Event::ClockCorrected {
+            newest: newest.time,
+        })?;
+        tiles::append(&self.engine, writer.size, &writer.leaves)?;
+        transaction.commit()?;
+        Ok(newest.time)
+    }
+
     /// Does what [`Store::write`] does, and then undoes it.
     pub(crate) fn rehearse<T>(
         &mut self,
@@ -187,16 +207,14 @@ impl Store {
     ) -> Result<T, Error> {
         context.check()?;
         let transaction = self.engine.begin(Access::Write)?;
-        let newest = self.newest(context)?;
-        let mut writer = Writer {
-            engine: &self.engine,
-            size: newest.seq,
-            newest,
-            leaves: Vec::new(),
-            answers: None,
-            catalogs: &self.catalogs,
-            context,
-        };
+        let newest = self.newest()?;
+        if context.now.plus(CLOCK_TOLERANCE) < newest.time {
+            return Err(Error::ClockBehind {
+                now: context.now,
+                newest: newest.time,
+            });
+        }
+        let mut writer = self.writer(context, newest);
         let result = work(&mut writer).and_then(|result| {
             tiles::append(&self.engine, writer.size, &writer.leaves)?;
             end(transaction)?;
@@ -209,8 +227,20 @@ impl Store {
         result
     }
 
-    /// The newest entry, which the caller's clock must not be behind.
-    fn newest(&self, context: &Context) -> Result<Newest, Error> {
+    const fn writer<'c>(&'c self, context: &'c Context, newest: Newest) -> Writer<'c> {
+        Writer {
+            engine: &self.engine,
+            size: newest.seq,
+            newest,
+            leaves: Vec::new(),
+            answers: None,
+            catalogs: &self.catalogs,
+            context,
+        }
+    }
+
+    /// The newest entry.
+    fn newest(&self) -> Result<Newest, Error> {
         let sql = "SELECT seq, time FROM events ORDER BY seq DESC LIMIT 1";
         let found = self.engine.one(sql, &[], |row| {
             Ok(Newest {
@@ -218,17 +248,10 @@ impl Store {
                 time: query::time(row.int(1)?)?,
             })
         })?;
-        let newest = found.unwrap_or(Newest {
+        Ok(found.unwrap_or(Newest {
             seq: 0,
             time: UnixTime::EPOCH,
-        });
-        if context.now.plus(CLOCK_TOLERANCE) < newest.time {
-            return Err(Error::ClockBehind {
-                now: context.now,
-                newest: newest.time,
-            });
-        }
-        Ok(newest)
+        }))
     }
 
     /// When a request was answered under the caller's name for it, if one was.

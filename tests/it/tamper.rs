@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use phi_issuer::{
     Amendment, ChangeRequest, Error, Issuer, LicenseOrder, NewLicense, OldTokens, Place,
-    RevokeRequest, Role, Subject,
+    RevokeRequest, Role, State, Subject,
 };
 use phi_tests::{
     snakeoil::{DAY, START},
@@ -438,6 +438,37 @@ fn dump(folder: &Path) -> Option<Vec<String>> {
     });
     all.extend(rows.ok()?.collect::<Result<Vec<_>, _>>().ok()?);
     Some(all)
+}
+
+#[test]
+fn a_clock_that_was_ahead_is_corrected_once_and_seen_for_ever() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut issuer = workshop::furnished(folder.path()).unwrap();
+    let (right, ahead) = (START.plus(DAY), START.plus(900 * DAY));
+    let license = workshop::issue(&mut issuer, right).unwrap();
+    let suspend = LicenseOrder::new(license, 1, ChangeRequest::Suspend);
+    issuer.change_license(&suspend, &at(ahead)).unwrap();
+    let reinstate = LicenseOrder::new(license, 2, ChangeRequest::Reinstate);
+    let refused = issuer.change_license(&reinstate, &at(right.plus(60)));
+    assert_eq!(refused.unwrap_err().code(), "ledger-clock-behind");
+    assert_eq!(issuer.correct_clock(&at(right.plus(60))).unwrap(), ahead);
+    let again = issuer.correct_clock(&at(right.plus(70)));
+    assert_eq!(again.unwrap_err().code(), "ledger-clock-right");
+    issuer
+        .change_license(&reinstate, &at(right.plus(120)))
+        .unwrap();
+    let state = |issuer: &mut Issuer, seconds| {
+        let then = phi_issuer::Past::Time(right.plus(seconds));
+        issuer.license_at(license, then).unwrap().state
+    };
+    assert_eq!(state(&mut issuer, 59), State::Active);
+    assert_eq!(state(&mut issuer, 60), State::Suspended);
+    assert_eq!(state(&mut issuer, 120), State::Active);
+    let history = issuer.license_history(license, right.plus(DAY)).unwrap();
+    let times: Vec<_> = history.iter().map(|moment| moment.time).collect();
+    assert_eq!(times, [right, right.plus(60), right.plus(120)]);
+    drop(issuer);
+    assert_eq!(place(folder.path(), None), None);
 }
 
 #[test]

@@ -258,14 +258,22 @@ impl<'s> Judge<'s> {
         check_columns(row, &entry, seq).map_err(|problem| diverged(Place::Event(seq), problem))?;
         let leaf = hash_of(&entry, &row.entry);
         self.check_leaf(leaf)?;
-        if entry.version >= ENTRY_VERSION && entry.time < self.newest {
-            let problem = "it was recorded before the event before it";
-            return Err(diverged(Place::Event(seq), problem));
-        }
-        self.newest = self.newest.max(entry.time);
+        self.time(&entry).map_err(at_event)?;
         self.event(&entry).map_err(at_event)?;
         self.shadow.apply(&entry).map_err(at_event)?;
         self.checker.push(leaf).map_err(in_tree)
+    }
+
+    /// Times never fall, except where somebody said that the clock was ahead.
+    fn time(&mut self, entry: &Entry) -> Result<(), Error> {
+        if let Event::ClockCorrected { newest } = entry.event {
+            let right = newest == self.newest && entry.time < newest;
+            self.newest = entry.time;
+            return expect(right, "there was nothing to correct in the clock");
+        }
+        let falls = entry.version >= ENTRY_VERSION && entry.time < self.newest;
+        self.newest = self.newest.max(entry.time);
+        expect(!falls, "it was recorded before the event before it")
     }
 
     /// Whether the stored tree has this hash for the next leaf: before anything that follows from
@@ -332,7 +340,7 @@ impl<'s> Judge<'s> {
             | Event::TrialStarted { license } => self.issuance(license),
             Event::LicenseChanged(change) => self.change(change, entry.time),
             Event::TokenMinted(token) => self.token(token, entry.time),
-            Event::Revoked(_) => Ok(()),
+            Event::Revoked(_) | Event::ClockCorrected { .. } => Ok(()),
             Event::DocumentPublished(publication) => self.document(publication),
             Event::CheckpointSigned(checkpoint) => self.checkpoint(checkpoint),
         }

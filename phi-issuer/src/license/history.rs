@@ -99,8 +99,9 @@ impl Issuer {
     ) -> Result<Vec<Moment>, Error> {
         self.store.read(|query| {
             find(query, license)?;
-            let entries = query.trail_of_license(license)?;
-            Timeline::of(entries, now)
+            let entries = query.trail_of_license(license)?.into_iter();
+            let timed = entries.map(|entry| Ok((query.recorded(&entry)?, entry)));
+            Timeline::of(timed.collect::<Result<_, Error>>()?, now)
         })
     }
 
@@ -122,8 +123,9 @@ pub(crate) fn at(query: &Query<'_>, license: LicenseId, past: Past) -> Result<Li
     let changes = query.changes_of_license(license)?;
     let since = changes.first().map(|first| first.time);
     for entry in changes {
+        let recorded = query.recorded(&entry)?;
         let wanted = match past {
-            Past::Time(time) => entry.time <= time,
+            Past::Time(time) => recorded <= time,
             Past::Revision(revision) => record
                 .as_ref()
                 .is_none_or(|record| record.revision < revision),
@@ -131,7 +133,7 @@ pub(crate) fn at(query: &Query<'_>, license: LicenseId, past: Past) -> Result<Li
         if !wanted {
             break;
         }
-        time = time.max(entry.time);
+        time = time.max(recorded);
         fold(&mut record, &entry)?;
     }
     let Some(record) = record else {
@@ -181,7 +183,7 @@ fn customer_revoked(
     }
     let mut found = None;
     for entry in query.revocations_of_customer(&license.customer)? {
-        if entry.time > time {
+        if query.recorded(&entry)? > time {
             break;
         }
         if let Event::Revoked(revocation) = entry.event
@@ -238,22 +240,22 @@ struct Timeline {
 }
 
 impl Timeline {
-    fn of(entries: Vec<Entry>, now: UnixTime) -> Result<Vec<Moment>, Error> {
+    fn of(entries: Vec<(UnixTime, Entry)>, now: UnixTime) -> Result<Vec<Moment>, Error> {
         let mut timeline = Self {
             moments: Vec::new(),
             record: None,
         };
-        for entry in entries {
-            timeline.pass(entry.time);
-            timeline.record(entry)?;
+        for (time, entry) in entries {
+            timeline.pass(time);
+            timeline.record(time, entry)?;
         }
         timeline.pass(now);
         Ok(timeline.moments)
     }
 
-    fn record(&mut self, entry: Entry) -> Result<(), Error> {
+    fn record(&mut self, time: UnixTime, entry: Entry) -> Result<(), Error> {
         let state =
-            |record: &Option<LicenseRecord>| record.as_ref().map(|record| record.state(entry.time));
+            |record: &Option<LicenseRecord>| record.as_ref().map(|record| record.state(time));
         let before = state(&self.record);
         fold(&mut self.record, &entry)?;
         let (Some(after), Some(record)) = (state(&self.record), &self.record) else {
@@ -276,7 +278,7 @@ impl Timeline {
             _ => return Ok(()),
         };
         self.moments.push(Moment {
-            time: entry.time,
+            time,
             entry: Some(entry),
             happening,
             before,

@@ -12,8 +12,9 @@ use crate::{
 };
 
 /// The derived tables, children before their parents.
-pub(super) const TABLES: [&str; 10] = [
+pub(super) const TABLES: [&str; 11] = [
     "tiles",
+    "corrections",
     "checkpoints",
     "trail",
     "publications",
@@ -100,6 +101,10 @@ pub(super) fn apply(engine: &Engine, entry: &Entry) -> Result<(), Error> {
                 product => trail(engine, seq, None, Some(product)),
             }
         }
+        Event::ClockCorrected { .. } => execute(
+            "INSERT INTO corrections (seq, time) VALUES (?1, ?2)",
+            values![seq, sql(entry.time)],
+        ),
         Event::CheckpointSigned(checkpoint) => execute(
             "INSERT INTO checkpoints (seq, size) VALUES (?1, ?2)",
             values![seq, checkpoint.size.cast_signed()],

@@ -309,6 +309,16 @@ impl<'c> Query<'c> {
         self.one_event(sql, &[])?.map(checkpoint_of).transpose()
     }
 
+    /// When an entry was recorded, as far as the clock is known: entries that were recorded under
+    /// one that was ahead count as recorded when it was corrected.
+    pub(crate) fn recorded(&self, entry: &Entry) -> Result<UnixTime, Error> {
+        let sql = "SELECT min(time) FROM corrections WHERE seq > ?1";
+        let seq = values![entry.seq.cast_signed()];
+        let corrected = self.single(sql, seq, |row| row.opt_int(0))?;
+        let corrected = corrected.map(time).transpose()?;
+        Ok(corrected.map_or(entry.time, |corrected| corrected.min(entry.time)))
+    }
+
     /// How many events there are.
     pub(crate) fn size(&self) -> Result<u64, Error> {
         let sql = "SELECT coalesce(max(seq), 0) FROM events";

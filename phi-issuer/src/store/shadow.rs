@@ -85,7 +85,7 @@ const fn table(
 }
 
 /// Every derived table but the tiles, in the order in which differences matter.
-const COMPARED: [Table; 9] = [
+const COMPARED: [Table; 10] = [
     table(
         "keys",
         &["seq"],
@@ -115,6 +115,7 @@ const COMPARED: [Table; 9] = [
     table("revocations", &["class", "id"], &["issued_before", "seq"]),
     table("publications", &["kind", "product", "version"], &["seq"]),
     table("checkpoints", &["seq"], &["size"]),
+    table("corrections", &["seq"], &["time"]),
     table(
         "trail",
         &["seq"],

@@ -414,14 +414,19 @@ const TABLE: &[(&str, ExitCode, &str)] = &[
         "hand in a checkpoint of this issuer's ledger",
     ),
     (
-        "not-covered",
+        "checkpoint-behind",
         ExitCode::BAD_INPUT,
         "sign a new checkpoint: phi ledger checkpoint",
     ),
     (
         "ledger-clock-behind",
         ExitCode::STORE,
-        "set this machine's clock; the ledger's times never fall",
+        "set this machine's clock; if it is right: phi ledger correct-clock",
+    ),
+    (
+        "ledger-clock-right",
+        ExitCode::STORE,
+        "nothing is to be done",
     ),
     (
         "revision-conflict",

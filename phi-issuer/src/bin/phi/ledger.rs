@@ -27,6 +27,7 @@ pub(crate) enum Command {
     Checkpoint(Checkpoint),
     Verify(Verify),
     Prove(Prove),
+    CorrectClock(CorrectClock),
     Rebuild(Rebuild),
     Backup(Backup),
     Restore(Restore),
@@ -101,6 +102,22 @@ struct What {
     since: Option<PathBuf>,
 }
 
+/// Say that the newest entries are of a clock that was ahead
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Say that the newest entries were recorded under a clock that was ahead of this \
+        machine's, which is right.\n\n\
+        The ledger's times never fall by themselves, so one wrong clock would keep everybody from \
+        recording until its time has come. The correction is an event that every audit shows; \
+        entries before it count as recorded no later than it.",
+    after_help = "Example:\n  phi ledger correct-clock --reason \"build machine was set to 2062\""
+)]
+pub(crate) struct CorrectClock {
+    /// Why, for the ledger
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+}
+
 /// Read every event and make the derived tables again from them
 #[derive(Debug, Args)]
 #[command(
@@ -116,6 +133,7 @@ impl Command {
             Self::Checkpoint(_) => checkpoint(session),
             Self::Verify(command) => command.run(session),
             Self::Prove(command) => command.run(session),
+            Self::CorrectClock(command) => command.run(session),
             Self::Rebuild(_) => {
                 let events = session.issuer()?.rebuild()?;
                 session.output().print(&RebuildAnswer { events })
@@ -156,6 +174,18 @@ impl Verify {
         let verified = issuer.verify_ledger(held.as_deref(), |at| tell(&bar, at));
         bar.finish_and_clear();
         session.output().print(&VerifiedAnswer::new(&verified?))
+    }
+}
+
+impl CorrectClock {
+    fn run(&self, session: &Session) -> Result<(), Failure> {
+        let mut context = session.context();
+        context.reason = Some(self.reason.clone());
+        let ahead = session.issuer()?.correct_clock(&context)?;
+        session.output().print(&ClockAnswer {
+            was: ahead.into(),
+            now: context.now.into(),
+        })
     }
 }
 
@@ -221,6 +251,23 @@ fn bar(what: &str) -> ProgressBar {
 fn tell(bar: &ProgressBar, at: Progress) {
     bar.set_length(at.total);
     bar.set_position(at.done);
+}
+
+/// A clock that was corrected.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(title = "phi ledger correct-clock")]
+pub(crate) struct ClockAnswer {
+    /// The time of the newest entry until then.
+    was: Stamp,
+    /// The time from which the ledger goes on.
+    now: Stamp,
+}
+
+impl Answer for ClockAnswer {
+    fn show(&self, page: &mut Page) {
+        page.field("was ahead at", &self.was);
+        page.field("goes on from", &self.now);
+    }
 }
 
 /// A rebuild.

@@ -66,6 +66,7 @@ fn all() -> Vec<(&'static str, Schema)> {
         ("ledger-export", of::<ledger::ExportAnswer>()),
         ("ledger-import", of::<ledger::VerifiedAnswer>()),
         ("proof-verify", of::<proof::ProofVerifyAnswer>()),
+        ("ledger-correct-clock", of::<ledger::ClockAnswer>()),
         ("ledger-rebuild", of::<ledger::RebuildAnswer>()),
         ("license-issue", of::<license::LicenseAnswer>()),
         ("license-list", of::<license::LicenseListAnswer>()),

@@ -71,6 +71,11 @@ CREATE TABLE checkpoints (
     size INTEGER NOT NULL UNIQUE            -- how many events it covers
 ) STRICT;
 
+CREATE TABLE corrections (
+    seq  INTEGER PRIMARY KEY REFERENCES events (seq),
+    time INTEGER NOT NULL                   -- what the clock was set back to
+) STRICT;
+
 -- Which license, customer and product an event is about: what audits ask by.
 CREATE TABLE trail (
     seq      INTEGER PRIMARY KEY REFERENCES events (seq),
