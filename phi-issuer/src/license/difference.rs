@@ -5,7 +5,7 @@ use std::fmt;
 
 use phi_verify::{Allowance, Quota, Terms, UnixTime};
 
-use super::LicenseAt;
+use super::{LicenseAt, Waiting};
 use crate::{
     Issuer,
     catalog::{Kind, Revision},
@@ -94,6 +94,7 @@ pub fn direction(differences: &[Difference]) -> Direction {
 
 impl Issuer {
     /// What is different between two states of a license, or of two licenses of one product.
+    /// Where neither entitles, the terms are those that it would grant.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -107,7 +108,12 @@ impl Issuer {
             newest.ok_or_else(|| no_catalog(&after.license.product))
         })?;
         let mut found = of_license(before, after);
-        found.extend(of_terms(&granted(before), &granted(after), &catalog));
+        let (before, after) = match before.entitled() || after.entitled() {
+            true => (granted(before), granted(after)),
+            // Of a draft and its like, what it would grant.
+            false => (before.terms.clone(), after.terms.clone()),
+        };
+        found.extend(of_terms(&before, &after, &catalog));
         Ok(found)
     }
 }
@@ -145,6 +151,7 @@ fn of_license(before: &LicenseAt, after: &LicenseAt) -> Vec<Difference> {
                 "machine",
                 license.machine.as_ref().map(|_| "bound".to_owned()),
             ),
+            ("waiting", waiting(&license.waiting)),
             (
                 "catalog",
                 Some(format!("revision {}", license.catalog_revision)),
@@ -171,6 +178,13 @@ fn of_license(before: &LicenseAt, after: &LicenseAt) -> Vec<Difference> {
         });
     }
     found
+}
+
+fn waiting(changes: &[Waiting]) -> Option<String> {
+    let each = changes
+        .iter()
+        .map(|waiting| format!("{} at {}", waiting.change.act(), waiting.effective));
+    listed(&each.collect::<Vec<_>>())
 }
 
 fn listed(names: &[String]) -> Option<String> {
