@@ -210,7 +210,7 @@ pub enum Error {
         /// When it takes effect.
         effective: UnixTime,
         /// What does not fit then.
-        cause: Box<Error>,
+        cause: Box<Self>,
     },
 }
 

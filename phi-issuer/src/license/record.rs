@@ -78,7 +78,7 @@ pub struct Settled {
 }
 
 /// Why a change does not fit a license.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Misfit {
     /// The table does not have it.
     Transition {
