@@ -217,7 +217,7 @@ pub enum Error {
         /// When it takes effect.
         effective: UnixTime,
         /// What does not fit then.
-        cause: EntitlementError,
+        cause: Box<Self>,
     },
 }
 

@@ -245,10 +245,9 @@ impl Issuer {
             let before = find(query, order.license)?;
             let event = decided(query, &before, order, now)?;
             let after = changed(query, &before, &event, now)?;
+            // Both at one time: what time alone does until then is not the change's.
             let then = order.effective.unwrap_or(now);
-            // What time alone does until then is not the change's.
-            let last = UnixTime::new(then.seconds().saturating_sub(1)).unwrap_or(then);
-            let before = history::judged(query, &before, last.max(now))?;
+            let before = history::judged(query, &before, then)?;
             Ok((before, history::judged(query, &after, then)?))
         })
     }
@@ -539,11 +538,11 @@ pub(crate) fn changed(
     check_sense(query, &after)?;
     for waiting in after.waiting.clone() {
         check_sense(query, &after.at(waiting.effective)).map_err(|error| match error {
-            Error::Entitlement(cause) => Error::WaitingMisfit {
+            cause @ (Error::Entitlement(_) | Error::Invalid { .. }) => Error::WaitingMisfit {
                 license: license.id,
                 revision: waiting.revision,
                 effective: waiting.effective,
-                cause,
+                cause: Box::new(cause),
             },
             error => error,
         })?;

@@ -159,11 +159,8 @@ impl<'k> Mint<'k> {
         let unsigned =
             UnsignedToken::license(self.key.key_id(), &claims).map_err(Error::NotVerified)?;
         let token = unsigned.sealed(&self.key.sign(&unsigned.message())?);
-        self.check(
-            &token,
-            &claims,
-            machine(license, request)?.map(|bound| bound.0),
-        )?;
+        let machine = machine(license, request)?.map(|bound| bound.0);
+        self.check(&token, &claims, machine.as_ref())?;
         let minted = MintedToken {
             token_id: claims.token_id,
             license: license.id,
@@ -201,11 +198,11 @@ impl<'k> Mint<'k> {
         &self,
         token: &str,
         claims: &Claims,
-        machine: Option<Fingerprint>,
+        machine: Option<&Fingerprint>,
     ) -> Result<(), Error> {
         // A list's age is for the application to judge; a revocation in it is not.
         let verifier = Verifier::new(&self.trust, &claims.product, RevocationPolicy::Lenient);
-        let verifier = match &machine {
+        let verifier = match machine {
             Some(machine) => verifier.on_machine(machine),
             None => verifier,
         };
@@ -261,6 +258,9 @@ pub(crate) fn license_claims(
     }
 }
 
+const ANOTHER: &str = "issue a new license with `phi license issue`";
+const RENEW: &str = "renew it with `phi license renew`";
+
 /// Whether tokens of the license may be minted: it must be in force, and one issued now must not
 /// be revoked already.
 pub(crate) fn mintable(
@@ -275,8 +275,6 @@ pub(crate) fn mintable(
             hint,
         })
     };
-    const ANOTHER: &str = "issue a new license with `phi license issue`";
-    const RENEW: &str = "renew it with `phi license renew`";
     match license.state(now) {
         State::Active => {}
         State::Draft => {

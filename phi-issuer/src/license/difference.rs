@@ -5,7 +5,7 @@ use std::fmt;
 
 use phi_verify::{Allowance, Quota, Terms, UnixTime};
 
-use super::LicenseAt;
+use super::{LicenseAt, Waiting};
 use crate::{
     Issuer,
     catalog::{Kind, Revision},
@@ -68,9 +68,9 @@ impl Direction {
         }
     }
 
-    fn of<T: PartialOrd>(before: &Option<T>, after: &Option<T>) -> Self {
+    fn of<T: PartialOrd + Copy>(before: Option<T>, after: Option<T>) -> Self {
         // Nothing is less than anything.
-        match before.partial_cmp(after) {
+        match before.partial_cmp(&after) {
             Some(std::cmp::Ordering::Less) => Self::Up,
             Some(std::cmp::Ordering::Greater) => Self::Down,
             _ => Self::Level,
@@ -94,6 +94,7 @@ pub fn direction(differences: &[Difference]) -> Direction {
 
 impl Issuer {
     /// What is different between two states of a license, or of two licenses of one product.
+    /// Where neither entitles, the terms are those that it would grant.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -107,7 +108,13 @@ impl Issuer {
             newest.ok_or_else(|| no_catalog(&after.license.product))
         })?;
         let mut found = of_license(before, after);
-        found.extend(of_terms(&granted(before), &granted(after), &catalog));
+        let (before, after) = if before.entitled() || after.entitled() {
+            (granted(before), granted(after))
+        } else {
+            // Of a draft and its like, what it would grant.
+            (before.terms.clone(), after.terms.clone())
+        };
+        found.extend(of_terms(&before, &after, &catalog));
         Ok(found)
     }
 }
@@ -145,6 +152,7 @@ fn of_license(before: &LicenseAt, after: &LicenseAt) -> Vec<Difference> {
                 "machine",
                 license.machine.as_ref().map(|_| "bound".to_owned()),
             ),
+            ("waiting", waiting(&license.waiting)),
             (
                 "catalog",
                 Some(format!("revision {}", license.catalog_revision)),
@@ -173,6 +181,13 @@ fn of_license(before: &LicenseAt, after: &LicenseAt) -> Vec<Difference> {
     found
 }
 
+fn waiting(changes: &[Waiting]) -> Option<String> {
+    let each = changes
+        .iter()
+        .map(|waiting| format!("{} at {}", waiting.change.act(), waiting.effective));
+    listed(&each.collect::<Vec<_>>())
+}
+
 fn listed(names: &[String]) -> Option<String> {
     Some(names.join(", ")).filter(|text| !text.is_empty())
 }
@@ -182,8 +197,10 @@ fn seconds(count: Option<u64>) -> Option<String> {
 }
 
 fn of_terms(before: &Terms, after: &Terms, catalog: &Revision) -> Vec<Difference> {
-    let flags = |terms: &Terms| -> BTreeMap<u16, ()> {
-        terms.flags.iter().map(|flag| (flag.get(), ())).collect()
+    const GRANTED: &str = "granted";
+    let flags = |terms: &Terms| -> BTreeMap<u16, &str> {
+        let flags = terms.flags.iter();
+        flags.map(|flag| (flag.get(), GRANTED)).collect()
     };
     let quotas = |terms: &Terms| -> BTreeMap<u16, Quota> {
         let quotas = terms.quotas.iter();
@@ -204,9 +221,9 @@ fn of_terms(before: &Terms, after: &Terms, catalog: &Revision) -> Vec<Difference
     let mut found = differing(&flags(before), &flags(after), |code, before, after| {
         Difference {
             subject: name(Kind::Flag, code),
-            before: before.map(|()| "granted".into()),
-            after: after.map(|()| "granted".into()),
-            direction: Direction::of(&before, &after),
+            before: before.map(str::to_owned),
+            after: after.map(str::to_owned),
+            direction: Direction::of(before, after),
         }
     });
     found.extend(differing(
@@ -222,8 +239,8 @@ fn of_terms(before: &Terms, after: &Terms, catalog: &Revision) -> Vec<Difference
                 before: before.map(text),
                 after: after.map(text),
                 direction: Direction::of(
-                    &before.map(|quota| quota.allowance),
-                    &after.map(|quota| quota.allowance),
+                    before.map(|quota| quota.allowance),
+                    after.map(|quota| quota.allowance),
                 ),
             }
         },
@@ -235,7 +252,7 @@ fn of_terms(before: &Terms, after: &Terms, catalog: &Revision) -> Vec<Difference
             subject: name(Kind::Limit, code),
             before: before.map(|limit| limit.to_string()),
             after: after.map(|limit| limit.to_string()),
-            direction: Direction::of(&before, &after),
+            direction: Direction::of(before, after),
         },
     ));
     found

@@ -46,7 +46,7 @@ pub enum Happening {
     Lapsed,
     /// Its time and its grace were up.
     Expired,
-    /// It was taken back, or its tokens up to a time were.
+    /// It was taken back, alone or with all of its customer's, or its tokens up to a time were.
     Revoked(Revocation),
     /// A token was minted of it.
     Minted(MintedToken),
@@ -98,9 +98,14 @@ impl Issuer {
         now: UnixTime,
     ) -> Result<Vec<Moment>, Error> {
         self.store.read(|query| {
-            find(query, license)?;
-            let entries = query.trail_of_license(license)?.into_iter();
-            let timed = entries.map(|entry| Ok((query.recorded(&entry)?, entry)));
+            let customer = find(query, license)?.order.customer;
+            let mut entries = query.trail_of_license(license)?;
+            // What takes back all of a customer's licenses is no event of one of them.
+            entries.extend(query.revocations_of_customer(&customer)?);
+            entries.sort_by_key(|entry| entry.seq);
+            let timed = entries
+                .into_iter()
+                .map(|entry| Ok((query.recorded(&entry)?, entry)));
             Timeline::of(timed.collect::<Result<_, Error>>()?, now)
         })
     }

@@ -78,7 +78,7 @@ pub struct Settled {
 }
 
 /// Why a change does not fit a license.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Misfit {
     /// The table does not have it.
     Transition {
@@ -243,10 +243,14 @@ impl LicenseRecord {
     ) -> Result<(), Misfit> {
         let act = event.change.act();
         if !act.may_wait() {
-            return Err(Misfit::Rule("takes effect at once: leave its time out"));
+            return Err(Misfit::Rule(
+                "changes at once in this way: leave the time out",
+            ));
         }
         if effective <= now {
-            return Err(Misfit::Rule("takes effect later than now, or at once"));
+            return Err(Misfit::Rule(
+                "cannot change in the past: leave the time out to change it now",
+            ));
         }
         // Reinstating waits for the end of a suspension that may itself still wait.
         if act == Act::Amend || act == Act::Suspend {

@@ -199,6 +199,10 @@ impl Engine {
     }
 
     /// The schema of the store's tables.
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(clippy::unnecessary_wraps, reason = "PostgreSQL is asked for it")
+    )]
     pub(super) fn stored_schema(&self) -> Result<String, Error> {
         match self {
             Self::Sqlite(_) => Ok("main".into()),

@@ -8,6 +8,7 @@
 mod faults;
 mod fixtures;
 mod life;
+mod pages;
 mod run;
 
 /// Each transcript is a page of documentation: commands, what they print, and their exit codes.

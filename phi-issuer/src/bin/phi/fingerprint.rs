@@ -15,7 +15,7 @@ use crate::failure::Failure;
 use crate::input::Object;
 use crate::output::{Answer, Page, ink, say};
 use crate::session::Session;
-use crate::view::hex;
+use crate::view::{counted, hex};
 
 /// Print this machine's fingerprint request, to be sent to the vendor
 #[derive(Debug, Args)]
@@ -76,8 +76,8 @@ impl FingerprintCommand {
         };
         let kinds: Vec<&str> = machine.components().map(|(kind, _)| kind).collect();
         say(&format!(
-            "phi: {} components: {}",
-            kinds.len(),
+            "phi: {}: {}",
+            counted(kinds.len(), "component"),
             kinds.join(", ")
         ));
         session.output().print(&FingerprintAnswer {

@@ -69,6 +69,11 @@ enum Class {
 
 impl Revoke {
     pub(crate) fn run(&self, session: &Session) -> Result<(), Failure> {
+        if self.reason == Reason::Suspended {
+            let message = "a revocation is for good, and suspended is for a while";
+            return Err(Failure::new("input-invalid", message)
+                .hint("take a license out of force with phi license suspend"));
+        }
         let mut issuer = session.issuer()?;
         let dry_run = self.dry_run;
         let request = self.request(&mut issuer, session)?;
@@ -165,16 +170,8 @@ fn reason(word: &str) -> Result<Reason, String> {
     let for_good = Reason::ALL
         .into_iter()
         .filter(|one| *one != Reason::Suspended);
-    match Reason::from_name(word) {
-        Some(Reason::Suspended) => {
-            Err("a revocation is for good: for a while it is phi license suspend".into())
-        }
-        Some(reason) => Ok(reason),
-        None => {
-            let names: Vec<_> = for_good.map(Reason::name).collect();
-            Err(format!("reasons are {}", names.join(", ")))
-        }
-    }
+    let names: Vec<_> = for_good.map(Reason::name).collect();
+    Reason::from_name(word).ok_or_else(|| format!("reasons are {}", names.join(", ")))
 }
 
 /// A revocation.

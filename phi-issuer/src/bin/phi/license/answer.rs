@@ -232,14 +232,14 @@ impl LicenseAnswer {
 /// Why the license was taken back by then.
 fn revoked_then(at: &LicenseAt, issuer: &mut Issuer) -> Result<Option<String>, Failure> {
     let history = issuer.license_history(at.license.id, at.time)?;
-    let until_then = history.iter().rev().filter(|moment| moment.time <= at.time);
+    let mut until_then = history.iter().rev().filter(|moment| moment.time <= at.time);
     let reason = |moment: &phi_issuer::Moment| match &moment.happening {
         Happening::Revoked(revocation) if revocation.issued_before.is_none() => {
             Some(revocation.reason.name().to_owned())
         }
         _ => None,
     };
-    Ok(until_then.filter_map(reason).next())
+    Ok(until_then.find_map(reason))
 }
 
 impl Answer for LicenseAnswer {

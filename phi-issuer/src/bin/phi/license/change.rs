@@ -354,7 +354,8 @@ impl ChangeAnswer {
             order.request,
             ChangeRequest::Suspend | ChangeRequest::Reinstate
         );
-        let grants = !listed && self.license.is_active() && !self.differences.is_empty();
+        let differs = self.differences.iter().any(DifferenceRow::is_in_tokens);
+        let grants = !listed && self.license.is_active() && differs;
         let mint = format!("phi mint {}", order.license);
         match (listed || self.tokens_cut, grants) {
             (true, true) => Some(format!("phi status publish, then {mint}")),

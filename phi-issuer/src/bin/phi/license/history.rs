@@ -153,6 +153,9 @@ fn text(happening: &Happening) -> String {
                 (phi_issuer::Subject::Token(token), _) => {
                     format!("token {token} revoked: {reason}")
                 }
+                (phi_issuer::Subject::Customer(_), None) => {
+                    format!("revoked with all of the customer's: {reason}")
+                }
                 (_, Some(before)) => format!("tokens issued before {before} cut: {reason}"),
                 (_, None) => format!("revoked: {reason}"),
             }

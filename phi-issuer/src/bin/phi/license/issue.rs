@@ -135,10 +135,12 @@ impl Issue {
                 "phi: this was done at {earlier} and is not done again"
             ));
         }
-        say(&match draft {
-            true => format!("phi: next: phi license issue --from-draft {}", license.id),
-            false => format!("phi: next: phi mint {}", license.id),
-        });
+        let next = if draft {
+            "phi license issue --from-draft"
+        } else {
+            "phi mint"
+        };
+        say(&format!("phi: next: {next} {}", license.id));
         Ok(())
     }
 

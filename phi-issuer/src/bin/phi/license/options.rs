@@ -54,12 +54,11 @@ impl AmendOptions {
     /// # Errors
     /// `input-invalid` if a flag, quota or limit is named twice.
     pub(super) fn amendment(self) -> Result<Amendment, Failure> {
-        let named = [&self.flags, &self.without, &self.reset];
+        let plain = [&self.flags, &self.without, &self.reset];
         let amounts = self.quotas.iter().chain(&self.limits);
-        let names = named.into_iter().flatten();
-        let names = names.chain(amounts.map(|(name, _)| name));
+        let amounts = amounts.map(|(name, _)| name);
         let mut seen = BTreeSet::new();
-        for name in names {
+        for name in plain.into_iter().flatten().chain(amounts) {
             if !seen.insert(name) {
                 let message = format!("{name} is named twice");
                 return Err(Failure::new("input-invalid", message));

@@ -109,6 +109,7 @@ impl Answer for AtAnswer {
                     "not-begun" => "the license had not begun",
                     "customer-revoked" => "the customer was revoked",
                     state if state == State::Draft.name() => "it was a draft",
+                    state if state == State::Expired.name() => "it had expired",
                     state => &format!("it was {state}"),
                 };
                 page.headline(Tone::Warn, "NOT ENTITLED", &format!("at {time}: {why}"));
