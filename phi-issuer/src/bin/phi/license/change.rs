@@ -390,7 +390,7 @@ impl Answer for ChangeAnswer {
             return;
         }
         page.gap();
-        if let Some(effective) = &self.effective {
+        if let (Some(effective), false) = (&self.effective, self.differences.is_empty()) {
             page.line(&format!("different from {effective} on"));
         }
         show_differences(&self.differences, page);
