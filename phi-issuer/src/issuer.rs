@@ -451,3 +451,31 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N], Error> {
     })?;
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A key with a line end would be the beginning of another key.
+    #[test]
+    fn reasons_and_keys_are_lines() {
+        let context = |reason: &str, key: &str| Context {
+            reason: Some(reason.into()),
+            idempotency_key: Some(key.into()),
+            ..Context::new(UnixTime::EPOCH, "alice")
+        };
+        context("order 4711, ö", "order-4711").check().unwrap();
+        let long = "x".repeat(MAX_REASON + 1);
+        for (reason, key) in [
+            ("", "key"),
+            ("why", " "),
+            ("why", "a\nb"),
+            ("two\nlines", "key"),
+            (&long, "key"),
+            ("why", &long[..=MAX_IDEMPOTENCY_KEY]),
+        ] {
+            let error = context(reason, key).check().unwrap_err();
+            assert_eq!(error.code(), "input-invalid", "{reason:?} {key:?}");
+        }
+    }
+}

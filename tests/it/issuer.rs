@@ -235,6 +235,23 @@ fn events_are_neither_changed_nor_deleted() {
     }
 }
 
+/// Suspended is a state, from which a license comes back; a revocation is for good.
+#[test]
+fn nothing_is_revoked_as_suspended() {
+    let mut rig = Rig::new();
+    let request = RevokeRequest {
+        subject: Subject::License(rig.issue()),
+        issued_before: None,
+        reason: Reason::Suspended,
+    };
+    let reach = rig.issuer.revocation_reach(&request, rig.now);
+    assert_eq!(reach.unwrap_err().code(), "input-invalid");
+    let context = rig.context();
+    let refused = rig.issuer.revoke(&request, &context).unwrap_err();
+    assert_eq!(refused.code(), "input-invalid");
+    assert!(rig.issuer.revocations().unwrap().is_empty());
+}
+
 mod batch {
     use phi_issuer::{BatchMode, RowFormat, RowResult, read_rows};
 

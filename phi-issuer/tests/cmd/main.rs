@@ -5,6 +5,7 @@
     reason = "a test that unwraps an error has failed"
 )]
 
+mod changes;
 mod faults;
 mod fixtures;
 mod life;

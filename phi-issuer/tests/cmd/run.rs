@@ -57,6 +57,16 @@ impl Folder {
         command
     }
 
+    /// A command that says its time itself.
+    pub(crate) fn plain(&self, arguments: &str) -> Output {
+        let mut command = Command::new(phi());
+        command
+            .current_dir(self.0.path())
+            .args(["--actor", "alice", "--passphrase-file", "passphrase.txt"])
+            .args(arguments.split_whitespace());
+        command.output().unwrap()
+    }
+
     pub(crate) fn run(&self, arguments: &str) -> Output {
         self.command(arguments).output().unwrap()
     }

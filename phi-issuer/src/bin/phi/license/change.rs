@@ -318,6 +318,12 @@ pub(super) fn carry_out(
         differences,
     };
     session.output().print(&answer)?;
+    if answer.is_void(&order) {
+        let state = after.state;
+        say(&format!(
+            "phi: note: by what is known now it does nothing then: the license will be {state}"
+        ));
+    }
     if options.dry_run {
         say("phi: dry run: nothing was recorded");
     } else if let Some(next) = answer.next(&order) {
@@ -345,6 +351,17 @@ pub(crate) struct ChangeAnswer {
 }
 
 impl ChangeAnswer {
+    /// Whether a change of the state that waits finds the license where it cannot change it.
+    fn is_void(&self, order: &LicenseOrder) -> bool {
+        let of_state = matches!(
+            order.request,
+            ChangeRequest::Suspend | ChangeRequest::Reinstate
+        );
+        self.effective.is_some()
+            && of_state
+            && !self.differences.iter().any(DifferenceRow::is_state)
+    }
+
     /// The commands that carry the change to where it is seen.
     fn next(&self, order: &LicenseOrder) -> Option<String> {
         if self.effective.is_some() {
@@ -373,7 +390,7 @@ impl Answer for ChangeAnswer {
             return;
         }
         page.gap();
-        if let Some(effective) = &self.effective {
+        if let (Some(effective), false) = (&self.effective, self.differences.is_empty()) {
             page.line(&format!("different from {effective} on"));
         }
         show_differences(&self.differences, page);
