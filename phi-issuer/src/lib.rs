@@ -15,6 +15,7 @@ pub mod passphrase;
 pub mod qr;
 pub mod when;
 
+mod audit;
 mod batch;
 mod customer;
 mod entry;
@@ -38,6 +39,7 @@ mod store;
 )]
 mod tree;
 
+pub use audit::{AuditFilter, AuditOrder, AuditRow};
 pub use batch::{
     BatchMode, MAX_BATCH_BYTES, Row, RowFormat, RowRequest, RowResult, majority, read_rows,
 };

@@ -2,6 +2,7 @@
 
 mod advice;
 mod app;
+mod audit;
 mod batch;
 mod catalog;
 mod completions;
