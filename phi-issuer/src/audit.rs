@@ -110,37 +110,20 @@ impl Issuer {
     pub fn audit<E: From<Error>>(
         &mut self,
         filter: &AuditFilter,
-        mut each: impl FnMut(AuditRow) -> Result<(), E>,
+        each: impl FnMut(AuditRow) -> Result<(), E>,
     ) -> Result<Option<u64>, E> {
         check(filter)?;
-        let mut numbers = self.store.read(|query| {
+        let numbers = self.store.read(|query| {
             known(query, filter)?;
             bounds(query, filter)
         })?;
-        let text = filter.text.as_ref().map(|text| text.to_lowercase());
-        let (mut left, mut last) = (filter.limit.unwrap_or(u64::MAX), None);
-        while !numbers.is_empty() {
-            // Each page is read by itself, for an entry never changes and a slow reader of the
-            // answer must not hold the store.
-            let page = self
-                .store
-                .read(|query| query.trail(&numbers, &trail_filter(filter)))?;
-            let Some(end) = page.last().map(|row| row.entry.seq) else {
-                break;
-            };
-            for row in page.into_iter().map(AuditRow::from) {
-                if text.as_ref().is_some_and(|text| !row.has(text)) {
-                    continue;
-                }
-                if left == 0 {
-                    return Ok(last);
-                }
-                (left, last) = (left - 1, Some(row.entry.seq));
-                each(row)?;
-            }
-            numbers = beyond(&numbers, end, filter.order);
-        }
-        Ok(None)
+        // Each page is read by itself, for an entry never changes and a slow reader of the answer
+        // must not hold the store.
+        let page = |numbers: &RangeInclusive<u64>| {
+            self.store
+                .read(|query| query.trail(numbers, &trail_filter(filter)))
+        };
+        walk(filter, numbers, page, each)
     }
 
     /// One entry, by its number.
@@ -159,6 +142,47 @@ impl Issuer {
         });
         found.map(AuditRow::from)
     }
+}
+
+/// The entries that are asked for, as they are at one moment.
+pub(crate) fn collect(query: &Query<'_>, filter: &AuditFilter) -> Result<Vec<AuditRow>, Error> {
+    check(filter)?;
+    let mut found = Vec::new();
+    let page = |numbers: &RangeInclusive<u64>| query.trail(numbers, &trail_filter(filter));
+    walk(filter, bounds(query, filter)?, page, |row| {
+        found.push(row);
+        Ok::<_, Error>(())
+    })?;
+    Ok(found)
+}
+
+/// Goes through the pages; the number of the last entry if there are more of them.
+fn walk<E: From<Error>>(
+    filter: &AuditFilter,
+    mut numbers: RangeInclusive<u64>,
+    mut page: impl FnMut(&RangeInclusive<u64>) -> Result<Vec<TrailRow>, Error>,
+    mut each: impl FnMut(AuditRow) -> Result<(), E>,
+) -> Result<Option<u64>, E> {
+    let text = filter.text.as_ref().map(|text| text.to_lowercase());
+    let (mut left, mut last) = (filter.limit.unwrap_or(u64::MAX), None);
+    while !numbers.is_empty() {
+        let rows = page(&numbers)?;
+        let Some(end) = rows.last().map(|row| row.entry.seq) else {
+            break;
+        };
+        for row in rows.into_iter().map(AuditRow::from) {
+            if text.as_ref().is_some_and(|text| !row.has(text)) {
+                continue;
+            }
+            if left == 0 {
+                return Ok(last);
+            }
+            (left, last) = (left - 1, Some(row.entry.seq));
+            each(row)?;
+        }
+        numbers = beyond(&numbers, end, filter.order);
+    }
+    Ok(None)
 }
 
 fn check(filter: &AuditFilter) -> Result<(), Error> {

@@ -18,6 +18,7 @@ pub mod when;
 mod audit;
 mod batch;
 mod customer;
+mod dossier;
 mod entry;
 mod error;
 mod event;
@@ -44,6 +45,9 @@ pub use batch::{
     BatchMode, MAX_BATCH_BYTES, Row, RowFormat, RowRequest, RowResult, majority, read_rows,
 };
 pub use customer::{Customer, CustomerKind};
+pub use dossier::{
+    Dossier, DossierRequest, Interval, LicenseDossier, Occurrence, TokenDossier, TokenStanding,
+};
 pub use entry::Entry;
 pub use error::{Error, ErrorClass};
 pub use event::{Event, MintedToken, Publication, Revocation, SignedCheckpoint, Subject};

@@ -104,6 +104,8 @@ impl Issuer {
             entries.extend(query.revocations_of_customer(&customer)?);
             entries.sort_by_key(|entry| entry.seq);
             Timeline::of(entries, now)
+            find(query, license)?;
+            history(query, license, now)
         })
     }
 
@@ -114,6 +116,14 @@ impl Issuer {
     pub fn license_at(&mut self, license: LicenseId, past: Past) -> Result<LicenseAt, Error> {
         self.store.read(|query| at(query, license, past))
     }
+}
+
+pub(crate) fn history(
+    query: &Query<'_>,
+    license: LicenseId,
+    now: UnixTime,
+) -> Result<Vec<Moment>, Error> {
+    Timeline::of(query.trail_of_license(license)?, now)
 }
 
 pub(crate) fn at(query: &Query<'_>, license: LicenseId, past: Past) -> Result<LicenseAt, Error> {

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use phi_verify::{LicenseId, UnixTime, log::Hash};
+use phi_verify::{LicenseId, RuleClass, UnixTime, log::Hash};
 
 use super::{
     engine::{Row, Value, damaged, values},
@@ -42,6 +42,21 @@ impl Query<'_> {
         let seconds = time.seconds().cast_signed();
         self.engine
             .one(sql, values![seconds], |row| Ok(row.int(0)?.cast_unsigned()))
+    }
+
+    /// The revocations in force of keys and features, which are about no one license or customer,
+    /// in their order.
+    pub(crate) fn wide_revocations(&self) -> Result<Vec<TrailRow>, Error> {
+        let sql = "SELECT entry, license, customer, trail.product
+                   FROM revocations JOIN events USING (seq) LEFT JOIN trail USING (seq)
+                   WHERE class = ?1 OR class = ?2 ORDER BY seq";
+        let classes = values![RuleClass::Key.name(), RuleClass::Feature.name()];
+        let mut found = Vec::new();
+        self.engine.each(sql, classes, &mut |row| {
+            found.push(read(row)?);
+            Ok(())
+        })?;
+        Ok(found)
     }
 
     /// The wanted entries with these numbers, as many as make a page; after the last page there

@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::session::Session;
 use crate::{
     audit, catalog, completions, customer, diff, fingerprint, init, inspect, key, keyset, ledger,
-    license, man, mint, proof, revoke, schema, status, verify,
+    license, man, mint, proof, report, revoke, schema, status, verify,
 };
 
 /// Issue licenses, and verify them anywhere, with no network
@@ -99,6 +99,7 @@ enum Command {
     Proof(proof::Command),
     #[command(subcommand)]
     Audit(audit::Command),
+    Report(report::Report),
     Verify(verify::Verify),
     Inspect(inspect::Inspect),
     Fingerprint(fingerprint::FingerprintCommand),
@@ -128,6 +129,7 @@ impl App {
             Command::Ledger(command) => command.run(&session),
             Command::Proof(command) => command.run(&session),
             Command::Audit(command) => command.run(&session),
+            Command::Report(command) => command.run(&session),
             Command::Verify(command) => command.run(&session),
             Command::Inspect(command) => command.run(&session),
             Command::Fingerprint(command) => command.run(&session),

@@ -22,6 +22,7 @@ mod man;
 mod mint;
 mod output;
 mod proof;
+mod report;
 mod revoke;
 mod schema;
 mod session;

@@ -12,7 +12,7 @@ use crate::output::{say, to_json};
 use crate::view::EventView;
 use crate::{
     audit, batch, catalog, customer, diff, fingerprint, init, inspect, key, keyset, ledger,
-    license, mint, proof, revoke, status, verify,
+    license, mint, proof, report, revoke, status, verify,
 };
 
 /// Write the JSON schemas of what --json prints, one file a command
@@ -61,6 +61,7 @@ fn all() -> Vec<(&'static str, Schema)> {
         ("customer-show", of::<customer::CustomerShowAnswer>()),
         ("audit-query", of::<audit::EventsAnswer>()),
         ("audit-show", of::<EventView>()),
+        ("report", of::<report::ReportAnswer>()),
         ("ledger-checkpoint", of::<ledger::CheckpointAnswer>()),
         ("ledger-verify", of::<ledger::VerifiedAnswer>()),
         ("ledger-prove", of::<ledger::ProofAnswer>()),
