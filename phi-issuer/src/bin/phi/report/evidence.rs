@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use phi_issuer::{AuditRow, Dossier, Event, TokenDossier, TokenStanding};
 use phi_verify::log::{Hash, Origin};
 
-use super::parts::{event, id, said, table, time, time_or};
+use super::parts::{event, id, said, short, table, time, time_or};
 use crate::view::hex;
 
 /// The tokens that were minted.
@@ -21,7 +21,7 @@ pub(super) fn tokens(dossier: &Dossier) -> Markup {
         } @else {
             (table(
                 "The tokens minted in this range, and what the ledger says of them now",
-                &["Token, its SHA-256", "License", "Minted", "Expires", "Key", "Now", "Event"],
+                &["Token, its SHA-256", "License, key", "Minted, expires", "Now", "Event"],
                 &rows,
             ))
         }
@@ -34,14 +34,12 @@ fn token(dossier: &TokenDossier) -> Markup {
     html! {
         tr {
             td {
-                (id(&token.token_id.to_string())) br;
+                (short(&token.token_id.to_string())) br;
                 span.small.soft { (id(&hex(Hash::of(&token.token).as_bytes()))) }
             }
-            td { (id(&token.license.to_string())) }
-            td { (time(token.issued_at)) }
-            td { (time_or(token.expires, "never")) }
-            td { (id(&token.key_id.to_string())) }
-            td { span class=(if good { "good" } else { "bad" }) { (standing) } }
+            td { (short(&token.license.to_string())) br; (short(&token.key_id.to_string())) }
+            td { (time(token.issued_at)) br; (time_or(token.expires, "never")) }
+            td.word { span class=(if good { "good" } else { "bad" }) { (standing) } }
             td.number { (event(dossier.seq)) }
         }
     }
@@ -70,9 +68,9 @@ pub(super) fn revocations(dossier: &Dossier) -> Markup {
             tr {
                 td { (time(row.entry.time)) }
                 td { (revocation.subject.class().name()) " " (id(&revocation.subject.id())) }
-                td { @if revocation.issued_before.is_some() { "issued before " } (until) }
-                td { (revocation.reason.name()) }
-                td {
+                td.word { @if revocation.issued_before.is_some() { "issued before " } (until) }
+                td.word { (revocation.reason.name()) }
+                td.word {
                     (said(&row.entry.actor))
                     @if let Some(reason) = &row.entry.reason { span.why { (said(reason)) } }
                 }
@@ -198,7 +196,7 @@ pub(super) fn events(dossier: &Dossier) -> Markup {
             tr id={ "event-" (seq) } {
                 th.number scope="row" { (seq) }
                 td { (time(row.entry.time)) }
-                td { (row.entry.event.name()) }
+                td.word { (row.entry.event.name()) }
                 td.number { (row.leaf_index()) }
                 td { (id(&row.hash.to_string())) }
                 td { @if dossier.covers(seq) { "yes" } @else { strong { "not yet" } } }

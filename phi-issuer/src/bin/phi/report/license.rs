@@ -116,7 +116,7 @@ fn interval(interval: &Interval) -> Markup {
             td { (time(interval.from)) }
             td { (time_or(interval.to, "now")) }
             td { (state(at)) }
-            td { (said(&at.license.plan)) }
+            td.word { (said(&at.license.plan)) }
             td {
                 @if let Some(because) = nothing_because(at) {
                     span.none { "nothing: " (because) }

@@ -6,7 +6,7 @@ use phi_verify::LicenseId;
 use phi_verify::log::Hash;
 
 use super::license::range;
-use super::parts::{event, id, said, table, time};
+use super::parts::{event, id, said, short, table, time};
 use super::{evidence, license};
 use crate::license::happening;
 use crate::view::{counted, summary};
@@ -194,7 +194,7 @@ fn occurrence(occurrence: &Occurrence) -> Markup {
         Occurrence::Recorded(row) => html! {
             tr {
                 td { (time(row.entry.time)) }
-                td { (said(&row.entry.actor)) }
+                td.word { (said(&row.entry.actor)) }
                 td {
                     (said(&summary(&row.entry.event)))
                     @if let Some(reason) = &row.entry.reason { span.why { (said(reason)) } }
@@ -206,7 +206,7 @@ fn occurrence(occurrence: &Occurrence) -> Markup {
         Occurrence::ByTime { license, moment } => html! {
             tr.by-time {
                 td { (time(moment.time)) }
-                td { "time" }
+                td.word { "time" }
                 td { (said(&by_time(moment))) }
                 td { (of_license(Some(*license))) }
                 td.number { "–" }
@@ -224,5 +224,5 @@ fn by_time(moment: &Moment) -> String {
 }
 
 fn of_license(license: Option<LicenseId>) -> Markup {
-    html! { @if let Some(license) = license { (id(&license.to_string())) } }
+    html! { @if let Some(license) = license { (short(&license.to_string())) } }
 }

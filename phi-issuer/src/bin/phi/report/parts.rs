@@ -29,6 +29,11 @@ pub(super) fn id(text: &str) -> Markup {
     html! { span.mono { (text) } }
 }
 
+/// An id that is short enough to stay in one piece.
+pub(super) fn short(text: &str) -> Markup {
+    html! { span.short { (text) } }
+}
+
 /// The number of an event, which leads to its line in the appendix.
 pub(super) fn event(seq: u64) -> Markup {
     html! { a href={ "#event-" (seq) } { (seq) } }
