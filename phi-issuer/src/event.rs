@@ -247,6 +247,35 @@ mod document_kind {
 }
 
 impl Event {
+    /// Every word that an event can have.
+    pub const WORDS: [&str; 25] = [
+        "issuer-created",
+        "key-added",
+        "key-activated",
+        "key-retired",
+        "key-dropped",
+        "catalog-recorded",
+        "customer-added",
+        "customer-changed",
+        "license-drafted",
+        "license-issued",
+        "trial-started",
+        "draft-issued",
+        "license-amended",
+        "license-renewed",
+        "license-suspended",
+        "license-reinstated",
+        "trial-converted",
+        "license-transferred",
+        "license-rebound",
+        "change-withdrawn",
+        "token-minted",
+        "revoked",
+        "document-published",
+        "checkpoint-signed",
+        "clock-corrected",
+    ];
+
     /// The event's word, for queries and audits.
     pub const fn name(&self) -> &'static str {
         match self {

@@ -115,32 +115,7 @@ impl Issuer {
     /// [`Error::NotFound`] if there is no such entry, [`Error::NotCovered`] if it is younger than
     /// the newest checkpoint.
     pub fn prove(&mut self, what: Proven) -> Result<EntryProof, Error> {
-        self.store.read(|query| {
-            let seq = match what {
-                Proven::Event(seq) => seq,
-                Proven::Token(id) => query.seq_of_token(id)?.unwrap_or_default(),
-            };
-            let (entry, bytes) = query.entry(seq)?.ok_or_else(|| not_found(what))?;
-            let checkpoint = newest(query)?;
-            if seq > checkpoint.size {
-                let size = checkpoint.size;
-                return Err(Error::NotCovered { seq, size });
-            }
-            let (tiles, index) = (query.tiles(), seq - 1);
-            let tree = Tree::new(&tiles, query.size()?).map_err(damaged_tree)?;
-            let path = tree.inclusion(index, checkpoint.size);
-            let path = hashes(path.map_err(damaged_tree)?);
-            let proof = Proof::new(index, path, Some(Hash::of(&bytes)), &checkpoint.note);
-            let proof = proof.map_err(Error::NotVerified)?;
-            let root = trust_state(query)?.root().clone();
-            let checked = proof.verify_leaf(&entry.leaf(&bytes), &root);
-            checked.map_err(Error::NotVerified)?;
-            Ok(EntryProof {
-                proof,
-                entry,
-                bytes,
-            })
-        })
+        self.store.read(|query| prove(query, what))
     }
 
     /// Proves that the ledger of the newest checkpoint continues the one of an older checkpoint.
@@ -169,6 +144,33 @@ impl Issuer {
             Ok(text)
         })
     }
+}
+
+pub(crate) fn prove(query: &Query<'_>, what: Proven) -> Result<EntryProof, Error> {
+    let seq = match what {
+        Proven::Event(seq) => seq,
+        Proven::Token(id) => query.seq_of_token(id)?.unwrap_or_default(),
+    };
+    let (entry, bytes) = query.entry(seq)?.ok_or_else(|| not_found(what))?;
+    let checkpoint = newest(query)?;
+    if seq > checkpoint.size {
+        let size = checkpoint.size;
+        return Err(Error::NotCovered { seq, size });
+    }
+    let (tiles, index) = (query.tiles(), seq - 1);
+    let tree = Tree::new(&tiles, query.size()?).map_err(damaged_tree)?;
+    let path = tree.inclusion(index, checkpoint.size);
+    let path = hashes(path.map_err(damaged_tree)?);
+    let proof = Proof::new(index, path, Some(Hash::of(&bytes)), &checkpoint.note);
+    let proof = proof.map_err(Error::NotVerified)?;
+    let root = trust_state(query)?.root().clone();
+    let checked = proof.verify_leaf(&entry.leaf(&bytes), &root);
+    checked.map_err(Error::NotVerified)?;
+    Ok(EntryProof {
+        proof,
+        entry,
+        bytes,
+    })
 }
 
 /// The newest checkpoint, if it covers every event but itself.

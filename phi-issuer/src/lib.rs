@@ -15,8 +15,10 @@ pub mod passphrase;
 pub mod qr;
 pub mod when;
 
+mod audit;
 mod batch;
 mod customer;
+mod dossier;
 mod entry;
 mod error;
 mod event;
@@ -38,10 +40,14 @@ mod store;
 )]
 mod tree;
 
+pub use audit::{AuditFilter, AuditOrder, AuditRow};
 pub use batch::{
     BatchMode, MAX_BATCH_BYTES, Row, RowFormat, RowRequest, RowResult, majority, read_rows,
 };
 pub use customer::{Customer, CustomerKind};
+pub use dossier::{
+    Dossier, DossierRequest, Interval, LicenseDossier, Occurrence, TokenDossier, TokenStanding,
+};
 pub use entry::Entry;
 pub use error::{Error, ErrorClass};
 pub use event::{Event, MintedToken, Publication, Revocation, SignedCheckpoint, Subject};

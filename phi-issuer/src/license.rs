@@ -13,8 +13,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 pub use change::{Amendment, Change, LicenseChange, Machine};
 pub use difference::{Difference, DifferenceSubject, Direction, direction};
-pub(crate) use history::fold;
 pub use history::{Happening, LicenseAt, Moment, Past};
+pub(crate) use history::{at, fold, history};
 use phi_verify::{LicenseId, Reason, Terms, UnixTime};
 pub use record::{Issuance, LicenseRecord, Misfit, Settled, Waiting};
 use serde::{Deserialize, Serialize};

@@ -10,6 +10,7 @@ mod migrate;
 mod query;
 mod shadow;
 mod tiles;
+mod trail;
 
 use std::path::Path;
 
@@ -23,6 +24,7 @@ pub(crate) use query::{KeyRow, Query};
 use serde::Serialize;
 pub(crate) use shadow::{RawRow, RowDifference, Shadow};
 pub(crate) use tiles::{Tiles, damaged as damaged_tree, hash_of};
+pub(crate) use trail::{TrailFilter, TrailRow};
 
 use crate::{
     Context,

@@ -97,17 +97,7 @@ impl Issuer {
         license: LicenseId,
         now: UnixTime,
     ) -> Result<Vec<Moment>, Error> {
-        self.store.read(|query| {
-            let customer = find(query, license)?.order.customer;
-            let mut entries = query.trail_of_license(license)?;
-            // What takes back all of a customer's licenses is no event of one of them.
-            entries.extend(query.revocations_of_customer(&customer)?);
-            entries.sort_by_key(|entry| entry.seq);
-            let timed = entries
-                .into_iter()
-                .map(|entry| Ok((query.recorded(&entry)?, entry)));
-            Timeline::of(timed.collect::<Result<_, Error>>()?, now)
-        })
+        self.store.read(|query| history(query, license, now))
     }
 
     /// What a license was: nothing but its events until then is looked at.
@@ -117,6 +107,22 @@ impl Issuer {
     pub fn license_at(&mut self, license: LicenseId, past: Past) -> Result<LicenseAt, Error> {
         self.store.read(|query| at(query, license, past))
     }
+}
+
+pub(crate) fn history(
+    query: &Query<'_>,
+    license: LicenseId,
+    now: UnixTime,
+) -> Result<Vec<Moment>, Error> {
+    let customer = find(query, license)?.order.customer;
+    let mut entries = query.trail_of_license(license)?;
+    // What takes back all of a customer's licenses is no event of one of them.
+    entries.extend(query.revocations_of_customer(&customer)?);
+    entries.sort_by_key(|entry| entry.seq);
+    let timed = entries
+        .into_iter()
+        .map(|entry| Ok((query.recorded(&entry)?, entry)));
+    Timeline::of(timed.collect::<Result<_, Error>>()?, now)
 }
 
 pub(crate) fn at(query: &Query<'_>, license: LicenseId, past: Past) -> Result<LicenseAt, Error> {

@@ -333,8 +333,13 @@ impl Row<'_> {
     }
 
     pub(super) fn blob(&self, column: usize) -> Result<&[u8], Error> {
+        self.opt_blob(column)?.ok_or_else(wrong_type)
+    }
+
+    pub(super) fn opt_blob(&self, column: usize) -> Result<Option<&[u8]>, Error> {
         match self.value(column) {
-            Some(Value::Blob(value)) => Ok(value),
+            Some(Value::Blob(value)) => Ok(Some(value)),
+            Some(Value::Null) => Ok(None),
             _ => Err(wrong_type()),
         }
     }

@@ -23,7 +23,7 @@ const PAGE: i64 = 1024;
 
 /// The store at one moment.
 pub(crate) struct Query<'c> {
-    engine: &'c Engine,
+    pub(super) engine: &'c Engine,
     catalogs: &'c CatalogCache,
 }
 

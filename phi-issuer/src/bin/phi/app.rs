@@ -9,8 +9,8 @@ use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::session::Session;
 use crate::{
-    catalog, completions, customer, diff, fingerprint, init, inspect, key, keyset, ledger, license,
-    man, mint, proof, revoke, schema, status, verify,
+    audit, catalog, completions, customer, diff, fingerprint, init, inspect, key, keyset, ledger,
+    license, man, mint, proof, report, revoke, schema, status, verify,
 };
 
 /// Issue licenses, and verify them anywhere, with no network
@@ -97,6 +97,9 @@ enum Command {
     Ledger(ledger::Command),
     #[command(subcommand)]
     Proof(proof::Command),
+    #[command(subcommand)]
+    Audit(audit::Command),
+    Report(report::Report),
     Verify(verify::Verify),
     Inspect(inspect::Inspect),
     Fingerprint(fingerprint::FingerprintCommand),
@@ -125,6 +128,8 @@ impl App {
             Command::Revoke(command) => command.run(&session),
             Command::Ledger(command) => command.run(&session),
             Command::Proof(command) => command.run(&session),
+            Command::Audit(command) => command.run(&session),
+            Command::Report(command) => command.run(&session),
             Command::Verify(command) => command.run(&session),
             Command::Inspect(command) => command.run(&session),
             Command::Fingerprint(command) => command.run(&session),

@@ -19,13 +19,14 @@ mod words;
 pub(crate) use answer::{LicenseAnswer, LicenseShowAnswer};
 pub(crate) use change::ChangeAnswer;
 pub(crate) use differences::{DifferenceRow, show_differences, verdict};
-pub(crate) use history::HistoryAnswer;
+pub(crate) use history::{HistoryAnswer, text as happening};
 pub(crate) use past::{AtAnswer, Point, past};
 pub(crate) use rows::{LicenseListAnswer, LicenseRow, TokenRow};
 pub(crate) use show::lines;
 pub(crate) use simulate::SimulateAnswer;
 pub(crate) use states::StatesAnswer;
 pub(crate) use transfer::TransferAnswer;
+pub(crate) use words::{detail, done};
 
 use clap::Subcommand;
 

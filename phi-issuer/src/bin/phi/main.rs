@@ -2,6 +2,7 @@
 
 mod advice;
 mod app;
+mod audit;
 mod batch;
 mod catalog;
 mod completions;
@@ -21,6 +22,7 @@ mod man;
 mod mint;
 mod output;
 mod proof;
+mod report;
 mod revoke;
 mod schema;
 mod session;

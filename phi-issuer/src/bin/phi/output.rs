@@ -29,6 +29,11 @@ impl Output {
         Self { json }
     }
 
+    /// In this form, where the command has an option of its own for it.
+    pub(crate) const fn with_json(self, json: bool) -> Self {
+        Self { json, ..self }
+    }
+
     /// Whether results are printed as JSON.
     pub(crate) const fn is_json(self) -> bool {
         self.json
@@ -59,9 +64,12 @@ fn print_json(value: &impl Serialize) -> Result<(), Failure> {
 /// A value as JSON, in lines that end in a line feed.
 pub(crate) fn to_json(value: &impl Serialize) -> String {
     let text = serde_json::to_string_pretty(value);
-    let text = text.expect("answers have text keys and no failing parts") + "\n";
-    // Escaped they say the same, and a terminal that shows the JSON stays as it is.
-    escaped(&text, |c| format!("\\u{:04x}", u32::from(c)))
+    harmless_json(&(text.expect("answers have text keys and no failing parts") + "\n"))
+}
+
+/// JSON that leaves a terminal that shows it as it is; it says the same.
+pub(crate) fn harmless_json(text: &str) -> String {
+    escaped(text, |c| format!("\\u{:04x}", u32::from(c)))
 }
 
 /// Prints text as it is, without its colors if they are off.
@@ -89,7 +97,11 @@ pub(crate) fn say(text: &str) {
     let _ = writeln!(anstream::stderr(), "{}", clean(text));
 }
 
-fn settle(written: io::Result<()>) -> Result<(), Failure> {
+/// What writing to standard output came to.
+///
+/// # Errors
+/// `output-failed`.
+pub(crate) fn settle(written: io::Result<()>) -> Result<(), Failure> {
     match written {
         Ok(()) => Ok(()),
         // The reader, `head` for one, has what it wanted.
@@ -268,8 +280,13 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
 }
 
 /// Without what could move a terminal's cursor or turn its text around.
-fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     escaped(text, |c| c.escape_unicode().to_string())
+}
+
+/// In one line, for a table.
+pub(crate) fn one_line(text: &str) -> String {
+    text.split(['\r', '\n']).collect::<Vec<_>>().join(" ")
 }
 
 /// With `escape` in place of what could move a terminal's cursor or turn its text around.

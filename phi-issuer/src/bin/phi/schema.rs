@@ -9,9 +9,10 @@ use schemars::{JsonSchema, Schema};
 
 use crate::failure::{Failure, FailureAnswer};
 use crate::output::{say, to_json};
+use crate::view::EventView;
 use crate::{
-    batch, catalog, customer, diff, fingerprint, init, inspect, key, keyset, ledger, license, mint,
-    proof, revoke, status, verify,
+    audit, batch, catalog, customer, diff, fingerprint, init, inspect, key, keyset, ledger,
+    license, mint, proof, report, revoke, status, verify,
 };
 
 /// Write the JSON schemas of what --json prints, one file a command
@@ -58,6 +59,9 @@ fn all() -> Vec<(&'static str, Schema)> {
         ("customer-change", of::<customer::CustomerAnswer>()),
         ("customer-list", of::<customer::CustomerListAnswer>()),
         ("customer-show", of::<customer::CustomerShowAnswer>()),
+        ("audit-query", of::<audit::EventsAnswer>()),
+        ("audit-show", of::<EventView>()),
+        ("report", of::<report::ReportAnswer>()),
         ("ledger-checkpoint", of::<ledger::CheckpointAnswer>()),
         ("ledger-verify", of::<ledger::VerifiedAnswer>()),
         ("ledger-prove", of::<ledger::ProofAnswer>()),

@@ -17,7 +17,7 @@ use crate::output::Output;
 pub(crate) struct Session {
     dir: PathBuf,
     now: UnixTime,
-    actor: String,
+    actor: Option<String>,
     output: Output,
     passphrase_file: Option<PathBuf>,
     passphrase_fd: Option<u32>,
@@ -36,7 +36,7 @@ impl Session {
             now: global
                 .now
                 .unwrap_or_else(|| UnixTime::from(SystemTime::now())),
-            actor: global.actor.unwrap_or_else(user),
+            actor: global.actor,
             output: Output::new(global.json),
             passphrase_file: global.passphrase_file,
             passphrase_fd: global.passphrase_fd,
@@ -73,7 +73,17 @@ impl Session {
 
     /// Who acts, and when.
     pub(crate) fn context(&self) -> Context {
-        Context::new(self.now, self.actor.clone())
+        Context::new(self.now, self.actor())
+    }
+
+    /// Who acts: the one named, or the user.
+    pub(crate) fn actor(&self) -> String {
+        self.actor.clone().unwrap_or_else(user)
+    }
+
+    /// Whether somebody is named who acts.
+    pub(crate) const fn names_actor(&self) -> bool {
+        self.actor.is_some()
     }
 
     /// The passphrase of keys that exist.

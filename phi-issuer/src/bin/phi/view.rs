@@ -2,11 +2,15 @@
 //! object is shown.
 
 mod document;
+mod event;
 mod license;
+mod summary;
 mod terms;
 
 pub(crate) use document::{CatalogView, KeysetView, RootView, StatusView};
+pub(crate) use event::EventView;
 pub(crate) use license::{BindingView, LicenseView};
+pub(crate) use summary::summary;
 pub(crate) use terms::{FlagView, Names, TermsView, flags, show_flags};
 
 use std::fmt::{self, Write as _};

@@ -124,7 +124,8 @@ const fn by_time(happening: &Happening) -> &'static str {
     }
 }
 
-fn text(happening: &Happening) -> String {
+/// What happened, in words.
+pub(crate) fn text(happening: &Happening) -> String {
     let with = |what: String, detail: String| match detail.as_str() {
         "" => what,
         detail => format!("{what}: {detail}"),

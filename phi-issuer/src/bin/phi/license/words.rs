@@ -8,7 +8,7 @@ use phi_verify::UnixTime;
 use phi_issuer::when::Length;
 
 /// What an act is called when it is done.
-pub(super) const fn done(act: Act) -> &'static str {
+pub(crate) const fn done(act: Act) -> &'static str {
     match act {
         Act::Draft => "drafted",
         Act::Issue => "issued",
@@ -29,7 +29,7 @@ pub(super) const fn done(act: Act) -> &'static str {
 }
 
 /// What is particular about a change; empty if its act says all.
-pub(super) fn detail(change: &Change) -> String {
+pub(crate) fn detail(change: &Change) -> String {
     match change {
         Change::Amend { amendment, .. } => amended(amendment),
         Change::Renew { expires } => until(*expires),
