@@ -182,6 +182,11 @@ pub enum Error {
         /// The newest version that this Phi reads.
         known: u32,
     },
+    /// There is a store already, which is not to be replaced.
+    StoreInUse {
+        /// Where it is.
+        path: PathBuf,
+    },
     /// There is an issuer in the folder, but its store is gone.
     StoreMissing {
         /// Where it should be.
@@ -269,6 +274,7 @@ impl Error {
             Self::Sign(_) => "sign-failed",
             Self::Store(error) => error.code(),
             Self::StoreForeign { .. } => "store-foreign",
+            Self::StoreInUse { .. } => "store-in-use",
             Self::StoreMissing { .. } => "store-missing",
             Self::StoreNewer { .. } => "store-newer",
             Self::System { .. } => "system",
@@ -294,6 +300,7 @@ impl Error {
             | Self::NotCovered { .. }
             | Self::NotFound { .. }
             | Self::NotThen { .. }
+            | Self::StoreInUse { .. }
             | Self::WaitingMisfit { .. } => ErrorClass::Input,
             Self::Key(_) | Self::KeyFileMissing { .. } | Self::Sign(_) => ErrorClass::Key,
             Self::PublicationBehind { .. }
@@ -352,6 +359,7 @@ impl Error {
             }
             Self::EventDamaged { .. } => "nothing was changed; restore phi.db from a backup".into(),
             Self::Store(error) => error.hint().into(),
+            Self::StoreInUse { .. } => "pass --replace to move it aside".into(),
             Self::StoreMissing { .. } => "restore phi.db from a backup".into(),
             Self::FolderInUse { .. } => {
                 "choose another folder with --dir, or move what is there away".into()
@@ -470,6 +478,7 @@ impl fmt::Display for Error {
             Self::PublicationUnwritten(_) => f.write_str("a published file could not be written"),
             Self::Sign(error) => error.fmt(f),
             Self::Store(error) => error.fmt(f),
+            Self::StoreInUse { path } => write!(f, "there is a store at {}", path.display()),
             Self::StoreMissing { path } => write!(f, "the store {} is missing", path.display()),
             Self::StoreForeign { path } => write!(f, "{} is not a Phi store", path.display()),
             Self::StoreNewer { found, known } => {

@@ -36,9 +36,9 @@ pub(crate) fn adopt(
     if !fresh {
         let ours = read_settings(folder)?.issuer;
         if ours != issuer {
-            return Err(Error::ForeignCheckpoint {
-                origin: issuer,
-                ours,
+            return Err(Error::Invalid {
+                what: "the store",
+                problem: format!("is of issuer {issuer}, and the folder of {ours}"),
             });
         }
     }
@@ -52,7 +52,7 @@ pub(crate) fn adopt(
     let target = folder.join(STORE);
     if target.symlink_metadata().is_ok() {
         match replace {
-            Replace::Refuse => return Err(Error::FolderInUse { path: target }),
+            Replace::Refuse => return Err(Error::StoreInUse { path: target }),
             Replace::MoveAside => move_aside(&target)?,
         }
     }

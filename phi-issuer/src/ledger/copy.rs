@@ -128,7 +128,12 @@ impl Issuer {
             let mut copy = private_file(&scratch)?;
             let copied = io::copy(&mut from, &mut copy).and_then(|_| copy.flush());
             copied.map_err(system("copying the backup"))?;
-            Store::open(&Location::File(scratch.clone()))
+            Store::open(&Location::File(scratch.clone())).map_err(|error| match error {
+                Error::StoreForeign { .. } => Error::StoreForeign {
+                    path: backup.into(),
+                },
+                error => error,
+            })
         })
     }
 
@@ -215,7 +220,14 @@ impl Issuer {
         let total = LogState::restore(&checkpoint)
             .map_err(Error::NotVerified)?
             .size();
-        let mut events = BufReader::new(durable::open(&export.join(EVENTS))?);
+        let events = durable::open(&export.join(EVENTS)).map_err(|error| match error {
+            FileError::Missing { .. } => Error::Invalid {
+                what: "the export",
+                problem: format!("has no {EVENTS}: it was made to be published"),
+            },
+            error => error.into(),
+        })?;
+        let mut events = BufReader::new(events);
         let location = Location::File(folder.join(SCRATCH));
         into_place(folder, replace, progress, Some(&checkpoint), |told| {
             Store::create_from(&location, |each| {

@@ -14,7 +14,20 @@ use crate::run::{Folder, phi, repository};
 
 #[test]
 fn pages_about_licenses_are_true() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cmd/licenses");
+    check_all("licenses");
+}
+
+#[test]
+fn pages_about_the_ledger_are_true() {
+    check_all("ledger");
+}
+
+/// Checks every page of a folder.
+#[track_caller]
+fn check_all(folder: &str) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/cmd")
+        .join(folder);
     let mut pages = 0;
     for entry in fs::read_dir(folder).unwrap() {
         check(&entry.unwrap().path());

@@ -404,6 +404,11 @@ const TABLE: &[(&str, ExitCode, &str)] = &[
         "bring the key file back into keys/",
     ),
     (
+        "store-in-use",
+        ExitCode::BAD_INPUT,
+        "pass --replace to move the store that is there aside",
+    ),
+    (
         "ledger-diverged",
         ExitCode::STORE,
         "keep the store as it is for the inquiry; phi ledger restore brings a backup back",

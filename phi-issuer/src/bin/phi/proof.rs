@@ -186,9 +186,11 @@ impl LoggedView {
 
     /// In one line.
     pub(crate) fn line(&self) -> String {
-        let place = self.number.map(|number| format!("event {number} of "));
-        let (place, events) = (place.unwrap_or_default(), self.ledger_events);
-        format!("{place}{events} in {}", self.origin)
+        let (events, origin) = (self.ledger_events, &self.origin);
+        match self.number {
+            Some(number) => format!("event {number} of {events} in {origin}"),
+            None => format!("{events} events in {origin}"),
+        }
     }
 }
 
