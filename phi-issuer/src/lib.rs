@@ -27,6 +27,7 @@ mod license;
 mod mint;
 mod publish;
 mod revoke;
+mod rows;
 mod store;
 #[cfg_attr(
     not(test),
@@ -38,9 +39,7 @@ mod store;
 )]
 mod tree;
 
-pub use batch::{
-    BatchMode, MAX_BATCH_BYTES, Row, RowFormat, RowRequest, RowResult, majority, read_rows,
-};
+pub use batch::{BatchMode, Row, RowRequest, RowResult, majority, read_rows};
 pub use customer::{Customer, CustomerKind};
 pub use entry::Entry;
 pub use error::{Error, ErrorClass};
@@ -59,4 +58,5 @@ pub use license::{
 pub use mint::{MAX_TOKENS, MintRequest};
 pub use publish::{Published, StatusReport};
 pub use revoke::RevokeRequest;
+pub use rows::{MAX_ROWS_BYTES, RowFormat};
 pub use store::StoreError;

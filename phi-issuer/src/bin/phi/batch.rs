@@ -4,7 +4,7 @@ use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use phi_issuer::durable::{self, Mode};
-use phi_issuer::{BatchMode, MAX_BATCH_BYTES, RowFormat, RowResult, read_rows};
+use phi_issuer::{BatchMode, MAX_ROWS_BYTES, RowFormat, RowResult, read_rows};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -25,7 +25,7 @@ pub(crate) fn run(
     session: &Session,
 ) -> Result<(), Failure> {
     let format = format(rows)?;
-    let bytes = read_file(rows, MAX_BATCH_BYTES)?;
+    let bytes = read_file(rows, MAX_ROWS_BYTES)?;
     let rows = read_rows(format, &bytes, session.now())?;
     let mut issuer = session.issuer()?;
     let passphrase = session.passphrase()?;
