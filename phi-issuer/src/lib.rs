@@ -20,6 +20,8 @@ mod customer;
 mod entry;
 mod error;
 mod event;
+mod export;
+mod import;
 mod issuer;
 mod keys;
 mod ledger;
@@ -44,6 +46,11 @@ pub use customer::{Customer, CustomerKind};
 pub use entry::Entry;
 pub use error::{Error, ErrorClass};
 pub use event::{Event, MintedToken, Publication, Revocation, SignedCheckpoint, Subject};
+pub use export::{EXPORT_COLUMNS, ExportFilter, Exported, write_record};
+pub use import::{
+    ImportFile, ImportMap, ImportResult, ImportWay, Imported, MAX_MAP_BYTES, RowProblem,
+    example_map,
+};
 pub use issuer::{Context, InitOptions, Issuer, Settings, StatusTimes};
 pub use keys::{KeyRecord, Role, Rotation};
 pub use ledger::{

@@ -100,7 +100,10 @@ fn beginning(bytes: &[u8]) -> usize {
 fn json_lines(bytes: &[u8]) -> Table {
     let mut at = beginning(bytes);
     let mut lines = Vec::new();
-    for (index, line) in bytes[at..].split_inclusive(|byte| *byte == b'\n').enumerate() {
+    for (index, line) in bytes[at..]
+        .split_inclusive(|byte| *byte == b'\n')
+        .enumerate()
+    {
         let place = at..at + line.len();
         at = place.end;
         if line.trim_ascii().is_empty() {

@@ -70,9 +70,8 @@ pub fn read_rows(format: RowFormat, bytes: &[u8], now: UnixTime) -> Result<Vec<R
     let table = rows::read(format, bytes, CsvForm::default())?;
     if let Some(column) = table.header.iter().find(|name| !is_column(name)) {
         let known = COLUMNS.join(", ");
-        let problem = format!(
-            "the header line has the unknown column {column:?}; the columns are {known}"
-        );
+        let problem =
+            format!("the header line has the unknown column {column:?}; the columns are {known}");
         return Err(Error::BatchFile { problem });
     }
     let row = |line: Line| Row {
