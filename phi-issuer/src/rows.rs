@@ -191,8 +191,13 @@ impl<'b> Csv<'b> {
         while from < to && matches!(self.bytes[from], b'\r' | b'\n') {
             from += 1;
         }
-        let passed = self.bytes[self.counted..from].iter();
-        self.line += passed.filter(|byte| **byte == b'\n').count();
+        // A carriage return alone ends a line too.
+        let ends = |at: &usize| match self.bytes[*at] {
+            b'\n' => true,
+            b'\r' => self.bytes.get(at + 1) != Some(&b'\n'),
+            _ => false,
+        };
+        self.line += (self.counted..from).filter(ends).count();
         self.counted = from;
         Ok(Some((self.line, from..to, record)))
     }

@@ -50,7 +50,7 @@ const GUESSES: &[(Field, &[&str])] = &[
     ),
     (
         Field::CustomerKind,
-        &["customerkind", "customertype", "accounttype"],
+        &["customerkind", "customertype", "accounttype", "type"],
     ),
     (
         Field::CustomerName,
@@ -135,6 +135,9 @@ const DATES: [&str; 10] = [
     "%Y-%m-%d %H:%M:%S",
 ];
 
+/// Words for the end of a license that has none.
+const NEVER: [&str; 5] = ["never", "lifetime", "perpetual", "unlimited", "forever"];
+
 /// A map file for a file of rows, with its columns and the words that stand in them.
 ///
 /// # Errors
@@ -159,7 +162,8 @@ pub fn example_map(
         "\n[customers]\n\
          # Make ids of the names where the file has no ids: \"Globex, Inc.\" is globex-inc.\n",
     );
-    let by_name = sample.guess(Field::Customer).is_none();
+    let named = sample.guess(Field::CustomerName).is_some();
+    let by_name = named && sample.guess(Field::Customer).is_none();
     let _ = writeln!(text, "id_from_name = {by_name}");
     text.push_str(
         "# A customer that is there under another name: keep, update or refuse.\n\
@@ -248,26 +252,12 @@ impl<'t> Sample<'t> {
              # Writings of dates beside 2031-01-04 and 2031-01-04T12:00:00Z; a date is the last day\n\
              # that counts, and times without a zone are in UTC.\n",
         );
-        let others = self.other_dates();
-        let fits = |format: &&str| {
-            others
-                .iter()
-                .all(|text| When::by_format(text, format).is_ok())
-        };
-        let fitting: Vec<_> = match others.is_empty() {
-            true => Vec::new(),
-            false => DATES
-                .iter()
-                .filter(|format| fits(format))
-                .map(|f| quoted(f))
-                .collect(),
-        };
-        let _ = match fitting.as_slice() {
+        let _ = match self.date_formats().as_slice() {
             [] => writeln!(text, "# dates = [\"%d.%m.%Y\"]"),
             [only] => writeln!(text, "dates = [{only}]"),
             several => writeln!(
                 text,
-                "# Each of these reads every date of the file; only one of them is right:\n\
+                "# Each of these reads the dates of the file; only one of them is right:\n\
                  # dates = [{}]",
                 several.join("]\n# dates = [")
             ),
@@ -275,19 +265,57 @@ impl<'t> Sample<'t> {
         text.push_str(
             "# What stands between the items of a list, and words for special values.\n\
              # list = \";\"\n\
-             # empty = [\"NULL\", \"-\"]\n\
-             # never = [\"never\", \"lifetime\"]\n\
-             # unlimited = [\"unlimited\", \"-1\"]\n\
+             # empty = [\"NULL\", \"-\"]\n",
+        );
+        let never = self.never();
+        let _ = match never.as_slice() {
+            [] => writeln!(text, "# never = [\"never\", \"lifetime\"]"),
+            words => writeln!(text, "never = [{}]", words.join(", ")),
+        };
+        text.push_str(
+            "# unlimited = [\"unlimited\", \"-1\"]\n\
              # true = [\"true\", \"yes\", \"1\"]\n\
              # false = [\"false\", \"no\", \"0\"]\n",
         );
+    }
+
+    /// The writings that read most of the dates, and at least half of them.
+    fn date_formats(&self) -> Vec<String> {
+        let others = self.other_dates();
+        let reads = |format: &str| {
+            let texts = others.iter();
+            texts
+                .filter(|text| When::by_format(text, format).is_ok())
+                .count()
+        };
+        let counted: Vec<_> = DATES
+            .iter()
+            .map(|format| (reads(format), *format))
+            .collect();
+        let most = counted.iter().map(|(count, _)| *count).max().unwrap_or(0);
+        if most == 0 || most * 2 < others.len() {
+            return Vec::new();
+        }
+        let best = counted.into_iter().filter(|(count, _)| *count == most);
+        best.map(|(_, format)| quoted(format)).collect()
+    }
+
+    /// Words for the end of a license that has none.
+    fn never(&self) -> Vec<String> {
+        let known = |text: &&str| NEVER.contains(&plain(text).as_str());
+        self.texts(Field::Expires)
+            .into_iter()
+            .filter(known)
+            .map(quoted)
+            .collect()
     }
 
     /// The dates of the file that are not written as ISO has it.
     fn other_dates(&self) -> BTreeSet<&'t str> {
         let mut found = self.texts(Field::Expires);
         found.extend(self.texts(Field::Begins));
-        found.retain(|text| text.parse::<When>().is_err());
+        let digit = |text: &&str| text.contains(|c: char| c.is_ascii_digit());
+        found.retain(|text| digit(text) && text.parse::<When>().is_err());
         found
     }
 
@@ -318,7 +346,7 @@ impl<'t> Sample<'t> {
             text.push_str(
                 "\n# \"old word\" = \"user\" or \"organization\".\n[values.customer_kind]\n",
             );
-            self.table(text, Field::CustomerKind, |_| None);
+            self.table(text, Field::CustomerKind, kind);
         }
     }
 
@@ -341,6 +369,14 @@ fn state(word: &str) -> Option<&'static str> {
         "draft" | "pending" => "draft",
         "revoked" | "banned" | "cancelled" | "canceled" => "revoked",
         "expired" | "lapsed" => "expired",
+        _ => return None,
+    })
+}
+
+fn kind(word: &str) -> Option<&'static str> {
+    Some(match plain(word).as_str() {
+        "organization" | "organisation" | "company" | "business" => "organization",
+        "user" | "person" | "individual" | "private" => "user",
         _ => return None,
     })
 }

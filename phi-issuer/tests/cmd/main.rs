@@ -8,6 +8,7 @@
 mod faults;
 mod fixtures;
 mod life;
+mod migration;
 mod pages;
 mod run;
 

@@ -356,9 +356,9 @@ const TABLE: &[(&str, ExitCode, &str)] = &[
         "mend the refused rows or the map and run the import again: nothing is made twice",
     ),
     (
-        "export-form",
+        "file-form",
         ExitCode::BAD_INPUT,
-        "name a file that ends in .csv or .jsonl, or say --format",
+        "name a file that ends in .csv or .jsonl, for a report also .json; for rows --format says it too",
     ),
     ("not-found", ExitCode::BAD_INPUT, "check the name"),
     (

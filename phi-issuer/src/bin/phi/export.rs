@@ -76,7 +76,7 @@ impl Export {
     pub(crate) fn run(self, session: &Session) -> Result<(), Failure> {
         let format = match (self.format, &self.out) {
             (Some(form), _) => form.into(),
-            (None, Some(out)) => batch::format(out, "export-form")?,
+            (None, Some(out)) => batch::format(out, "file-form")?,
             (None, None) => RowFormat::Csv,
         };
         let filter = ExportFilter {

@@ -125,7 +125,7 @@ impl ReportForm {
             Some("json") => Ok(Self::Json),
             _ => {
                 let message = format!("{} is neither .csv, .jsonl nor .json", shown(path));
-                Err(Failure::new("export-form", message))
+                Err(Failure::new("file-form", message))
             }
         }
     }
@@ -307,11 +307,16 @@ impl Answer for ImportAnswer {
         if self.refused() > 0 {
             page.gap();
         }
+        let mut last = None;
         for (complaint, hint) in shown.iter().filter_map(|row| row.complaint()) {
             page.line(&complaint);
-            if let Some(hint) = hint {
+            // What holds for many rows is said once.
+            if let Some(hint) = hint
+                && last != Some(hint)
+            {
                 page.line(&format!("  hint: {hint}"));
             }
+            last = hint;
         }
     }
 }
