@@ -26,6 +26,7 @@ use crate::{
     customer,
     error::Error,
     event::Event,
+    export::GUARDED,
     license::{self, Act, ChangeRequest, Times},
     revoke,
     rows::{self, Blanks, CsvForm, RowFormat, Table},
@@ -93,7 +94,14 @@ impl<'f> ImportFile<'f> {
                 map::BlankRule::Keep => Blanks::Keep,
             },
         };
-        let table = rows::read(format, bytes, form)?;
+        let mut table = rows::read(format, bytes, form)?;
+        if format == RowFormat::Csv && map.file.formula_guard {
+            let lines = table.lines.iter_mut();
+            let cells = lines.filter_map(|line| line.object.as_mut().ok());
+            cells
+                .flat_map(|object| object.values_mut())
+                .for_each(unguard);
+        }
         let fitting = match format {
             RowFormat::Csv => map.fit(&table.header.iter().map(String::as_str).collect()),
             RowFormat::JsonLines => map.fit(&json_columns(&table, map)),
@@ -130,6 +138,16 @@ impl<'f> ImportFile<'f> {
             line(&self.bytes[row.place.clone()]);
         }
         text
+    }
+}
+
+/// Takes away the apostrophe that keeps a spreadsheet from running a cell.
+fn unguard(cell: &mut Value) {
+    if let Value::String(text) = cell
+        && let Some(rest) = text.strip_prefix('\'')
+        && rest.starts_with(GUARDED)
+    {
+        *text = rest.to_owned();
     }
 }
 

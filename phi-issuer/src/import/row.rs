@@ -138,11 +138,6 @@ impl<'r> Cells<'r> {
             // Numbers and truths as they are written; lists and objects are known by their bracket.
             other => Cow::Owned(other.to_string()),
         };
-        let text = if self.map.file.formula_guard {
-            unguarded(text)
-        } else {
-            text
-        };
         let none = text.is_empty() || self.map.format.empty.contains(&*text);
         (!none).then_some(text)
     }
@@ -232,14 +227,6 @@ pub(super) fn value_at<'v>(object: &'v Map<String, Value>, column: &str) -> Opti
     }
     let (outer, inner) = column.split_once('.')?;
     value_at(object.get(outer)?.as_object()?, inner)
-}
-
-/// A cell without the apostrophe that keeps a spreadsheet from running it.
-fn unguarded(text: Cow<'_, str>) -> Cow<'_, str> {
-    match text.strip_prefix('\'') {
-        Some(rest) if rest.starts_with(crate::export::GUARDED) => Cow::Owned(rest.to_owned()),
-        _ => text,
-    }
 }
 
 /// What a row says, in Phi's words. The digest is made of it: columns that the map does not read
