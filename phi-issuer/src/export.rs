@@ -68,7 +68,7 @@ pub struct ExportFilter {
 
 /// An export.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Exported {
+pub struct ExportedRows {
     /// The file.
     pub bytes: Vec<u8>,
     /// How many rows are customers without a license.
@@ -88,7 +88,7 @@ impl Issuer {
         filter: &ExportFilter,
         format: RowFormat,
         now: UnixTime,
-    ) -> Result<Exported, Error> {
+    ) -> Result<ExportedRows, Error> {
         self.store.read(|query| {
             let mut sheet = Sheet::new(format);
             let mut export = Export::of(query, filter, now)?;
@@ -103,7 +103,7 @@ impl Issuer {
             for row in export.customers_left()? {
                 sheet.add(row);
             }
-            Ok(Exported {
+            Ok(ExportedRows {
                 customers: sheet.rows - licenses,
                 bytes: sheet.finish(),
                 licenses,
@@ -120,13 +120,13 @@ impl Issuer {
         filter: &ExportFilter,
         format: RowFormat,
         now: UnixTime,
-    ) -> Result<Exported, Error> {
+    ) -> Result<ExportedRows, Error> {
         self.store.read(|query| {
             let mut sheet = Sheet::new(format);
             for row in Export::of(query, filter, now)?.customers_left()? {
                 sheet.add(row);
             }
-            Ok(Exported {
+            Ok(ExportedRows {
                 customers: sheet.rows,
                 bytes: sheet.finish(),
                 licenses: 0,

@@ -46,7 +46,7 @@ pub use customer::{Customer, CustomerKind};
 pub use entry::Entry;
 pub use error::{Error, ErrorClass};
 pub use event::{Event, MintedToken, Publication, Revocation, SignedCheckpoint, Subject};
-pub use export::{EXPORT_COLUMNS, ExportFilter, Exported, write_record};
+pub use export::{EXPORT_COLUMNS, ExportFilter, ExportedRows, write_record};
 pub use import::{
     ImportFile, ImportMap, ImportResult, ImportWay, Imported, MAX_MAP_BYTES, RowProblem,
     example_map,
