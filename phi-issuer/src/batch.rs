@@ -7,7 +7,8 @@ mod row;
 
 use std::collections::HashSet;
 
-pub use row::{MAX_BATCH_BYTES, Row, RowFormat, RowRequest, majority, read_rows};
+pub use row::{Row, RowRequest, majority, read_rows};
+pub(crate) use row::{check_reference, digest_of};
 
 use crate::{
     Context, Issuer, LicenseRecord, MintRequest, NewLicense, customer,
@@ -22,7 +23,7 @@ use crate::{
 
 /// Rows in one transaction. One commit costs about as much as a hundred rows; a crash costs at
 /// most this many rows, which the next run carries out.
-const ROWS_PER_COMMIT: usize = 1000;
+pub(crate) const ROWS_PER_COMMIT: usize = 1000;
 
 /// Whether a batch is carried out or only tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -48,7 +48,7 @@ const MAX_ID_BYTES: usize = 64;
 const MAX_NAME_BYTES: usize = 200;
 
 impl Customer {
-    fn check(&self) -> Result<(), Error> {
+    pub(crate) fn check(&self) -> Result<(), Error> {
         let invalid = |what, problem: &str| {
             Err(Error::Invalid {
                 what,

@@ -22,6 +22,8 @@ mod dossier;
 mod entry;
 mod error;
 mod event;
+mod export;
+mod import;
 mod issuer;
 mod keys;
 mod ledger;
@@ -29,6 +31,7 @@ mod license;
 mod mint;
 mod publish;
 mod revoke;
+mod rows;
 mod store;
 #[cfg_attr(
     not(test),
@@ -41,9 +44,7 @@ mod store;
 mod tree;
 
 pub use audit::{AuditFilter, AuditOrder, AuditRow};
-pub use batch::{
-    BatchMode, MAX_BATCH_BYTES, Row, RowFormat, RowRequest, RowResult, majority, read_rows,
-};
+pub use batch::{BatchMode, Row, RowRequest, RowResult, majority, read_rows};
 pub use customer::{Customer, CustomerKind};
 pub use dossier::{
     Dossier, DossierRequest, Interval, LicenseDossier, Occurrence, TokenDossier, TokenStanding,
@@ -51,6 +52,11 @@ pub use dossier::{
 pub use entry::Entry;
 pub use error::{Error, ErrorClass};
 pub use event::{Event, MintedToken, Publication, Revocation, SignedCheckpoint, Subject};
+pub use export::{EXPORT_COLUMNS, ExportFilter, ExportedRows, write_record};
+pub use import::{
+    ImportFile, ImportMap, ImportResult, ImportWay, Imported, MAX_MAP_BYTES, RowProblem,
+    example_map,
+};
 pub use issuer::{Context, InitOptions, Issuer, Settings, StatusTimes};
 pub use keys::{KeyRecord, Role, Rotation};
 pub use ledger::{
@@ -65,4 +71,5 @@ pub use license::{
 pub use mint::{MAX_TOKENS, MintRequest};
 pub use publish::{Published, StatusReport};
 pub use revoke::RevokeRequest;
+pub use rows::{MAX_ROWS_BYTES, RowFormat};
 pub use store::StoreError;

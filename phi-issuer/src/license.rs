@@ -194,7 +194,7 @@ impl Issuer {
                 return earlier.license(writer);
             }
             writer.answers(&request);
-            begin(writer, act, order, None)
+            begin(writer, act, order, None, Times::Ahead)
         })
     }
 
@@ -203,7 +203,8 @@ impl Issuer {
     /// # Errors
     /// As [`Issuer::issue_license`].
     pub fn preview_license(&mut self, order: &NewLicense, now: UnixTime) -> Result<Terms, Error> {
-        self.store.read(|query| Ok(check(query, order, now)?.1))
+        self.store
+            .read(|query| Ok(check(query, order, now, Times::Ahead)?.1))
     }
 
     /// Changes a license; the license after it.
@@ -330,17 +331,28 @@ impl Issuer {
 
 /// Issues a license as part of a larger change.
 pub(crate) fn issue(writer: &mut Writer<'_>, order: NewLicense) -> Result<LicenseRecord, Error> {
-    begin(writer, Act::Issue, order, None)
+    begin(writer, Act::Issue, order, None, Times::Ahead)
 }
 
-fn begin(
+/// Which times a new license may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Times {
+    /// It begins now or later, and expires after that.
+    Ahead,
+    /// It had its life elsewhere: it may have begun, and may be over by its time.
+    AsTheyWere,
+}
+
+/// Begins a license as part of a larger change.
+pub(crate) fn begin(
     writer: &mut Writer<'_>,
     act: Act,
     order: NewLicense,
     supersedes: Option<LicenseId>,
+    times: Times,
 ) -> Result<LicenseRecord, Error> {
     let now = writer.now();
-    let (catalog, _) = check(&writer.query(), &order, now)?;
+    let (catalog, _) = check(&writer.query(), &order, now, times)?;
     let license = Issuance {
         id: LicenseId::from_bytes(random()?),
         revision: 1,
@@ -358,7 +370,11 @@ fn begin(
     Ok(record)
 }
 
-fn change(writer: &mut Writer<'_>, order: &LicenseOrder) -> Result<LicenseRecord, Error> {
+/// Changes a license as part of a larger change.
+pub(crate) fn change(
+    writer: &mut Writer<'_>,
+    order: &LicenseOrder,
+) -> Result<LicenseRecord, Error> {
     let now = writer.now();
     let before = find(&writer.query(), order.license)?;
     let event = decided(&writer.query(), &before, order, now)?;
@@ -408,7 +424,7 @@ fn transfer(
     } else {
         Act::Issue
     };
-    let new = begin(writer, act, order, Some(license))?;
+    let new = begin(writer, act, order, Some(license), Times::Ahead)?;
     writer.append(&Event::LicenseChanged(event(new.id)))?;
     writer.append(&Event::Revoked(Revocation {
         subject: Subject::License(license),
@@ -618,6 +634,7 @@ fn check(
     query: &Query<'_>,
     order: &NewLicense,
     now: UnixTime,
+    times: Times,
 ) -> Result<(Arc<Revision>, Terms), Error> {
     let invalid = |problem: &str| {
         Err(Error::Invalid {
@@ -628,10 +645,13 @@ fn check(
     if query.customer(&order.customer)?.is_none() {
         return Err(customer::not_found(&order.customer));
     }
-    if order.not_before.is_some_and(|begins| begins <= now) {
-        return invalid("begins in the past: leave its beginning out to begin at once");
-    }
-    let begins = order.not_before.unwrap_or(now);
+    let begins = match times {
+        Times::Ahead if order.not_before.is_some_and(|begins| begins <= now) => {
+            return invalid("begins in the past: leave its beginning out to begin at once");
+        }
+        Times::Ahead => order.not_before.unwrap_or(now),
+        Times::AsTheyWere => order.not_before.unwrap_or(UnixTime::EPOCH),
+    };
     if order.expires.is_some_and(|expires| expires <= begins) {
         return invalid("expires before it begins");
     }

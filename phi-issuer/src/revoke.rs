@@ -8,7 +8,7 @@ use crate::{
     event::{Event, Revocation, Subject},
     keys::{self, Role},
     license,
-    store::Query,
+    store::{Query, Writer},
 };
 
 /// What is to be revoked.
@@ -48,22 +48,7 @@ impl Issuer {
         request: &RevokeRequest,
         context: &Context,
     ) -> Result<Revocation, Error> {
-        let RevokeRequest {
-            subject,
-            issued_before,
-            reason,
-        } = request.clone();
-        self.store.write(context, |writer| {
-            check(&writer.query(), request)?;
-            let revocation = Revocation {
-                subject,
-                issued_before,
-                reason,
-                since: writer.now(),
-            };
-            writer.append(&Event::Revoked(revocation.clone()))?;
-            Ok(revocation)
-        })
+        self.store.write(context, |writer| record(writer, request))
     }
 
     /// What is revoked, in the order of revocation.
@@ -73,6 +58,22 @@ impl Issuer {
     pub fn revocations(&mut self) -> Result<Vec<Revocation>, Error> {
         self.store.read(|query| query.revocations())
     }
+}
+
+/// Records a revocation as part of a larger change.
+pub(crate) fn record(
+    writer: &mut Writer<'_>,
+    request: &RevokeRequest,
+) -> Result<Revocation, Error> {
+    check(&writer.query(), request)?;
+    let revocation = Revocation {
+        subject: request.subject.clone(),
+        issued_before: request.issued_before,
+        reason: request.reason,
+        since: writer.now(),
+    };
+    writer.append(&Event::Revoked(revocation.clone()))?;
+    Ok(revocation)
 }
 
 fn check(query: &Query<'_>, request: &RevokeRequest) -> Result<(), Error> {

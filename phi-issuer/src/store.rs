@@ -236,6 +236,7 @@ impl Store {
             newest,
             leaves: Vec::new(),
             answers: None,
+            explanation: None,
             catalogs: &self.catalogs,
             context,
         }
@@ -288,6 +289,8 @@ pub(crate) struct Writer<'c> {
     leaves: Vec<Hash>,
     /// What the next event answers.
     answers: Option<String>,
+    /// What the ledger says beside the caller's reason.
+    explanation: Option<String>,
     catalogs: &'c CatalogCache,
     context: &'c Context,
 }
@@ -319,7 +322,7 @@ impl Writer<'_> {
             seq: self.newest.seq + 1,
             time: self.now(),
             actor: self.context.actor.clone(),
-            reason: self.context.reason.clone(),
+            reason: self.reason(),
             idempotency_key: key.map(str::to_owned),
             event: event.clone(),
         };
@@ -362,6 +365,22 @@ impl Writer<'_> {
         self.answers = key.map(|key| request_key(key, request));
     }
 
+    /// The next event that is appended answers the request with this idempotency key.
+    pub(crate) fn answer_under(&mut self, key: String) {
+        self.answers = Some(key);
+    }
+
+    /// From here on the ledger says this beside the caller's reason.
+    pub(crate) fn explain(&mut self, explanation: Option<&str>) {
+        self.explanation = explanation.map(str::to_owned);
+    }
+
+    fn reason(&self) -> Option<String> {
+        let parts = [&self.context.reason, &self.explanation];
+        let parts: Vec<_> = parts.into_iter().flatten().map(String::as_str).collect();
+        Some(parts.join("; ")).filter(|text| !text.is_empty())
+    }
+
     /// Carries out a part of the transaction that may fail alone. Where the store itself fails,
     /// the whole of it does.
     pub(crate) fn attempt<T>(
@@ -379,6 +398,8 @@ impl Writer<'_> {
             self.newest = newest;
             self.leaves.truncate(leaves);
         }
+        // An answer that no event gave goes with the part that it was for.
+        self.answers = None;
         self.engine.batch("RELEASE attempt")?;
         Ok(result)
     }

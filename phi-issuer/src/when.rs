@@ -4,6 +4,7 @@ use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
 use jiff::civil::Date;
+use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
 use jiff::{Span, SpanRelativeTo, Timestamp, Unit};
 use phi_verify::UnixTime;
@@ -80,6 +81,38 @@ impl FromStr for When {
 }
 
 impl When {
+    /// A day or an instant in another writing, by a format of strftime (`%d.%m.%Y`). A time
+    /// without a zone is in UTC.
+    ///
+    /// # Errors
+    /// [`WhenError::NotATime`], [`WhenError::OutOfRange`].
+    pub fn by_format(text: &str, format: &str) -> Result<Self, WhenError> {
+        let parsed = strtime::parse(format, text).map_err(|_| WhenError::NotATime)?;
+        if let Ok(timestamp) = parsed.to_timestamp() {
+            return unix(timestamp).map(Self::At);
+        }
+        let date = parsed.to_date().map_err(|_| WhenError::NotATime)?;
+        if parsed.hour().is_none() {
+            return Ok(Self::Day(date));
+        }
+        let time = parsed.to_time().map_err(|_| WhenError::NotATime)?;
+        let zoned = date.to_datetime(time).to_zoned_datetime(TimeZone::UTC);
+        unix(zoned.map_err(|_| WhenError::OutOfRange)?.timestamp()).map(Self::At)
+    }
+
+    /// Whether a format can be the writing of a day or an instant: one that it wrote reads back.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check_format(format: &str) -> Result<(), String> {
+        let sample = Timestamp::UNIX_EPOCH.to_zoned_datetime(TimeZone::UTC);
+        let written = strtime::format(format, &sample).map_err(|error| error.to_string())?;
+        match Self::by_format(&written, format) {
+            Ok(_) => Ok(()),
+            Err(_) => Err("it does not say day, month and year".into()),
+        }
+    }
+
     /// The time, where a day stands for its beginning.
     ///
     /// # Errors
@@ -307,6 +340,36 @@ mod tests {
         assert_eq!(far.end(now()), Err(WhenError::OutOfRange));
         assert_eq!(instant("+1d"), Err(WhenError::NotATime));
         assert_eq!(instant("2028-02-29").unwrap(), now().minus(36_000));
+    }
+
+    #[test]
+    fn other_writings_are_read_by_their_format() {
+        for (text, format, expected) in [
+            ("28.02.2028", "%d.%m.%Y", "2028-02-29T00:00:00Z"),
+            ("02/28/2028 14:30", "%m/%d/%Y %H:%M", "2028-02-28T14:30:00Z"),
+            ("28 Feb 2028", "%d %b %Y", "2028-02-29T00:00:00Z"),
+            (
+                "2028-02-28 14:30 +0200",
+                "%Y-%m-%d %H:%M %z",
+                "2028-02-28T12:30:00Z",
+            ),
+            ("1835361000", "%s", "2028-02-28T14:30:00Z"),
+        ] {
+            When::check_format(format).unwrap();
+            let end = When::by_format(text, format).unwrap().end(now()).unwrap();
+            assert_eq!(end.unwrap().to_string(), expected, "{text}");
+        }
+        for (text, format) in [
+            ("30.02.2028", "%d.%m.%Y"),
+            ("28.02.28 ", "%d.%m.%Y"),
+            ("", "%s"),
+        ] {
+            let error = When::by_format(text, format).unwrap_err();
+            assert_eq!(error, WhenError::NotATime, "{text}");
+        }
+        for format in ["", "%d.%m", "%H:%M", "plain", "%!", "%"] {
+            assert!(When::check_format(format).is_err(), "{format}");
+        }
     }
 
     #[test]

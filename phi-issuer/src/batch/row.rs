@@ -1,11 +1,11 @@
-//! The rows of a batch: read from CSV or JSON lines, each good or bad by itself.
+//! The rows of a batch, each good or bad by itself.
 
 use std::{collections::BTreeMap, fmt};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use phi_verify::{Allowance, Fingerprint, LicenseId, UnixTime};
 use serde::{
-    Deserialize, Deserializer,
+    Deserialize, Deserializer, Serialize,
     de::{self, DeserializeOwned, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::{Map, Value};
@@ -15,17 +15,9 @@ use crate::{
     Customer, CustomerKind, NewLicense,
     catalog::Overrides,
     error::Error,
+    rows::{self, CsvForm, Line, RowFormat},
     when::{Length, When},
 };
-
-/// The form of a file of rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RowFormat {
-    /// Comma-separated values with a header line (RFC 4180).
-    Csv,
-    /// One JSON object a line.
-    JsonLines,
-}
 
 /// A row of a batch.
 #[derive(Clone, Debug)]
@@ -66,8 +58,6 @@ impl RowRequest {
     }
 }
 
-/// A file of rows is at most this large: a million rows of 250 bytes.
-pub const MAX_BATCH_BYTES: u64 = 256 << 20;
 /// A reference is a line of a spreadsheet, an order number, an address.
 const MAX_REFERENCE_BYTES: usize = 128;
 
@@ -77,77 +67,22 @@ const MAX_REFERENCE_BYTES: usize = 128;
 /// [`Error::BatchFile`] if the file as a whole does not read, such as a CSV file whose header
 /// has a column that no row can have.
 pub fn read_rows(format: RowFormat, bytes: &[u8], now: UnixTime) -> Result<Vec<Row>, Error> {
-    let objects = match format {
-        RowFormat::Csv => read_csv(bytes)?,
-        RowFormat::JsonLines => read_json_lines(bytes),
+    let table = rows::read(format, bytes, CsvForm::default())?;
+    if let Some(column) = table.header.iter().find(|name| !is_column(name)) {
+        let known = COLUMNS.join(", ");
+        let problem =
+            format!("the header line has the unknown column {column:?}; the columns are {known}");
+        return Err(Error::BatchFile { problem });
+    }
+    let row = |line: Line| Row {
+        line: line.number,
+        request: line.object.and_then(|object| request(object, now)),
     };
-    let row = |(line, object): (usize, Result<Map<String, Value>, String>)| Row {
-        line,
-        request: object.and_then(|object| request(object, now)),
-    };
-    Ok(objects.into_iter().map(row).collect())
+    Ok(table.lines.into_iter().map(row).collect())
 }
 
-type Object = Result<Map<String, Value>, String>;
-
-/// Every cell is a text; an empty one is as good as none.
-fn read_csv(bytes: &[u8]) -> Result<Vec<(usize, Object)>, Error> {
-    let problem = |problem: String| Error::BatchFile { problem };
-    let mut reader = csv::ReaderBuilder::new()
-        .trim(csv::Trim::All)
-        .from_reader(bytes);
-    let header = reader
-        .headers()
-        .map_err(|e| problem(format!("the header line: {e}")))?
-        .clone();
-    for (at, column) in header.iter().enumerate() {
-        if !COLUMNS.contains(&column) {
-            let known = COLUMNS.join(", ");
-            return Err(problem(format!(
-                "the header line has the unknown column {column:?}; the columns are {known}"
-            )));
-        }
-        if header.iter().take(at).any(|earlier| earlier == column) {
-            return Err(problem(format!(
-                "the header line has the column {column:?} twice"
-            )));
-        }
-    }
-    let mut objects = Vec::new();
-    // The header is line 1; a record that does not read has no position of its own.
-    let mut line = 1;
-    for record in reader.into_records() {
-        let object = record.map_err(|error| error.to_string()).map(|record| {
-            line = record
-                .position()
-                .map_or(line, |at| at.line().try_into().unwrap_or(usize::MAX));
-            let cells = header
-                .iter()
-                .zip(record.iter())
-                .filter(|(_, cell)| !cell.is_empty());
-            cells
-                .map(|(column, cell)| (column.to_owned(), Value::from(cell)))
-                .collect()
-        });
-        if object.is_err() {
-            line += 1;
-        }
-        objects.push((line, object));
-    }
-    Ok(objects)
-}
-
-fn read_json_lines(bytes: &[u8]) -> Vec<(usize, Object)> {
-    let lines = bytes.split(|byte| *byte == b'\n').enumerate();
-    lines
-        .filter(|(_, line)| !line.trim_ascii().is_empty())
-        .map(|(at, line)| {
-            (
-                at + 1,
-                serde_json::from_slice(line).map_err(|e| e.to_string()),
-            )
-        })
-        .collect()
+fn is_column(name: &str) -> bool {
+    COLUMNS.contains(&name)
 }
 
 /// The columns of a row (docs/guides/batch.md).
@@ -209,12 +144,7 @@ fn request(object: Map<String, Value>, now: UnixTime) -> Result<RowRequest, Stri
     let mut raw: RawRow =
         serde_json::from_value(Value::Object(object)).map_err(|error| error.to_string())?;
     let reference = std::mem::take(&mut raw.r#ref);
-    if reference.is_empty()
-        || reference.len() > MAX_REFERENCE_BYTES
-        || reference.chars().any(char::is_control)
-    {
-        return Err("ref is 1 to 128 bytes without control characters".into());
-    }
+    check_reference(&reference)?;
     let machine = machine(&raw)?;
     let new_customer = new_customer(&raw)?;
     let order = match raw.license.take() {
@@ -230,10 +160,23 @@ fn request(object: Map<String, Value>, now: UnixTime) -> Result<RowRequest, Stri
     })
 }
 
+pub(crate) fn check_reference(reference: &str) -> Result<(), &'static str> {
+    let long = reference.len() > MAX_REFERENCE_BYTES;
+    if reference.is_empty() || long || reference.chars().any(char::is_control) {
+        return Err("ref is 1 to 128 bytes without control characters");
+    }
+    Ok(())
+}
+
 /// A digest of the row as it was written; objects are ordered by name.
 fn digest(object: &Map<String, Value>) -> String {
     let sorted: BTreeMap<_, _> = object.iter().collect();
-    let text = serde_json::to_string(&sorted).expect("a JSON object has a text form");
+    digest_of(&sorted)
+}
+
+/// A digest of a value whose maps are ordered.
+pub(crate) fn digest_of(value: &impl Serialize) -> String {
+    let text = serde_json::to_string(value).expect("plain values with text keys have a text form");
     URL_SAFE_NO_PAD.encode(Sha256::digest(text))
 }
 

@@ -33,7 +33,7 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    pub(super) fn new(position: Position, message: impl Into<String>) -> Self {
+    pub(crate) fn new(position: Position, message: impl Into<String>) -> Self {
         Self {
             position,
             message: message.into(),
@@ -41,7 +41,7 @@ impl Diagnostic {
         }
     }
 
-    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
@@ -67,14 +67,19 @@ impl fmt::Display for Diagnostic {
 pub struct Diagnostics(Vec<Diagnostic>);
 
 impl Diagnostics {
-    /// `Ok` when nothing was found.
-    pub(super) fn check(mut found: Vec<Diagnostic>) -> Result<(), Self> {
-        if found.is_empty() {
-            return Ok(());
-        }
+    /// What was found, of which there is something.
+    pub(crate) fn of(mut found: Vec<Diagnostic>) -> Self {
         found.sort();
         found.dedup();
-        Err(Self(found))
+        Self(found)
+    }
+
+    /// `Ok` when nothing was found.
+    pub(super) fn check(found: Vec<Diagnostic>) -> Result<(), Self> {
+        match found {
+            found if found.is_empty() => Ok(()),
+            found => Err(Self::of(found)),
+        }
     }
 
     /// All of them, one a line, each with the name of the file before it.
@@ -172,13 +177,18 @@ impl<'t> Lines<'t> {
     }
 }
 
+/// The position of a byte offset in a text of which one place is asked for.
+pub(crate) fn position(text: &str, offset: usize) -> Position {
+    Lines::of(text).position(offset)
+}
+
 /// How many characters begin in these bytes: each has one byte that does not continue another.
 fn beginnings(bytes: &[u8]) -> usize {
     bytes.iter().filter(|&&byte| byte & 0xc0 != 0x80).count()
 }
 
 /// The candidate a person most likely meant, for hints.
-pub(super) fn nearest<'c>(word: &str, known: impl Iterator<Item = &'c str>) -> Option<&'c str> {
+pub(crate) fn nearest<'c>(word: &str, known: impl Iterator<Item = &'c str>) -> Option<&'c str> {
     // A typo or two; and never so many that a short word could be any other.
     let tolerated = (word.len() / 3).min(2);
     known

@@ -43,6 +43,7 @@ mod terms;
 pub use change::{Change, Holder};
 pub use codegen::{Lang, UnknownLang, codegen};
 pub use diagnostic::{Diagnostic, Diagnostics, Position};
+pub(crate) use diagnostic::{nearest, position};
 pub use diff::diff;
 pub use entitlements::{EntitlementError, Entitlements, Overrides};
 pub use import::from_tsv;

@@ -172,6 +172,36 @@ impl<'c> Query<'c> {
         })
     }
 
+    /// Hands over the licenses, all or of a customer or a product, in the order of issue.
+    pub(crate) fn each_license(
+        &self,
+        customer: Option<&str>,
+        product: Option<&str>,
+        mut each: impl FnMut(LicenseRecord) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let sql = "SELECT seq, record FROM licenses
+                   WHERE seq > ?1
+                     AND (CAST(?3 AS TEXT) IS NULL OR customer = ?3)
+                     AND (CAST(?4 AS TEXT) IS NULL OR product = ?4)
+                   ORDER BY seq LIMIT ?2";
+        let mut after = 0;
+        loop {
+            let mut page = Vec::new();
+            let asked = values![after, PAGE, customer, product];
+            self.engine.each(sql, asked, &mut |row| {
+                page.push((row.int(0)?, LicenseRecord::decode(row.blob(1)?)?));
+                Ok(())
+            })?;
+            let Some((last, _)) = page.last() else {
+                return Ok(());
+            };
+            after = *last;
+            for (_, license) in page {
+                each(license)?;
+            }
+        }
+    }
+
     /// The licenses that are suspended at this time, in the order of issue.
     pub(crate) fn suspended(&self, now: UnixTime) -> Result<Vec<LicenseRecord>, Error> {
         let sql = "SELECT record FROM licenses

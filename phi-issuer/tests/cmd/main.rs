@@ -9,6 +9,7 @@ mod changes;
 mod faults;
 mod fixtures;
 mod life;
+mod migration;
 mod pages;
 mod run;
 

@@ -340,6 +340,26 @@ const TABLE: &[(&str, ExitCode, &str)] = &[
         ExitCode::BAD_INPUT,
         "the refused rows say why: mend them and run the file again into a new --out, nothing is minted twice",
     ),
+    (
+        "import-file",
+        ExitCode::BAD_INPUT,
+        "an import is CSV with a header line or JSON lines; phi import FILE --write-map MAP.toml begins a map of it",
+    ),
+    (
+        "import-map-invalid",
+        ExitCode::BAD_INPUT,
+        "edit the lines named above; docs/guides/migration.md has every key of a map",
+    ),
+    (
+        "import-rows",
+        ExitCode::BAD_INPUT,
+        "mend the refused rows or the map and run the import again: nothing is made twice",
+    ),
+    (
+        "file-form",
+        ExitCode::BAD_INPUT,
+        "name a file that ends in .csv or .jsonl, for a report also .json; for rows --format says it too",
+    ),
     ("not-found", ExitCode::BAD_INPUT, "check the name"),
     (
         "input-invalid",

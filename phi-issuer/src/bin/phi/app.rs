@@ -9,8 +9,8 @@ use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::session::Session;
 use crate::{
-    audit, catalog, completions, customer, diff, fingerprint, init, inspect, key, keyset, ledger,
-    license, man, mint, proof, report, revoke, schema, status, verify,
+    audit, catalog, completions, customer, diff, export, fingerprint, import, init, inspect, key,
+    keyset, ledger, license, man, mint, proof, report, revoke, schema, status, verify,
 };
 
 /// Issue licenses, and verify them anywhere, with no network
@@ -93,6 +93,8 @@ enum Command {
     Diff(diff::Diff),
     Mint(Box<mint::Mint>),
     Revoke(revoke::Revoke),
+    Import(Box<import::Import>),
+    Export(export::Export),
     #[command(subcommand)]
     Ledger(ledger::Command),
     #[command(subcommand)]
@@ -126,6 +128,8 @@ impl App {
             Command::Diff(command) => command.run(&session),
             Command::Mint(command) => command.run(&session),
             Command::Revoke(command) => command.run(&session),
+            Command::Import(command) => command.run(&session),
+            Command::Export(command) => command.run(&session),
             Command::Ledger(command) => command.run(&session),
             Command::Proof(command) => command.run(&session),
             Command::Audit(command) => command.run(&session),

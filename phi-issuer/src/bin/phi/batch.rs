@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
-use indicatif::{ProgressBar, ProgressStyle};
 use phi_issuer::durable::{self, Mode};
-use phi_issuer::{BatchMode, MAX_BATCH_BYTES, RowFormat, RowResult, read_rows};
+use phi_issuer::{BatchMode, MAX_ROWS_BYTES, RowFormat, RowResult, read_rows};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::input::read_file;
 use crate::output::{print_bytes, say};
+use crate::progress::Progress;
 use crate::session::Session;
 use crate::view::{counted, shown};
 
@@ -24,8 +24,8 @@ pub(crate) fn run(
     dry_run: bool,
     session: &Session,
 ) -> Result<(), Failure> {
-    let format = format(rows)?;
-    let bytes = read_file(rows, MAX_BATCH_BYTES)?;
+    let format = format(rows, "batch-file")?;
+    let bytes = read_file(rows, MAX_ROWS_BYTES)?;
     let rows = read_rows(format, &bytes, session.now())?;
     let mut issuer = session.issuer()?;
     let passphrase = session.passphrase()?;
@@ -34,12 +34,12 @@ pub(crate) fn run(
     } else {
         BatchMode::Mint
     };
-    let bar = bar(rows.len());
+    let mut progress = Progress::of(rows.len());
     let context = session.context();
     let results = issuer.mint_batch(&rows, mode, &passphrase, &context, |done| {
-        bar.set_position(done as u64);
+        progress.at(done);
     });
-    bar.finish_and_clear();
+    progress.end();
     let results: Vec<BatchRow> = results?
         .iter()
         .map(|result| BatchRow::new(result, mode))
@@ -51,21 +51,16 @@ pub(crate) fn run(
     conclude(&results, mode)
 }
 
-fn format(rows: &Path) -> Result<RowFormat, Failure> {
+/// The form of a file of rows, by its name.
+pub(crate) fn format(rows: &Path, code: &'static str) -> Result<RowFormat, Failure> {
     match rows.extension().and_then(|extension| extension.to_str()) {
         Some("csv") => Ok(RowFormat::Csv),
         Some("jsonl" | "ndjson") => Ok(RowFormat::JsonLines),
         _ => {
             let message = format!("{} is neither .csv nor .jsonl", shown(rows));
-            Err(Failure::new("batch-file", message))
+            Err(Failure::new(code, message))
         }
     }
-}
-
-/// Shown on a terminal only.
-fn bar(rows: usize) -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:40} {human_pos}/{human_len} rows, {eta} left");
-    ProgressBar::new(rows as u64).with_style(style.expect("the template is well formed"))
 }
 
 fn write(results: &[BatchRow], out: Option<&Path>) -> Result<(), Failure> {

@@ -22,6 +22,8 @@ pub(crate) struct Failure {
     pub(crate) exit: ExitCode,
     /// What is wrong in several places, one a line.
     pub(crate) details: Vec<Detail>,
+    /// Whether what `--json` prints was printed before, and says it all.
+    pub(crate) answered: bool,
 }
 
 /// One of several things that are wrong with a text.
@@ -66,11 +68,17 @@ impl Failure {
             hint: advice.map(|advice| advice.hint.to_owned()),
             exit: advice.map_or(ExitCode::UNEXPECTED, |advice| advice.exit),
             details: Vec::new(),
+            answered: false,
         }
     }
 
-    /// A text that is refused in one place or several.
+    /// A catalog that is refused in one place or several.
     pub(crate) fn of_text(file: &str, found: &Diagnostics) -> Self {
+        Self::of_places("catalog-invalid", file, found)
+    }
+
+    /// A text that is refused in one place or several.
+    pub(crate) fn of_places(code: &'static str, file: &str, found: &Diagnostics) -> Self {
         let problems = counted(found.len(), "problem");
         let detail = |diagnostic: &Diagnostic| Detail {
             file: file.to_owned(),
@@ -81,7 +89,7 @@ impl Failure {
         };
         Self {
             details: found.iter().map(detail).collect(),
-            ..Self::new("catalog-invalid", format!("{file} has {problems}"))
+            ..Self::new(code, format!("{file} has {problems}"))
         }
     }
 

@@ -125,7 +125,7 @@ pub(crate) fn report(failure: &Failure, json: bool) {
     }
     // Nothing is left to tell it to if this fails.
     let _ = anstream::stderr().write_all(text.as_bytes());
-    if json {
+    if json && !failure.answered {
         let _ = print_json(&failure.to_answer());
     }
 }

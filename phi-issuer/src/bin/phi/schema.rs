@@ -11,8 +11,8 @@ use crate::failure::{Failure, FailureAnswer};
 use crate::output::{say, to_json};
 use crate::view::EventView;
 use crate::{
-    audit, batch, catalog, customer, diff, fingerprint, init, inspect, key, keyset, ledger,
-    license, mint, proof, report, revoke, status, verify,
+    audit, batch, catalog, customer, diff, export, fingerprint, import, init, inspect, key, keyset,
+    ledger, license, mint, proof, report, revoke, status, verify,
 };
 
 /// Write the JSON schemas of what --json prints, one file a command
@@ -90,6 +90,8 @@ fn all() -> Vec<(&'static str, Schema)> {
         ("diff", of::<diff::LicenseDiffAnswer>()),
         ("mint", of::<mint::MintAnswer>()),
         ("mint-batch", of::<batch::BatchRow>()),
+        ("import", of::<import::ImportAnswer>()),
+        ("export", of::<export::ExportAnswer>()),
         ("revoke", of::<revoke::RevokeAnswer>()),
         ("verify", of::<verify::VerifyAnswer>()),
         ("inspect", of::<inspect::InspectAnswer>()),
