@@ -82,6 +82,7 @@ impl Issuer {
                 BatchMode::Mint => self.store.write(context, work)?,
                 BatchMode::Rehearse => self.store.rehearse(context, work)?,
             });
+            failpoint!("batch-between-chunks");
             progress(results.len());
         }
         Ok(results)

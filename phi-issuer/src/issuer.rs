@@ -337,8 +337,10 @@ impl Issuer {
             let limit = publication.kind.size_limit() as u64;
             let same = |bytes: Vec<u8>| bytes == publication.document;
             if !durable::read_bounded(&path, limit).is_ok_and(same) {
+                failpoint!("publish-before-file");
                 durable::write(&path, &publication.document, Mode::Public)
                     .map_err(Error::PublicationUnwritten)?;
+                failpoint!("publish-after-file");
             }
         }
         let Some(checkpoint) = checkpoint else {
@@ -412,8 +414,10 @@ fn place(scratch: &Path, folder: &Path, product: &Name) -> Result<(), Error> {
             // After a power cut there are no settings without all that they are for.
             durable::sync_folder_of(&catalog)?;
         }
+        failpoint!("init-before-move");
         fs::rename(scratch.join(name), folder.join(name)).map_err(system("moving into place"))?;
     }
+    failpoint!("init-after-moves");
     fs::remove_dir_all(scratch).map_err(system("removing the scratch folder"))?;
     Ok(durable::sync_folder_of(&catalog)?)
 }

@@ -7,6 +7,9 @@
 //! encrypted key files, and the published documents that applications import. Every change is an
 //! event that is durable before anything is given out.
 
+#[macro_use]
+mod failpoint;
+
 pub mod catalog;
 pub mod durable;
 pub mod keyfile;
@@ -50,6 +53,8 @@ pub use dossier::{
 };
 pub use entry::Entry;
 pub use error::{Error, ErrorClass};
+#[cfg(feature = "failpoints")]
+pub use failpoint::FAIL_POINTS;
 pub use event::{Event, MintedToken, Publication, Revocation, SignedCheckpoint, Subject};
 pub use issuer::{Context, InitOptions, Issuer, Settings, StatusTimes};
 pub use keys::{KeyRecord, Role, Rotation};

@@ -162,12 +162,7 @@ impl Issuer {
         order: NewLicense,
         context: &Context,
     ) -> Result<LicenseRecord, Error> {
-        let act = if order.trial {
-            Act::StartTrial
-        } else {
-            Act::Issue
-        };
-        self.begin_license(act, order, context)
+        self.begin_license(issuing(&order), order, context)
     }
 
     /// Writes a license down without bringing it into force.
@@ -188,13 +183,25 @@ impl Issuer {
         order: NewLicense,
         context: &Context,
     ) -> Result<LicenseRecord, Error> {
+        self.store
+            .write(context, |writer| begin_once(writer, act, order))
+    }
+
+    /// Issues many licenses in one transaction; each order is carried out or refused alone. Under
+    /// an idempotency key the first order is the request `key/0`, the next one `key/1`.
+    ///
+    /// # Errors
+    /// If the store cannot be written; nothing is issued then. What concerns one order is in its
+    /// place.
+    pub fn issue_licenses(
+        &mut self,
+        orders: Vec<NewLicense>,
+        context: &Context,
+    ) -> Result<Vec<Result<LicenseRecord, Error>>, Error> {
         self.store.write(context, |writer| {
-            let request = (act, &order);
-            if let Some(earlier) = writer.repeated(&request)? {
-                return earlier.license(writer);
-            }
-            writer.answers(&request);
-            begin(writer, act, order, None)
+            each(writer, orders, |writer, order| {
+                begin_once(writer, issuing(&order), order)
+            })
         })
     }
 
@@ -217,18 +224,24 @@ impl Issuer {
         order: &LicenseOrder,
         context: &Context,
     ) -> Result<LicenseRecord, Error> {
-        // Whoever asks again looked at the license again: the base is not what was asked for.
-        let request = LicenseOrder {
-            base: 0,
-            ..order.clone()
-        };
-        self.store.write(context, |writer| {
-            if let Some(earlier) = writer.repeated(&request)? {
-                return earlier.license(writer);
-            }
-            writer.answers(&request);
-            change(writer, order)
-        })
+        self.store
+            .write(context, |writer| change_once(writer, order))
+    }
+
+    /// Changes many licenses in one transaction; each order is carried out or refused alone, after
+    /// those before it. Under an idempotency key the first order is the request `key/0`, the next
+    /// one `key/1`.
+    ///
+    /// # Errors
+    /// If the store cannot be written; nothing is changed then. What concerns one order is in its
+    /// place, as [`Issuer::change_license`] would refuse it.
+    pub fn change_licenses(
+        &mut self,
+        orders: &[LicenseOrder],
+        context: &Context,
+    ) -> Result<Vec<Result<LicenseRecord, Error>>, Error> {
+        self.store
+            .write(context, |writer| each(writer, orders, change_once))
     }
 
     /// The license before a change, which is not made, and after it; a change that waits is
@@ -333,6 +346,55 @@ pub(crate) fn issue(writer: &mut Writer<'_>, order: NewLicense) -> Result<Licens
     begin(writer, Act::Issue, order, None)
 }
 
+/// Carries out the parts of a request, each alone.
+fn each<T>(
+    writer: &mut Writer<'_>,
+    parts: impl IntoIterator<Item = T>,
+    mut work: impl FnMut(&mut Writer<'_>, T) -> Result<LicenseRecord, Error>,
+) -> Result<Vec<Result<LicenseRecord, Error>>, Error> {
+    let parts = parts.into_iter().enumerate();
+    let carried_out = parts.map(|(place, part)| {
+        writer.part(place);
+        writer.attempt(|writer| work(writer, part))
+    });
+    carried_out.collect()
+}
+
+/// What the order of a license that is to be in force asks for.
+const fn issuing(order: &NewLicense) -> Act {
+    if order.trial {
+        Act::StartTrial
+    } else {
+        Act::Issue
+    }
+}
+
+fn begin_once(
+    writer: &mut Writer<'_>,
+    act: Act,
+    order: NewLicense,
+) -> Result<LicenseRecord, Error> {
+    let request = (act, &order);
+    if let Some(earlier) = writer.repeated(&request)? {
+        return earlier.license(writer);
+    }
+    writer.answers(&request);
+    begin(writer, act, order, None)
+}
+
+fn change_once(writer: &mut Writer<'_>, order: &LicenseOrder) -> Result<LicenseRecord, Error> {
+    // Whoever asks again looked at the license again: the base is not what was asked for.
+    let request = LicenseOrder {
+        base: 0,
+        ..order.clone()
+    };
+    if let Some(earlier) = writer.repeated(&request)? {
+        return earlier.license(writer);
+    }
+    writer.answers(&request);
+    change(writer, order)
+}
+
 fn begin(
     writer: &mut Writer<'_>,
     act: Act,
@@ -403,12 +465,7 @@ fn transfer(
         ..old.order.clone()
     };
     order.not_before = order.not_before.filter(|begins| *begins > now);
-    let act = if order.trial {
-        Act::StartTrial
-    } else {
-        Act::Issue
-    };
-    let new = begin(writer, act, order, Some(license))?;
+    let new = begin(writer, issuing(&order), order, Some(license))?;
     writer.append(&Event::LicenseChanged(event(new.id)))?;
     writer.append(&Event::Revoked(Revocation {
         subject: Subject::License(license),

@@ -7,7 +7,6 @@
 
 mod attacks;
 mod codegen;
-mod crash;
 mod faults;
 mod issuer;
 mod log;

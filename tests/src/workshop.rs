@@ -1,10 +1,13 @@
 //! A real issuer in a folder, for tests that race it, kill it and take its disk away.
 
-use std::path::Path;
+use std::{fs, io, path::Path};
 
 use phi_issuer::{
     BatchMode, Context, Customer, CustomerKind, Error, InitOptions, Issuer, MintRequest,
-    MintedToken, NewLicense, RowFormat, RowResult, keyfile::KdfStrength, passphrase::Passphrase,
+    MintedToken, NewLicense, RowFormat, RowResult,
+    durable::{self, Mode},
+    keyfile::KdfStrength,
+    passphrase::Passphrase,
     read_rows,
 };
 use phi_verify::{LicenseId, UnixTime};
@@ -121,6 +124,31 @@ pub fn batch(
     let rows = read_rows(RowFormat::Csv, csv.as_bytes(), now)?;
     let mode = BatchMode::Mint;
     issuer.mint_batch(&rows, mode, &passphrase(), &at(now), progress)
+}
+
+/// Copies an issuer of `tests/fixtures` into a folder that is made for it.
+///
+/// # Errors
+/// If the folder cannot be written.
+pub fn copy_fixture(name: &str, folder: &Path) -> io::Result<()> {
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+    copy_folder(&fixture.join(name), folder)
+}
+
+/// The copies are the owner's alone, which key files have to be.
+fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else {
+            durable::write(&target, &fs::read(entry.path())?, Mode::Private)
+                .map_err(io::Error::other)?;
+        }
+    }
+    Ok(())
 }
 
 /// Every row of the derived tables, to be compared with the tables made again.
