@@ -53,9 +53,9 @@ pub use dossier::{
 };
 pub use entry::Entry;
 pub use error::{Error, ErrorClass};
+pub use event::{Event, MintedToken, Publication, Revocation, SignedCheckpoint, Subject};
 #[cfg(feature = "failpoints")]
 pub use failpoint::FAIL_POINTS;
-pub use event::{Event, MintedToken, Publication, Revocation, SignedCheckpoint, Subject};
 pub use issuer::{Context, InitOptions, Issuer, Settings, StatusTimes};
 pub use keys::{KeyRecord, Role, Rotation};
 pub use ledger::{

@@ -84,33 +84,33 @@ const fn act(name: &'static str, points: &'static [&'static str], kills: usize) 
         name,
         rounds: 1,
         points,
-        furthest: 4,
+        furthest: 8,
         kills,
     }
 }
 
 const ISSUE: Act = Act {
-    rounds: 3,
-    ..act("issue", APPEND, 15)
+    rounds: 8,
+    ..act("issue", APPEND, 30)
 };
 const MINT: Act = Act {
     furthest: 50,
-    ..act("mint", APPEND, 21)
+    ..act("mint", APPEND, 28)
 };
 const CHANGE: Act = Act {
-    rounds: 3,
-    ..act("change", APPEND, 15)
+    rounds: 8,
+    ..act("change", APPEND, 30)
 };
 const BULK: Act = Act {
     furthest: 40,
-    ..act("bulk", APPEND, 19)
+    ..act("bulk", APPEND, 40)
 };
-const TRANSFER: Act = act("transfer", APPEND, 11);
-const REVOKE: Act = act("revoke", APPEND, 5);
+const TRANSFER: Act = act("transfer", APPEND, 15);
+const REVOKE: Act = act("revoke", APPEND, 10);
 const STATUS: Act = act("status", PUBLISH, 11);
 const CATALOG: Act = act("catalog", PUBLISH, 12);
 const KEYSET: Act = act("keyset", PUBLISH, 20);
-const ROTATE: Act = act("rotate", PUBLISH, 38);
+const ROTATE: Act = act("rotate", PUBLISH, 40);
 const BATCHES: Act = Act {
     rounds: 1_100,
     furthest: 2,
@@ -118,15 +118,15 @@ const BATCHES: Act = Act {
 };
 const REBUILDING: Act = Act {
     furthest: 32,
-    ..act("rebuild", REBUILD, 11)
+    ..act("rebuild", REBUILD, 10)
 };
 const MAKING: Act = Act {
     furthest: 16,
-    ..act("init", INIT, 50)
+    ..act("init", INIT, 40)
 };
 const MIGRATING: Act = Act {
     furthest: 32,
-    ..act("open", MIGRATE, 20)
+    ..act("open", MIGRATE, 24)
 };
 
 const ACTS: [&Act; 14] = [
@@ -177,7 +177,12 @@ fn run(folder: &Path, act: &Act, seconds: u64, point: &str, number: u64) -> Outc
     }
     let errors = String::from_utf8_lossy(&output.stderr);
     let status = output.status;
-    assert_eq!(status.signal(), Some(9), "{} at {point}: {errors}", act.name);
+    assert_eq!(
+        status.signal(),
+        Some(9),
+        "{} at {point}: {errors}",
+        act.name
+    );
     let text = String::from_utf8(output.stdout).unwrap();
     // A line without its end was cut by the kill: nobody was given that token.
     let lines = text.split_inclusive('\n');
@@ -187,7 +192,7 @@ fn run(folder: &Path, act: &Act, seconds: u64, point: &str, number: u64) -> Outc
 
 /// The first visits of a point one by one, then fewer and fewer.
 fn visits(furthest: u64) -> impl Iterator<Item = u64> {
-    let next = |number: &u64| Some(number + 1 + number / 2);
+    let next = |number: &u64| Some(number + 1 + number / 4);
     std::iter::successors(Some(1), next).take_while(move |number| *number <= furthest)
 }
 
@@ -228,6 +233,17 @@ fn kill_again_and_again(act: &Act) {
         check(folder, tokens);
     });
     check_mended(folder.path(), START.plus(seconds + 100));
+}
+
+/// A folder for each kill, made in `parent`.
+fn copies(parent: &Path, make: impl Fn(&Path)) -> impl FnMut() -> PathBuf {
+    let mut number = 0;
+    move || {
+        number += 1;
+        let folder = parent.join(format!("{number}"));
+        make(&folder);
+        folder
+    }
 }
 
 #[test]
@@ -282,7 +298,16 @@ fn rotating_a_key_that_the_root_names_is_killed() {
 
 #[test]
 fn a_batch_is_killed() {
-    kill_again_and_again(&BATCHES);
+    let folders = tempfile::tempdir().unwrap();
+    let furnished = folders.path().join("furnished");
+    workshop::furnished(&furnished).unwrap();
+    let folder = copies(folders.path(), |folder| {
+        workshop::copy_folder(&furnished, folder).unwrap();
+    });
+    kill(&BATCHES, folder, |folder, tokens| {
+        check(folder, tokens);
+        fs::remove_dir_all(folder).unwrap();
+    });
 }
 
 #[test]
@@ -293,11 +318,8 @@ fn a_rebuild_is_killed() {
 #[test]
 fn making_an_issuer_is_killed() {
     let folders = tempfile::tempdir().unwrap();
-    let (mut number, mut whole, mut half) = (0, 0, 0);
-    let folder = || {
-        number += 1;
-        folders.path().join(format!("{number}"))
-    };
+    let (mut whole, mut half) = (0, 0);
+    let folder = copies(folders.path(), |_| {});
     kill(&MAKING, folder, |folder, _| {
         if Issuer::open(folder).is_ok() {
             whole += 1;
@@ -318,18 +340,18 @@ fn making_an_issuer_is_killed() {
 #[test]
 fn bringing_an_old_store_up_to_date_is_killed() {
     let folders = tempfile::tempdir().unwrap();
-    let mut number = 0;
-    let folder = || {
-        number += 1;
-        let folder = folders.path().join(format!("{number}"));
-        workshop::copy_fixture("ledger-v1", &folder).unwrap();
-        folder
-    };
+    let folder = copies(folders.path(), |folder| {
+        workshop::copy_fixture("ledger-v1", folder).unwrap();
+    });
     let mut tables = BTreeSet::new();
     kill(&MIGRATING, folder, |folder, tokens| {
         check(folder, tokens);
         tables.insert(workshop::tables(folder));
         fs::remove_dir_all(folder).unwrap();
     });
-    assert_eq!(tables.len(), 1, "a migration that was cut comes to the same");
+    assert_eq!(
+        tables.len(),
+        1,
+        "a migration that was cut comes to the same"
+    );
 }

@@ -135,8 +135,11 @@ pub fn copy_fixture(name: &str, folder: &Path) -> io::Result<()> {
     copy_folder(&fixture.join(name), folder)
 }
 
-/// The copies are the owner's alone, which key files have to be.
-fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
+/// Copies a folder. The copies are the owner's alone, which key files have to be.
+///
+/// # Errors
+/// If the folder cannot be written.
+pub fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
