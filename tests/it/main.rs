@@ -9,7 +9,7 @@ mod attacks;
 mod codegen;
 mod faults;
 mod issuer;
-mod log;
+mod ledger;
 mod properties;
 mod race;
 mod size;

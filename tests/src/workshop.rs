@@ -4,10 +4,7 @@ use std::{fs, io, path::Path};
 
 use phi_issuer::{
     BatchMode, Context, Customer, CustomerKind, Error, InitOptions, Issuer, MintRequest,
-    MintedToken, NewLicense, RowFormat, RowResult,
-    durable::{self, Mode},
-    keyfile::KdfStrength,
-    passphrase::Passphrase,
+    MintedToken, NewLicense, RowFormat, RowResult, keyfile::KdfStrength, passphrase::Passphrase,
     read_rows,
 };
 use phi_verify::{LicenseId, UnixTime};
@@ -147,8 +144,12 @@ pub fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
         if entry.file_type()?.is_dir() {
             copy_folder(&entry.path(), &target)?;
         } else {
-            durable::write(&target, &fs::read(entry.path())?, Mode::Private)
-                .map_err(io::Error::other)?;
+            fs::copy(entry.path(), &target)?;
+            #[cfg(unix)]
+            {
+                use std::os::unix::fs::PermissionsExt as _;
+                fs::set_permissions(&target, fs::Permissions::from_mode(0o600))?;
+            }
         }
     }
     Ok(())
