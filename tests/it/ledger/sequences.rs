@@ -4,7 +4,7 @@
 //! every prefix, and so are the states at later times; in the end the tables are what a rebuild
 //! makes them.
 
-use std::{collections::BTreeMap, ops::Range, path::Path};
+use std::{cell::RefCell, collections::BTreeMap, fs, ops::Range, path::Path};
 
 use phi_issuer::{
     Amendment, Context, Customer, Error, Issuer, LicenseAt, LicenseOrder, Machine, NewLicense,
@@ -23,8 +23,8 @@ use proptest::{
 
 use super::model::{Amend, Ask, License, Seats, Start};
 
-/// Sequences that are tried.
-const SEQUENCES: u32 = 300;
+/// Sequences of each test.
+const SEQUENCES: u32 = 100;
 /// Acts in a sequence.
 const ACTS: Range<usize> = 8..28;
 
@@ -83,7 +83,7 @@ fn seconds(range: Range<i64>) -> impl Strategy<Value = u64> {
 }
 
 fn plan() -> impl Strategy<Value = &'static str> {
-    prop_oneof![5 => Just("team"), 5 => Just("pro"), 1 => Just("gold")]
+    prop_oneof![5 => Just("team"), 5 => Just("pro"), 2 => Just("gold")]
 }
 
 fn begin() -> impl Strategy<Value = Deed> {
@@ -110,7 +110,7 @@ fn amend() -> impl Strategy<Value = Amend> {
     let seats = prop_oneof![(0..900_u64).prop_map(Seats::Agreed), Just(Seats::AsPlanned)];
     let grace = prop_oneof![Just(0), seconds(1..12)];
     (
-        option::weighted(0.3, plan()),
+        option::weighted(0.5, plan()),
         0..3_u64,
         0..3_u64,
         option::weighted(0.3, seats),
@@ -128,7 +128,7 @@ fn amend() -> impl Strategy<Value = Amend> {
 fn change() -> impl Strategy<Value = Deed> {
     let ask = prop_oneof![
         2 => Just(Ask::Issue),
-        6 => amend().prop_map(Ask::Amend),
+        8 => amend().prop_map(Ask::Amend),
         3 => Just(Ask::Renew(None)),
         3 => Just(Ask::Suspend),
         4 => Just(Ask::Reinstate),
@@ -137,7 +137,7 @@ fn change() -> impl Strategy<Value = Deed> {
         2 => (0..3_u64).prop_map(Ask::Withdraw),
     ];
     let base =
-        prop_oneof![9 => Just(Base::Newest), 1 => Just(Base::Earlier), 1 => Just(Base::Later)];
+        prop_oneof![18 => Just(Base::Newest), 1 => Just(Base::Earlier), 1 => Just(Base::Later)];
     let old = prop_oneof![4 => Just(OldTokens::Keep), 1 => Just(OldTokens::Cut)];
     let expires = option::weighted(0.9, days(-3..80));
     let effective = option::weighted(0.3, days(-1..40));
@@ -600,7 +600,22 @@ fn revocation(subject: Subject) -> RevokeRequest {
 
 #[test]
 fn the_ledger_says_what_the_model_says() {
-    let scratch = tempfile::tempdir().unwrap();
+    try_sequences(1);
+}
+
+#[test]
+fn the_ledger_says_what_the_model_says_of_others() {
+    try_sequences(2);
+}
+
+#[test]
+fn the_ledger_says_what_the_model_says_of_others_again() {
+    try_sequences(3);
+}
+
+/// The sequences of a seed are the same every time.
+fn try_sequences(seed: u8) {
+    let scratch = in_memory();
     let made = scratch.path().join("template");
     template(&made);
     let config = Config {
@@ -609,24 +624,23 @@ fn the_ledger_says_what_the_model_says() {
         max_shrink_iters: 500,
         ..Config::default()
     };
-    // The same sequences every time.
-    let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
-    let mut answers = BTreeMap::<&str, u32>::new();
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]);
+    let answers = RefCell::new(BTreeMap::<&str, u32>::new());
     let sequences = collection::vec(step(), ACTS);
-    let answers_cell = std::cell::RefCell::new(&mut answers);
     let outcome = TestRunner::new_with_rng(config, rng).run(&sequences, |steps| {
         let folder = scratch.path().join("issuer");
-        let _ = std::fs::remove_dir_all(&folder);
+        let _ = fs::remove_dir_all(&folder);
         workshop::copy_folder(&made, &folder).unwrap();
         let found = run(&folder, &steps);
         for (code, count) in found {
-            *answers_cell.borrow_mut().entry(code).or_default() += count;
+            *answers.borrow_mut().entry(code).or_default() += count;
         }
         Ok(())
     });
     outcome.unwrap();
+    let answers = answers.into_inner();
     println!("{answers:?}");
-    // Every way to be refused came up, and most of what was asked for was done.
+    // Every answer that there is came up.
     for code in [
         "accepted",
         "entitlement-invalid",
@@ -636,8 +650,16 @@ fn the_ledger_says_what_the_model_says() {
         "transition-refused",
         "waiting-misfit",
     ] {
-        assert!(answers.get(code).is_some_and(|count| *count >= 5), "{code}");
+        assert!(answers.contains_key(code), "{code}");
     }
+}
+
+/// A folder that no disk has to be waited for, where the system has one: this is about what is
+/// recorded, not about what survives.
+fn in_memory() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm")
+        .or_else(|_| tempfile::tempdir())
+        .unwrap()
 }
 
 fn run(folder: &Path, steps: &[Step]) -> BTreeMap<&'static str, u32> {
