@@ -10,6 +10,7 @@ mod codegen;
 mod faults;
 mod issuer;
 mod ledger;
+mod log;
 mod properties;
 mod race;
 mod size;
