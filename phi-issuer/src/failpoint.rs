@@ -42,6 +42,15 @@ pub const FAIL_POINTS: &[&str] = &[
     "derive-after-entry",
     "rebuild-before-commit",
     "rebuild-after-commit",
+    // A copy of the store, and one that is put in its place.
+    "backup-copied",
+    "backup-before-name",
+    "backup-after-name",
+    "restore-before-verification",
+    "restore-before-place",
+    "adopt-before-name",
+    "adopt-after-name",
+    "export-before-checkpoint",
     // A store of an older version.
     "migrate-begun",
     "migrate-after-entry",

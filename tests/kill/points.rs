@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-use phi_issuer::{FAIL_POINTS, Issuer};
+use phi_issuer::{Exported, FAIL_POINTS, Issuer, Replace};
 use phi_tests::{snakeoil::START, workshop};
 
 use crate::aftermath::{check, check_mended};
@@ -58,6 +58,35 @@ const REBUILD: &[&str] = &[
     "derive-after-entry",
     "rebuild-before-commit",
     "rebuild-after-commit",
+];
+const BACKUP: &[&str] = &[
+    "file-linked",
+    "backup-copied",
+    "backup-before-name",
+    "backup-after-name",
+];
+const EXPORT: &[&str] = &[
+    "file-empty",
+    "file-written",
+    "file-before-name",
+    "file-after-name",
+    "file-linked",
+    "export-before-checkpoint",
+];
+const RESTORE: &[&str] = &[
+    "file-linked",
+    "restore-before-verification",
+    "restore-before-place",
+    "adopt-before-name",
+    "adopt-after-name",
+];
+const IMPORT: &[&str] = &[
+    "file-linked",
+    "derive-after-entry",
+    "restore-before-verification",
+    "restore-before-place",
+    "adopt-before-name",
+    "adopt-after-name",
 ];
 const INIT: &[&str] = &[
     "file-empty",
@@ -120,6 +149,11 @@ const REBUILDING: Act = Act {
     furthest: 32,
     ..act("rebuild", REBUILD, 10)
 };
+const CHECKPOINT: Act = act("checkpoint", PUBLISH, 12);
+const BACKING_UP: Act = act("backup", BACKUP, 4);
+const EXPORTING: Act = act("export", EXPORT, 10);
+const RESTORING: Act = act("restore", RESTORE, 5);
+const IMPORTING: Act = act("import", IMPORT, 10);
 const MAKING: Act = Act {
     furthest: 16,
     ..act("init", INIT, 40)
@@ -129,7 +163,7 @@ const MIGRATING: Act = Act {
     ..act("open", MIGRATE, 24)
 };
 
-const ACTS: [&Act; 14] = [
+const ACTS: [&Act; 19] = [
     &ISSUE,
     &MINT,
     &CHANGE,
@@ -142,6 +176,11 @@ const ACTS: [&Act; 14] = [
     &ROTATE,
     &BATCHES,
     &REBUILDING,
+    &CHECKPOINT,
+    &BACKING_UP,
+    &EXPORTING,
+    &RESTORING,
+    &IMPORTING,
     &MAKING,
     &MIGRATING,
 ];
@@ -297,16 +336,107 @@ fn rotating_a_key_that_the_root_names_is_killed() {
 }
 
 #[test]
-fn a_batch_is_killed() {
+fn signing_a_checkpoint_is_killed() {
+    kill_again_and_again(&CHECKPOINT);
+}
+
+/// Kills the act in a folder of its own each time, which has a backup and an export in it.
+fn kill_in_copies(act: &Act, mut after: impl FnMut(&Path, &[String])) {
     let folders = tempfile::tempdir().unwrap();
     let furnished = folders.path().join("furnished");
-    workshop::furnished(&furnished).unwrap();
+    let mut issuer = workshop::furnished(&furnished).unwrap();
+    let license = workshop::issue(&mut issuer, START).unwrap();
+    workshop::mint(&mut issuer, license, 3, START).unwrap();
+    let signed = issuer.checkpoint(&workshop::passphrase(), &workshop::at(START));
+    signed.unwrap();
+    let told = |_| {};
+    issuer.backup(&furnished.join("backup.db"), told).unwrap();
+    let export = furnished.join("export");
+    issuer
+        .export_ledger(&export, Exported::Whole, told)
+        .unwrap();
+    drop(issuer);
     let folder = copies(folders.path(), |folder| {
         workshop::copy_folder(&furnished, folder).unwrap();
     });
-    kill(&BATCHES, folder, |folder, tokens| {
-        check(folder, tokens);
+    kill(act, folder, |folder, tokens| {
+        after(folder, tokens);
         fs::remove_dir_all(folder).unwrap();
+    });
+}
+
+#[test]
+fn a_batch_is_killed() {
+    kill_in_copies(&BATCHES, |folder, tokens| {
+        check(folder, tokens);
+    });
+}
+
+#[test]
+fn a_backup_is_killed() {
+    let (mut there, mut absent) = (0, 0);
+    kill_in_copies(&BACKING_UP, |folder, _| {
+        check(folder, &[]);
+        let made = folder.join("made.db");
+        if !made.exists() {
+            absent += 1;
+            // What is half made is in nobody's way.
+            let mut issuer = Issuer::open(folder).unwrap();
+            issuer.backup(&made, |_| {}).unwrap();
+        } else {
+            there += 1;
+        }
+        let elsewhere = folder.join("elsewhere");
+        Issuer::restore(&elsewhere, &made, Replace::Refuse, |_| {}).unwrap();
+        assert_eq!(workshop::tables(&elsewhere), workshop::tables(folder));
+    });
+    assert!(there > 0 && absent > 0);
+}
+
+#[test]
+fn an_export_is_killed() {
+    kill_in_copies(&EXPORTING, |folder, _| {
+        check(folder, &[]);
+        let made = folder.join("made");
+        let elsewhere = folder.join("elsewhere");
+        let imported = Issuer::import_ledger(&elsewhere, &made, Replace::Refuse, |_| {});
+        // The file that says what all the others are is written last.
+        assert_eq!(imported.is_ok(), made.join("checkpoint").exists());
+    });
+}
+
+/// A folder whose store was to be replaced has the old one or the new one, or neither: then both
+/// are beside it, and the act can be done again.
+fn replacing_is_killed(act: &Act, again: impl Fn(&Path)) {
+    let mut missing = 0;
+    kill_in_copies(act, |folder, _| {
+        let store = folder.join("phi.db");
+        if !store.exists() {
+            missing += 1;
+            let refused = Issuer::open(folder).unwrap_err();
+            assert_eq!(refused.code(), "store-missing");
+        } else {
+            check(folder, &[]);
+        }
+        again(folder);
+        check(folder, &[]);
+    });
+    assert_eq!(missing, 1, "{}", act.name);
+}
+
+#[test]
+fn restoring_is_killed() {
+    replacing_is_killed(&RESTORING, |folder| {
+        let backup = folder.join("backup.db");
+        Issuer::restore(folder, &backup, Replace::MoveAside, |_| {}).unwrap();
+    });
+}
+
+#[test]
+fn importing_is_killed() {
+    replacing_is_killed(&IMPORTING, |folder| {
+        let export = folder.join("export");
+        Issuer::import_ledger(folder, &export, Replace::MoveAside, |_| {}).unwrap();
     });
 }
 

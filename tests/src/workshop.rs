@@ -174,7 +174,7 @@ pub fn tables(folder: &Path) -> Vec<String> {
 }
 
 fn rows(connection: &Connection, table: &str) -> Vec<String> {
-    let sql = format!("SELECT * FROM {table} ORDER BY 1, 2");
+    let sql = format!("SELECT * FROM {table}");
     let mut select = connection.prepare(&sql).expect("a table of the store");
     let width = select.column_count();
     let row = |row: &rusqlite::Row<'_>| {
@@ -183,5 +183,7 @@ fn rows(connection: &Connection, table: &str) -> Vec<String> {
         Ok(format!("{table} {values:?}"))
     };
     let rows = select.query_map([], row).and_then(Iterator::collect);
-    rows.expect("rows that read")
+    let mut rows: Vec<String> = rows.expect("rows that read");
+    rows.sort_unstable();
+    rows
 }

@@ -7,8 +7,8 @@
 use std::{env, error::Error, path::Path};
 
 use phi_issuer::{
-    Amendment, ChangeRequest, Customer, Issuer, LicenseOrder, LicenseRecord, RevokeRequest, Role,
-    Subject,
+    Amendment, ChangeRequest, Customer, Exported, Issuer, LicenseOrder, LicenseRecord, Replace,
+    RevokeRequest, Role, Subject,
 };
 use phi_tests::{
     snakeoil::START,
@@ -27,14 +27,32 @@ fn main() -> Result<(), Box<dyn Error>> {
     if let [point, number] = point {
         arm(point, number.parse()?)?;
     }
-    if act == "init" {
-        workshop::init(folder)?;
-        return Ok(());
+    match &**act {
+        "init" => return Ok(workshop::init(folder).map(drop)?),
+        "restore" => {
+            let backup = folder.join("backup.db");
+            Issuer::restore(folder, &backup, Replace::MoveAside, |_| {})?;
+            return Ok(());
+        }
+        "import" => {
+            let export = folder.join("export");
+            Issuer::import_ledger(folder, &export, Replace::MoveAside, |_| {})?;
+            return Ok(());
+        }
+        _ => {}
     }
     let mut issuer = Issuer::open(folder)?;
     match &**act {
         "batch" => return batch(&mut issuer, "row", count, now),
         "batches" => return batch(&mut issuer, seconds, count, now),
+        "backup" => {
+            issuer.backup(&folder.join("made.db"), |_| {})?;
+            return Ok(());
+        }
+        "export" => {
+            issuer.export_ledger(&folder.join("made"), Exported::Whole, |_| {})?;
+            return Ok(());
+        }
         _ => {}
     }
     for round in 0..count {
@@ -138,6 +156,10 @@ fn once(issuer: &mut Issuer, act: &str, now: UnixTime) -> Result<(), Box<dyn Err
             issuer.rotate_key(Role::Keyset, None, &secret, &context)?;
             issuer.publish_keyset(&secret, &context)?;
             issuer.publish_status(&secret, &context)?;
+        }
+        "checkpoint" => {
+            workshop::issue(issuer, now)?;
+            issuer.checkpoint(&secret, &context)?;
         }
         "rebuild" => {
             issuer.rebuild()?;
