@@ -424,7 +424,7 @@ fn change(writer: &mut Writer<'_>, order: &LicenseOrder) -> Result<LicenseRecord
     let now = writer.now();
     let before = find(&writer.query(), order.license)?;
     let event = decided(&writer.query(), &before, order, now)?;
-    changed(&writer.query(), &before, &event, now)?;
+    let after = changed(&writer.query(), &before, &event, now)?;
     writer.append(&Event::LicenseChanged(event))?;
     if order.old_tokens == OldTokens::Cut {
         if order.effective.is_some() {
@@ -435,7 +435,7 @@ fn change(writer: &mut Writer<'_>, order: &LicenseOrder) -> Result<LicenseRecord
         }
         cut_tokens(writer, order.license)?;
     }
-    find(&writer.query(), order.license)
+    Ok(after)
 }
 
 fn transfer(
@@ -502,6 +502,14 @@ fn decided(
     order: &LicenseOrder,
     now: UnixTime,
 ) -> Result<LicenseChange, Error> {
+    // Asked first: what was decided on another revision need not make sense on this one.
+    if order.base != license.revision {
+        return Err(Error::Conflict {
+            license: license.id,
+            expected: order.base,
+            found: license.revision,
+        });
+    }
     let future = |expires: Option<UnixTime>| match expires {
         Some(expires) if expires <= now => Err(Error::Invalid {
             what: "a new expiry",
@@ -516,7 +524,10 @@ fn decided(
     };
     let then = license.at(order.effective.unwrap_or(now));
     let change = match order.request.clone() {
-        ChangeRequest::Issue if then.expires.is_some_and(|expires| expires <= now) => {
+        ChangeRequest::Issue
+            if license.state(now) == State::Draft
+                && then.expires.is_some_and(|expires| expires <= now) =>
+        {
             return Err(Error::NotAllowed {
                 what: format!("license {}", license.id),
                 problem: "is a draft that would have expired by now",

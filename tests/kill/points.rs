@@ -123,8 +123,8 @@ const ISSUE: Act = Act {
     ..act("issue", APPEND, 30)
 };
 const MINT: Act = Act {
-    furthest: 50,
-    ..act("mint", APPEND, 28)
+    furthest: 20,
+    ..act("mint", APPEND, 19)
 };
 const CHANGE: Act = Act {
     rounds: 8,
@@ -142,8 +142,8 @@ const KEYSET: Act = act("keyset", PUBLISH, 20);
 const ROTATE: Act = act("rotate", PUBLISH, 40);
 const BATCHES: Act = Act {
     rounds: 1_100,
-    furthest: 2,
-    ..act("batches", BATCH, 12)
+    furthest: 1,
+    ..act("batches", BATCH, 6)
 };
 const REBUILDING: Act = Act {
     furthest: 32,

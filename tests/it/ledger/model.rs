@@ -128,17 +128,24 @@ impl License {
         ask: &Ask,
         effective: Option<u64>,
     ) -> Result<Self, Refusal> {
+        if base != self.revision {
+            return Err("revision-conflict");
+        }
+        let mut after = self.at(now);
+        let then = self.at(effective.unwrap_or(now));
         let past = |expires: &Option<u64>| expires.is_some_and(|expires| expires <= now);
         match ask {
+            Ask::Issue if after.standing == "draft" && past(&then.expires) => {
+                return Err("not-allowed");
+            }
             Ask::Amend(amend) if *amend == Amend::default() => return Err("input-invalid"),
             Ask::Renew(expires) | Ask::Convert(expires, _) if past(expires) => {
                 return Err("input-invalid");
             }
+            Ask::Amend(amend) | Ask::Convert(_, amend) if !then.has(amend) => {
+                return Err("input-invalid");
+            }
             _ => {}
-        }
-        let mut after = self.at(now);
-        if base != after.revision {
-            return Err("revision-conflict");
         }
         after.revision += 1;
         match effective {
@@ -325,6 +332,12 @@ impl License {
             None => {}
         }
         self.grace = amend.grace.unwrap_or(self.grace);
+    }
+
+    /// Whether what the amendment takes away is there.
+    fn has(&self, amend: &Amend) -> bool {
+        let own = self.seats.is_some() || amend.seats != Some(Seats::AsPlanned);
+        amend.remove <= self.packs && own
     }
 
     fn sense(&self) -> Result<(), Refusal> {

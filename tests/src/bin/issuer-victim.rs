@@ -103,7 +103,7 @@ fn once(issuer: &mut Issuer, act: &str, now: UnixTime) -> Result<(), Box<dyn Err
         }
         "mint" => {
             let license = issuer.licenses(None, None)?[0].id;
-            for minted in workshop::mint(issuer, license, 50, now)? {
+            for minted in workshop::mint(issuer, license, 20, now)? {
                 println!("{}", minted.token);
             }
         }
