@@ -15,9 +15,10 @@ use crate::{
 };
 
 /// Every word that an event has.
-pub const WORDS: [&str; 24] = [
+pub const WORDS: [&str; 25] = [
     "change-withdrawn",
     "checkpoint-signed",
+    "clock-corrected",
     "customer-added",
     "customer-changed",
     "catalog-recorded",
@@ -63,6 +64,7 @@ pub fn make(folder: &Path) -> Result<Issuer, Error> {
     ordinary(&mut issuer)?;
     trial(&mut issuer)?;
     taken_back(&mut issuer)?;
+    clock_ahead(&mut issuer)?;
     checkpoint(&mut issuer, day(20))?;
     keys(&mut issuer)?;
     checkpoint(&mut issuer, END)?;
@@ -84,8 +86,12 @@ fn customers(issuer: &mut Issuer) -> Result<(), Error> {
 }
 
 fn order() -> NewLicense {
+    order_until(day(365))
+}
+
+fn order_until(expires: UnixTime) -> NewLicense {
     NewLicense {
-        expires: Some(day(365)),
+        expires: Some(expires),
         grace: 14 * DAY,
         ..NewLicense::new("globex", PRODUCT, "team")
     }
@@ -185,6 +191,12 @@ fn taken_back(issuer: &mut Issuer) -> Result<(), Error> {
         issuer.revoke(&request, &at(day(16)))?;
     }
     issuer.publish_status(&passphrase(), &at(day(17))).map(drop)
+}
+
+/// A license that was issued under a clock of years to come.
+fn clock_ahead(issuer: &mut Issuer) -> Result<(), Error> {
+    issuer.issue_license(order_until(day(9_000)), &at(day(5_000)))?;
+    issuer.correct_clock(&at(day(18))).map(drop)
 }
 
 /// A key that waits and takes over, one that is dropped, and those that the root names anew.
