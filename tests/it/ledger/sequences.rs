@@ -656,7 +656,7 @@ fn try_sequences(seed: u8) {
 
 /// A folder that no disk has to be waited for, where the system has one: this is about what is
 /// recorded, not about what survives.
-fn in_memory() -> tempfile::TempDir {
+pub(super) fn in_memory() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm")
         .or_else(|_| tempfile::tempdir())
         .unwrap()
