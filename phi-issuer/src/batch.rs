@@ -83,6 +83,7 @@ impl Issuer {
                 BatchMode::Mint => self.store.write(context, work)?,
                 BatchMode::Rehearse => self.store.rehearse(context, work)?,
             });
+            failpoint!("batch-between-chunks");
             progress(results.len());
         }
         Ok(results)

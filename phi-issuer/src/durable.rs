@@ -33,8 +33,10 @@ pub enum Mode {
 /// power cut may still bring back the old ones.
 pub fn write(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), FileError> {
     let temporary = Temporary::create(path, bytes, mode)?;
+    failpoint!("file-before-name");
     fs::rename(&temporary.path, path).map_err(FileError::at(path, Step::Replace))?;
     temporary.disarm();
+    failpoint!("file-after-name");
     sync_folder_of(path)
 }
 
@@ -59,6 +61,7 @@ pub fn create_new(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), FileError
             source,
         },
     })?;
+    failpoint!("file-linked");
     drop(temporary);
     sync_folder_of(path)
 }
@@ -210,8 +213,10 @@ impl Temporary {
             .open(&path)
             .map_err(FileError::at(target, Step::CreateTemporary))?;
         let temporary = Self { path, armed: true };
+        failpoint!("file-empty");
         file.write_all(bytes)
             .map_err(FileError::at(target, Step::Write))?;
+        failpoint!("file-written");
         file.sync_all().map_err(FileError::at(target, Step::Sync))?;
         Ok(temporary)
     }

@@ -333,20 +333,25 @@ impl Issuer {
             .store
             .read(|query| Ok((query.published()?, query.newest_checkpoint()?)))?;
         for publication in documents {
-            let path = self.published_folder().join(publication.file_name());
-            let limit = publication.kind.size_limit() as u64;
-            let same = |bytes: Vec<u8>| bytes == publication.document;
-            if !durable::read_bounded(&path, limit).is_ok_and(same) {
-                durable::write(&path, &publication.document, Mode::Public)
-                    .map_err(Error::PublicationUnwritten)?;
-            }
+            self.bring(&publication.file_name(), &publication.document)?;
         }
-        let Some(checkpoint) = checkpoint else {
+        match checkpoint {
+            None => Ok(()),
+            Some(checkpoint) => self.bring(CHECKPOINT, checkpoint.note.as_bytes()),
+        }
+    }
+
+    /// Writes a file of the published folder, unless it is as it should be.
+    fn bring(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        let path = self.published_folder().join(name);
+        let same = |found: Vec<u8>| found == bytes;
+        if durable::read_bounded(&path, bytes.len() as u64).is_ok_and(same) {
             return Ok(());
-        };
-        let path = self.published_folder().join(CHECKPOINT);
-        durable::write(&path, checkpoint.note.as_bytes(), Mode::Public)
-            .map_err(Error::PublicationUnwritten)
+        }
+        failpoint!("publish-before-file");
+        durable::write(&path, bytes, Mode::Public).map_err(Error::PublicationUnwritten)?;
+        failpoint!("publish-after-file");
+        Ok(())
     }
 }
 
@@ -412,8 +417,10 @@ fn place(scratch: &Path, folder: &Path, product: &Name) -> Result<(), Error> {
             // After a power cut there are no settings without all that they are for.
             durable::sync_folder_of(&catalog)?;
         }
+        failpoint!("init-before-move");
         fs::rename(scratch.join(name), folder.join(name)).map_err(system("moving into place"))?;
     }
+    failpoint!("init-after-moves");
     fs::remove_dir_all(scratch).map_err(system("removing the scratch folder"))?;
     Ok(durable::sync_folder_of(&catalog)?)
 }

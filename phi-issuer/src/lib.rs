@@ -7,6 +7,9 @@
 //! encrypted key files, and the published documents that applications import. Every change is an
 //! event that is durable before anything is given out.
 
+#[macro_use]
+mod failpoint;
+
 pub mod catalog;
 pub mod durable;
 pub mod keyfile;
@@ -53,6 +56,8 @@ pub use entry::Entry;
 pub use error::{Error, ErrorClass};
 pub use event::{Event, MintedToken, Publication, Revocation, SignedCheckpoint, Subject};
 pub use export::{EXPORT_COLUMNS, ExportFilter, ExportedRows, write_record};
+#[cfg(feature = "failpoints")]
+pub use failpoint::FAIL_POINTS;
 pub use import::{
     ImportFile, ImportMap, ImportResult, ImportWay, Imported, MAX_MAP_BYTES, RowProblem,
     example_map,

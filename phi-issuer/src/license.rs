@@ -162,12 +162,7 @@ impl Issuer {
         order: NewLicense,
         context: &Context,
     ) -> Result<LicenseRecord, Error> {
-        let act = if order.trial {
-            Act::StartTrial
-        } else {
-            Act::Issue
-        };
-        self.begin_license(act, order, context)
+        self.begin_license(issuing(&order), order, context)
     }
 
     /// Writes a license down without bringing it into force.
@@ -188,13 +183,25 @@ impl Issuer {
         order: NewLicense,
         context: &Context,
     ) -> Result<LicenseRecord, Error> {
+        self.store
+            .write(context, |writer| begin_once(writer, act, order))
+    }
+
+    /// Issues many licenses in one transaction; each order is carried out or refused alone. Under
+    /// an idempotency key the first order is the request `key/0`, the next one `key/1`.
+    ///
+    /// # Errors
+    /// If the store cannot be written; nothing is issued then. What concerns one order is in its
+    /// place.
+    pub fn issue_licenses(
+        &mut self,
+        orders: Vec<NewLicense>,
+        context: &Context,
+    ) -> Result<Vec<Result<LicenseRecord, Error>>, Error> {
         self.store.write(context, |writer| {
-            let request = (act, &order);
-            if let Some(earlier) = writer.repeated(&request)? {
-                return earlier.license(writer);
-            }
-            writer.answers(&request);
-            begin(writer, act, order, None, Times::Ahead)
+            each(writer, orders, |writer, order| {
+                begin_once(writer, issuing(&order), order)
+            })
         })
     }
 
@@ -218,18 +225,24 @@ impl Issuer {
         order: &LicenseOrder,
         context: &Context,
     ) -> Result<LicenseRecord, Error> {
-        // Whoever asks again looked at the license again: the base is not what was asked for.
-        let request = LicenseOrder {
-            base: 0,
-            ..order.clone()
-        };
-        self.store.write(context, |writer| {
-            if let Some(earlier) = writer.repeated(&request)? {
-                return earlier.license(writer);
-            }
-            writer.answers(&request);
-            change(writer, order)
-        })
+        self.store
+            .write(context, |writer| change_once(writer, order))
+    }
+
+    /// Changes many licenses in one transaction; each order is carried out or refused alone, after
+    /// those before it. Under an idempotency key the first order is the request `key/0`, the next
+    /// one `key/1`.
+    ///
+    /// # Errors
+    /// If the store cannot be written; nothing is changed then. What concerns one order is in its
+    /// place, as [`Issuer::change_license`] would refuse it.
+    pub fn change_licenses(
+        &mut self,
+        orders: &[LicenseOrder],
+        context: &Context,
+    ) -> Result<Vec<Result<LicenseRecord, Error>>, Error> {
+        self.store
+            .write(context, |writer| each(writer, orders, change_once))
     }
 
     /// The license before a change, which is not made, and after it; a change that waits is
@@ -343,6 +356,55 @@ pub(crate) enum Times {
     AsTheyWere,
 }
 
+/// Carries out the parts of a request, each alone.
+fn each<T>(
+    writer: &mut Writer<'_>,
+    parts: impl IntoIterator<Item = T>,
+    mut work: impl FnMut(&mut Writer<'_>, T) -> Result<LicenseRecord, Error>,
+) -> Result<Vec<Result<LicenseRecord, Error>>, Error> {
+    let parts = parts.into_iter().enumerate();
+    let carried_out = parts.map(|(place, part)| {
+        writer.part(place);
+        writer.attempt(|writer| work(writer, part))
+    });
+    carried_out.collect()
+}
+
+/// What the order of a license that is to be in force asks for.
+const fn issuing(order: &NewLicense) -> Act {
+    if order.trial {
+        Act::StartTrial
+    } else {
+        Act::Issue
+    }
+}
+
+fn begin_once(
+    writer: &mut Writer<'_>,
+    act: Act,
+    order: NewLicense,
+) -> Result<LicenseRecord, Error> {
+    let request = (act, &order);
+    if let Some(earlier) = writer.repeated(&request)? {
+        return earlier.license(writer);
+    }
+    writer.answers(&request);
+    begin(writer, act, order, None, Times::Ahead)
+}
+
+fn change_once(writer: &mut Writer<'_>, order: &LicenseOrder) -> Result<LicenseRecord, Error> {
+    // Whoever asks again looked at the license again: the base is not what was asked for.
+    let request = LicenseOrder {
+        base: 0,
+        ..order.clone()
+    };
+    if let Some(earlier) = writer.repeated(&request)? {
+        return earlier.license(writer);
+    }
+    writer.answers(&request);
+    change(writer, order)
+}
+
 /// Begins a license as part of a larger change.
 pub(crate) fn begin(
     writer: &mut Writer<'_>,
@@ -378,7 +440,7 @@ pub(crate) fn change(
     let now = writer.now();
     let before = find(&writer.query(), order.license)?;
     let event = decided(&writer.query(), &before, order, now)?;
-    changed(&writer.query(), &before, &event, now)?;
+    let after = changed(&writer.query(), &before, &event, now)?;
     writer.append(&Event::LicenseChanged(event))?;
     if order.old_tokens == OldTokens::Cut {
         if order.effective.is_some() {
@@ -389,7 +451,7 @@ pub(crate) fn change(
         }
         cut_tokens(writer, order.license)?;
     }
-    find(&writer.query(), order.license)
+    Ok(after)
 }
 
 fn transfer(
@@ -419,12 +481,7 @@ fn transfer(
         ..old.order.clone()
     };
     order.not_before = order.not_before.filter(|begins| *begins > now);
-    let act = if order.trial {
-        Act::StartTrial
-    } else {
-        Act::Issue
-    };
-    let new = begin(writer, act, order, Some(license), Times::Ahead)?;
+    let new = begin(writer, issuing(&order), order, Some(license), Times::Ahead)?;
     writer.append(&Event::LicenseChanged(event(new.id)))?;
     writer.append(&Event::Revoked(Revocation {
         subject: Subject::License(license),
@@ -461,6 +518,14 @@ fn decided(
     order: &LicenseOrder,
     now: UnixTime,
 ) -> Result<LicenseChange, Error> {
+    // Asked first: what was decided on another revision need not make sense on this one.
+    if order.base != license.revision {
+        return Err(Error::Conflict {
+            license: license.id,
+            expected: order.base,
+            found: license.revision,
+        });
+    }
     let future = |expires: Option<UnixTime>| match expires {
         Some(expires) if expires <= now => Err(Error::Invalid {
             what: "a new expiry",
@@ -475,7 +540,10 @@ fn decided(
     };
     let then = license.at(order.effective.unwrap_or(now));
     let change = match order.request.clone() {
-        ChangeRequest::Issue if then.expires.is_some_and(|expires| expires <= now) => {
+        ChangeRequest::Issue
+            if license.state(now) == State::Draft
+                && then.expires.is_some_and(|expires| expires <= now) =>
+        {
             return Err(Error::NotAllowed {
                 what: format!("license {}", license.id),
                 problem: "is a draft that would have expired by now",

@@ -123,10 +123,14 @@ impl Store {
         if self.engine.version()? == SCHEMA_VERSION {
             return Ok(());
         }
+        failpoint!("migrate-begun");
         migrate::to_version_2(&self.engine)?;
         self.derive()?;
         self.engine.note_version(SCHEMA_VERSION)?;
-        transaction.commit()
+        failpoint!("migrate-before-commit");
+        transaction.commit()?;
+        failpoint!("migrate-after-commit");
+        Ok(())
     }
 
     /// Fills the empty derived tables from the events; how many there are.
@@ -142,6 +146,7 @@ impl Store {
     fn derive_from(&self, entry: &Entry, bytes: &[u8], tree: &mut Appender) -> Result<(), Error> {
         apply::apply(&self.engine, entry)?;
         tree.push(tiles::hash_of(entry, bytes));
+        failpoint!("derive-after-entry");
         // What is full need not wait in memory.
         if tree.size().is_multiple_of(LEAVES_IN_MEMORY) {
             tiles::write(&self.engine, tree)?;
@@ -218,8 +223,11 @@ impl Store {
         }
         let mut writer = self.writer(context, newest);
         let result = work(&mut writer).and_then(|result| {
+            failpoint!("write-before-tiles");
             tiles::append(&self.engine, writer.size, &writer.leaves)?;
+            failpoint!("write-before-commit");
             end(transaction)?;
+            failpoint!("write-after-commit");
             Ok(result)
         });
         if result.is_err() {
@@ -229,12 +237,13 @@ impl Store {
         result
     }
 
-    const fn writer<'c>(&'c self, context: &'c Context, newest: Newest) -> Writer<'c> {
+    fn writer<'c>(&'c self, context: &'c Context, newest: Newest) -> Writer<'c> {
         Writer {
             engine: &self.engine,
             size: newest.seq,
             newest,
             leaves: Vec::new(),
+            request: context.idempotency_key.clone(),
             answers: None,
             explanation: None,
             catalogs: &self.catalogs,
@@ -269,8 +278,11 @@ impl Store {
         for table in apply::TABLES {
             self.engine.execute(&format!("DELETE FROM {table}"), &[])?;
         }
+        failpoint!("rebuild-after-delete");
         let count = self.derive()?;
+        failpoint!("rebuild-before-commit");
         transaction.commit()?;
+        failpoint!("rebuild-after-commit");
         Ok(count)
     }
 }
@@ -287,6 +299,8 @@ pub(crate) struct Writer<'c> {
     size: u64,
     /// Leaves of the events of the transaction, for the Merkle tree.
     leaves: Vec<Hash>,
+    /// The caller's name of the request.
+    request: Option<String>,
     /// What the next event answers.
     answers: Option<String>,
     /// What the ledger says beside the caller's reason.
@@ -327,7 +341,9 @@ impl Writer<'_> {
             event: event.clone(),
         };
         let bytes = entry.encode();
+        failpoint!("append-before-insert");
         insert(self.engine, &entry, &bytes)?;
+        failpoint!("append-after-insert");
         apply::apply(self.engine, &entry)?;
         self.leaves.push(tiles::hash_of(&entry, &bytes));
         self.newest = Newest {
@@ -347,7 +363,7 @@ impl Writer<'_> {
     /// # Errors
     /// [`Error::IdempotencyConflict`] if another request was.
     pub(crate) fn repeated(&self, request: &impl Serialize) -> Result<Option<Answer>, Error> {
-        let Some(key) = &self.context.idempotency_key else {
+        let Some(key) = &self.request else {
             return Ok(None);
         };
         let Some((found, entry)) = self.query().answer_to(&request_prefix(key))? else {
@@ -361,7 +377,7 @@ impl Writer<'_> {
 
     /// The next event that is appended answers this request.
     pub(crate) fn answers(&mut self, request: &impl Serialize) {
-        let key = self.context.idempotency_key.as_ref();
+        let key = self.request.as_ref();
         self.answers = key.map(|key| request_key(key, request));
     }
 
@@ -381,6 +397,12 @@ impl Writer<'_> {
         Some(parts.join("; ")).filter(|text| !text.is_empty())
     }
 
+    /// What follows is the part at this place of a request with many.
+    pub(crate) fn part(&mut self, place: usize) {
+        let key = self.context.idempotency_key.as_ref();
+        self.request = key.map(|key| format!("{key}/{place}"));
+    }
+
     /// Carries out a part of the transaction that may fail alone. Where the store itself fails,
     /// the whole of it does.
     pub(crate) fn attempt<T>(
@@ -397,6 +419,7 @@ impl Writer<'_> {
             self.engine.batch("ROLLBACK TO attempt")?;
             self.newest = newest;
             self.leaves.truncate(leaves);
+            self.answers = None;
         }
         // An answer that no event gave goes with the part that it was for.
         self.answers = None;

@@ -7,9 +7,9 @@
 
 mod attacks;
 mod codegen;
-mod crash;
 mod faults;
 mod issuer;
+mod ledger;
 mod log;
 mod properties;
 mod race;

@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 pub mod demo;
+pub mod eventful;
 pub mod item;
 pub mod log;
 pub mod snakeoil;

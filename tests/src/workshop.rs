@@ -1,6 +1,6 @@
 //! A real issuer in a folder, for tests that race it, kill it and take its disk away.
 
-use std::path::Path;
+use std::{fs, io, path::Path};
 
 use phi_issuer::{
     BatchMode, Context, Customer, CustomerKind, Error, InitOptions, Issuer, MintRequest,
@@ -123,6 +123,38 @@ pub fn batch(
     issuer.mint_batch(&rows, mode, &passphrase(), &at(now), progress)
 }
 
+/// Copies an issuer of `tests/fixtures` into a folder that is made for it.
+///
+/// # Errors
+/// If the folder cannot be written.
+pub fn copy_fixture(name: &str, folder: &Path) -> io::Result<()> {
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+    copy_folder(&fixture.join(name), folder)
+}
+
+/// Copies a folder. The copies are the owner's alone, which key files have to be.
+///
+/// # Errors
+/// If the folder cannot be written.
+pub fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), &target)?;
+            #[cfg(unix)]
+            {
+                use std::os::unix::fs::PermissionsExt as _;
+                fs::set_permissions(&target, fs::Permissions::from_mode(0o600))?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Every row of the derived tables, to be compared with the tables made again.
 ///
 /// # Panics
@@ -142,7 +174,7 @@ pub fn tables(folder: &Path) -> Vec<String> {
 }
 
 fn rows(connection: &Connection, table: &str) -> Vec<String> {
-    let sql = format!("SELECT * FROM {table} ORDER BY 1, 2");
+    let sql = format!("SELECT * FROM {table}");
     let mut select = connection.prepare(&sql).expect("a table of the store");
     let width = select.column_count();
     let row = |row: &rusqlite::Row<'_>| {
@@ -151,5 +183,7 @@ fn rows(connection: &Connection, table: &str) -> Vec<String> {
         Ok(format!("{table} {values:?}"))
     };
     let rows = select.query_map([], row).and_then(Iterator::collect);
-    rows.expect("rows that read")
+    let mut rows: Vec<String> = rows.expect("rows that read");
+    rows.sort_unstable();
+    rows
 }

@@ -1,12 +1,37 @@
-//! Runs the benchmarks, optimized: license checks with the developer's arguments, and a batch.
+//! Runs the benchmarks, optimized: license checks with the developer's arguments, and a batch; by
+//! name, the growth of the ledger.
+
+use clap::ValueEnum;
 
 use crate::failure::Failure;
 use crate::process::{cargo, run as run_command};
 
-pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
-    let mut bench = cargo("run --release --locked --package phi-bench --");
-    run_command(bench.args(arguments))?;
-    run_command(&mut cargo(
-        "run --release --locked --package phi-bench --bin batch",
-    ))
+/// A benchmark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Benchmark {
+    /// License checks, beside other formats
+    Checks,
+    /// The minting of a batch
+    Batch,
+    /// The ledger at ten thousand, a hundred thousand and a million licenses; it takes an hour
+    Ledger,
+}
+
+/// Runs the one that is named, or those that take minutes.
+pub(crate) fn run(named: Option<Benchmark>, arguments: &[String]) -> Result<(), Failure> {
+    if let Some(benchmark) = named {
+        return one(benchmark, arguments);
+    }
+    one(Benchmark::Checks, arguments)?;
+    one(Benchmark::Batch, &[])
+}
+
+fn one(benchmark: Benchmark, arguments: &[String]) -> Result<(), Failure> {
+    let program = match benchmark {
+        Benchmark::Checks => "phi-bench",
+        Benchmark::Batch => "batch",
+        Benchmark::Ledger => "ledger",
+    };
+    let mut bench = cargo("run --release --locked --package phi-bench --bin");
+    run_command(bench.args([program, "--"]).args(arguments))
 }

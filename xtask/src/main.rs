@@ -52,6 +52,8 @@ enum Command {
     },
     /// Measure license checks beside other formats and print a table
     Bench {
+        /// One of them; otherwise those that take minutes
+        name: Option<bench::Benchmark>,
         /// Arguments for the benchmark, see `cargo xtask bench -- --help`
         #[arg(last = true)]
         arguments: Vec<String>,
@@ -73,7 +75,7 @@ fn main() -> ExitCode {
         Command::Test { only } => return suites::run(&only),
         Command::Demo { features } => demo::run(features.as_deref()),
         Command::Vectors { check } => vectors::run(check),
-        Command::Bench { arguments } => bench::run(&arguments),
+        Command::Bench { name, arguments } => bench::run(name, &arguments),
         Command::Docs => docs::run(),
         Command::Fuzz { seconds, target } => fuzz::run(seconds, target.as_deref()),
     };

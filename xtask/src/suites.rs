@@ -24,6 +24,8 @@ pub(crate) enum Suite {
     Build,
     /// Unit, integration and transcript tests
     Tests,
+    /// Issuers killed at every durable step go on from where they were
+    Crash,
     /// Examples in the documentation compile and hold
     Doctests,
     /// The committed vectors are what their program writes
@@ -58,6 +60,7 @@ impl Suite {
                 run_command(&mut cargo("build --workspace --exclude phi-bench --locked"))
             }
             Self::Tests => tests(),
+            Self::Crash => crash(),
             Self::Doctests => doctests(),
             Self::Vectors => vectors::run(true),
             Self::Demo => demo::run(
@@ -81,6 +84,9 @@ impl Suite {
             Self::Clippy => "fix the code; a local exception is `#[expect(.., reason = \"..\")]`",
             Self::Build => "if Cargo.lock is out of date, run `cargo build` and commit the file",
             Self::Tests => "run one test again with `cargo test -p PACKAGE NAME`",
+            Self::Crash => {
+                "run one test again with `cargo test -p phi-tests --features failpoints`"
+            }
             Self::Doctests => "run `cargo test --doc -p PACKAGE`",
             Self::Vectors => "run `cargo xtask vectors` and review what changed",
             Self::Demo => "run `cargo xtask demo`",
@@ -173,7 +179,7 @@ fn fmt() -> Result<(), Failure> {
 
 fn clippy() -> Result<(), Failure> {
     run_command(&mut cargo(
-        "clippy --workspace --all-targets --features phi-tests/interop --locked -- -D warnings",
+        "clippy --workspace --all-targets --features phi-tests/interop,phi-tests/failpoints --locked -- -D warnings",
     ))
 }
 
@@ -189,6 +195,18 @@ fn tests() -> Result<(), Failure> {
     run_command(&mut cargo(
         "test --workspace --exclude phi-bench --lib --bins --tests --examples --locked",
     ))
+}
+
+// Apart from the tests, so that nothing else is built with fail points in it.
+fn crash() -> Result<(), Failure> {
+    let runner = if tools::has_nextest() {
+        "nextest run"
+    } else {
+        "test"
+    };
+    run_command(&mut cargo(&format!(
+        "{runner} --package phi-tests --features failpoints --test kill --locked"
+    )))
 }
 
 fn doctests() -> Result<(), Failure> {

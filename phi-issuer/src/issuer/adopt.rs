@@ -56,7 +56,9 @@ pub(crate) fn adopt(
             Replace::MoveAside => move_aside(&target)?,
         }
     }
+    failpoint!("adopt-before-name");
     fs::rename(file, &target).map_err(system("moving the store into place"))?;
+    failpoint!("adopt-after-name");
     durable::sync_folder_of(&target)?;
     if fresh {
         let text = settings_text(&Settings {

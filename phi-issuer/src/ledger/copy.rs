@@ -67,7 +67,9 @@ impl Issuer {
         let written = self.write_backup(&scratch, &mut progress);
         let placed = written.and_then(|size| {
             refuse_existing(path)?;
+            failpoint!("backup-before-name");
             fs::rename(&scratch, path).map_err(system("moving the backup into place"))?;
+            failpoint!("backup-after-name");
             durable::sync_folder_of(path)?;
             Ok(size)
         });
@@ -98,6 +100,7 @@ impl Issuer {
                 })
             })?;
         }
+        failpoint!("backup-copied");
         let file = File::open(path).and_then(|file| file.sync_all());
         file.map_err(system("making the backup durable"))?;
         let mut copy = Store::open(&Location::File(path.into()))?;
@@ -191,6 +194,7 @@ impl Issuer {
             }
             Ok(query.size()? - size)
         })?;
+        failpoint!("export-before-checkpoint");
         let path = folder.join(CHECKPOINT);
         durable::write(&path, checkpoint.note.as_bytes(), mode)?;
         Ok(Export {
@@ -264,7 +268,9 @@ fn into_place<P: FnMut(Progress)>(
     let scratch = folder.join(SCRATCH);
     remove_store(&scratch)?;
     let placed = make(&mut progress).and_then(|mut store| {
+        failpoint!("restore-before-verification");
         let verified = verify::run(&mut store, checkpoint, &mut progress)?;
+        failpoint!("restore-before-place");
         issuer::adopt(folder, store, &scratch, replace)?;
         Ok(verified)
     });

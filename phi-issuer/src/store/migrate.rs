@@ -35,9 +35,11 @@ pub(super) fn to_version_2(engine: &Engine) -> Result<(), Error> {
         after = last.seq.cast_signed();
         for entry in &page {
             insert(engine, entry, &entry.encode())?;
+            failpoint!("migrate-after-entry");
         }
     }
     engine.batch("DROP TABLE events_1")?;
+    failpoint!("migrate-after-drop");
     engine.create_triggers()?;
     engine.create_tables(engine::DERIVED)
 }

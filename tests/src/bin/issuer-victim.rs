@@ -1,39 +1,96 @@
 //! Does one act on an issuer's folder, to be killed in the middle of it.
 //!
-//! `issuer-victim FOLDER ACT COUNT SECONDS` says `ready` before the act and prints each token
-//! after the call that minted it has returned. Times count from the workshop's beginning.
+//! `issuer-victim FOLDER ACT COUNT SECONDS [POINT NUMBER]` says `ready` before the act and prints
+//! each token after the call that minted it has returned. Times count from the workshop's
+//! beginning. With a fail point it kills itself when it comes there for the time of that number.
 
 use std::{env, error::Error, path::Path};
 
-use phi_issuer::{Issuer, Role};
+use phi_issuer::{
+    Amendment, ChangeRequest, Customer, Exported, Issuer, LicenseOrder, LicenseRecord, Replace,
+    RevokeRequest, Role, Subject,
+};
 use phi_tests::{
     snakeoil::START,
     workshop::{self, at, passphrase},
 };
-use phi_verify::UnixTime;
+use phi_verify::{Allowance, Reason, UnixTime};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    let [folder, act, count, seconds] = &arguments[..] else {
-        return Err("usage: issuer-victim FOLDER ACT COUNT SECONDS".into());
+    let [folder, act, count, seconds, point @ ..] = &arguments[..] else {
+        return Err("usage: issuer-victim FOLDER ACT COUNT SECONDS [POINT NUMBER]".into());
     };
     let folder = Path::new(folder);
     let (count, now) = (count.parse()?, START.plus(seconds.parse()?));
-    if act == "init" {
-        println!("ready");
-        workshop::init(folder)?;
-        return Ok(());
+    println!("ready");
+    if let [point, number] = point {
+        arm(point, number.parse()?)?;
+    }
+    match &**act {
+        "init" => return Ok(workshop::init(folder).map(drop)?),
+        "restore" => {
+            let backup = folder.join("backup.db");
+            Issuer::restore(folder, &backup, Replace::MoveAside, |_| {})?;
+            return Ok(());
+        }
+        "import" => {
+            let export = folder.join("export");
+            Issuer::import_ledger(folder, &export, Replace::MoveAside, |_| {})?;
+            return Ok(());
+        }
+        _ => {}
     }
     let mut issuer = Issuer::open(folder)?;
-    println!("ready");
+    match &**act {
+        "batch" => return batch(&mut issuer, "row", count, now),
+        "batches" => return batch(&mut issuer, seconds, count, now),
+        "backup" => {
+            issuer.backup(&folder.join("made.db"), |_| {})?;
+            return Ok(());
+        }
+        "export" => {
+            issuer.export_ledger(&folder.join("made"), Exported::Whole, |_| {})?;
+            return Ok(());
+        }
+        _ => {}
+    }
     for round in 0..count {
         once(&mut issuer, act, now.plus(round))?;
     }
-    if act == "batch" {
-        let rows = usize::try_from(count)?;
-        for row in workshop::batch(&mut issuer, "row", rows, now, |_| {})? {
-            println!("{}", row.outcome?.token);
+    Ok(())
+}
+
+/// Lets the process end at once when it comes to the point for the time of this number.
+#[cfg(feature = "failpoints")]
+fn arm(point: &str, number: u64) -> Result<(), Box<dyn Error>> {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use rustix::process::{Signal, getpid, kill_process};
+
+    let visits = AtomicU64::new(0);
+    let visit = move || {
+        if visits.fetch_add(1, Ordering::Relaxed) + 1 == number {
+            // Nothing is flushed, dropped or undone: as after a power cut, but for the disk.
+            let _ = kill_process(getpid(), Signal::KILL);
         }
+    };
+    fail::cfg_callback(point, visit).map_err(Into::into)
+}
+
+#[cfg(not(feature = "failpoints"))]
+fn arm(_: &str, _: u64) -> Result<(), Box<dyn Error>> {
+    Err("built without the feature failpoints".into())
+}
+
+fn batch(
+    issuer: &mut Issuer,
+    prefix: &str,
+    count: u64,
+    now: UnixTime,
+) -> Result<(), Box<dyn Error>> {
+    for row in workshop::batch(issuer, prefix, usize::try_from(count)?, now, |_| {})? {
+        println!("{}", row.outcome?.token);
     }
     Ok(())
 }
@@ -46,9 +103,42 @@ fn once(issuer: &mut Issuer, act: &str, now: UnixTime) -> Result<(), Box<dyn Err
         }
         "mint" => {
             let license = issuer.licenses(None, None)?[0].id;
-            for minted in workshop::mint(issuer, license, 50, now)? {
+            for minted in workshop::mint(issuer, license, 20, now)? {
                 println!("{}", minted.token);
             }
+        }
+        "change" => {
+            let license = issuer.licenses(None, None)?.swap_remove(0);
+            issuer.change_license(&amendment(&license, now), &context)?;
+        }
+        "bulk" => {
+            for _ in 0..10 {
+                workshop::issue(issuer, now)?;
+            }
+            let orders = issuer.licenses(None, None)?;
+            let orders: Vec<_> = orders.iter().map(|one| amendment(one, now)).collect();
+            for outcome in issuer.change_licenses(&orders, &context)? {
+                outcome?;
+            }
+        }
+        "transfer" => {
+            let license = workshop::issue(issuer, now)?;
+            let customer = format!("customer-{}", now.seconds());
+            let new = Customer {
+                id: customer.clone(),
+                ..workshop::customer()
+            };
+            issuer.add_customer(new, &context)?;
+            issuer.transfer_license(license, 1, &customer, &context)?;
+        }
+        "revoke" => {
+            let license = workshop::issue(issuer, now)?;
+            let request = RevokeRequest {
+                subject: Subject::License(license),
+                issued_before: None,
+                reason: Reason::Refund,
+            };
+            issuer.revoke(&request, &context)?;
         }
         "keyset" => {
             issuer.rotate_key(Role::License, None, &secret, &context)?;
@@ -67,8 +157,29 @@ fn once(issuer: &mut Issuer, act: &str, now: UnixTime) -> Result<(), Box<dyn Err
             issuer.publish_keyset(&secret, &context)?;
             issuer.publish_status(&secret, &context)?;
         }
-        "batch" => {}
+        "checkpoint" => {
+            workshop::issue(issuer, now)?;
+            issuer.checkpoint(&secret, &context)?;
+        }
+        "rebuild" => {
+            issuer.rebuild()?;
+        }
+        "open" => {}
         other => return Err(format!("no act is called {other}").into()),
     }
     Ok(())
+}
+
+/// Another number of calls.
+fn amendment(license: &LicenseRecord, now: UnixTime) -> LicenseOrder {
+    let calls = Allowance::Limited(now.seconds());
+    let amendment = Amendment {
+        quotas: [("calls".into(), calls)].into(),
+        ..Amendment::default()
+    };
+    LicenseOrder::new(
+        license.id,
+        license.revision,
+        ChangeRequest::Amend(amendment),
+    )
 }

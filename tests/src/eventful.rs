@@ -1,0 +1,220 @@
+//! A ledger in which everything has happened that can happen, of which `fixtures/ledger-v2` is a
+//! copy that was made once.
+
+use std::path::Path;
+
+use phi_issuer::{
+    Amendment, ChangeRequest, Customer, CustomerKind, Error, Issuer, LicenseOrder, LicenseRecord,
+    Machine, NewLicense, OldTokens, RevokeRequest, Role, Subject,
+};
+use phi_verify::{Allowance, Fingerprint, Reason, UnixTime};
+
+use crate::{
+    snakeoil::{DAY, START},
+    workshop::{self, CATALOG, PRODUCT, at, passphrase},
+};
+
+/// Every word that an event has.
+pub const WORDS: [&str; 25] = [
+    "change-withdrawn",
+    "checkpoint-signed",
+    "clock-corrected",
+    "customer-added",
+    "customer-changed",
+    "catalog-recorded",
+    "document-published",
+    "draft-issued",
+    "issuer-created",
+    "key-activated",
+    "key-added",
+    "key-dropped",
+    "key-retired",
+    "license-amended",
+    "license-drafted",
+    "license-issued",
+    "license-rebound",
+    "license-reinstated",
+    "license-renewed",
+    "license-suspended",
+    "license-transferred",
+    "revoked",
+    "token-minted",
+    "trial-converted",
+    "trial-started",
+];
+
+/// When the last of it has happened.
+pub const END: UnixTime = day(400);
+
+const fn day(number: u64) -> UnixTime {
+    START.plus(number * DAY)
+}
+
+/// Makes an issuer in the folder and lets everything happen to it.
+///
+/// # Errors
+/// As the steps of it.
+pub fn make(folder: &Path) -> Result<Issuer, Error> {
+    let mut issuer = workshop::furnished(folder)?;
+    let second = CATALOG.replace("calls = 1000", "calls = 2000");
+    issuer.publish_catalog(&second, &passphrase(), &at(day(1)))?;
+    customers(&mut issuer)?;
+    checkpoint(&mut issuer, day(2))?;
+    draft(&mut issuer)?;
+    ordinary(&mut issuer)?;
+    trial(&mut issuer)?;
+    taken_back(&mut issuer)?;
+    clock_ahead(&mut issuer)?;
+    checkpoint(&mut issuer, day(20))?;
+    keys(&mut issuer)?;
+    checkpoint(&mut issuer, END)?;
+    Ok(issuer)
+}
+
+fn checkpoint(issuer: &mut Issuer, now: UnixTime) -> Result<(), Error> {
+    issuer.checkpoint(&passphrase(), &at(now)).map(drop)
+}
+
+fn customers(issuer: &mut Issuer) -> Result<(), Error> {
+    let customer = |name: &str| Customer {
+        id: "ann".into(),
+        kind: CustomerKind::User,
+        name: name.into(),
+    };
+    issuer.add_customer(customer("Ann"), &at(day(2)))?;
+    issuer.change_customer(customer("Ann Onymous"), &at(day(2)))
+}
+
+fn order() -> NewLicense {
+    order_until(day(365))
+}
+
+fn order_until(expires: UnixTime) -> NewLicense {
+    NewLicense {
+        expires: Some(expires),
+        grace: 14 * DAY,
+        ..NewLicense::new("globex", PRODUCT, "team")
+    }
+}
+
+/// The license after the change.
+fn change(
+    issuer: &mut Issuer,
+    license: &LicenseRecord,
+    request: ChangeRequest,
+    effective: Option<UnixTime>,
+    now: UnixTime,
+) -> Result<LicenseRecord, Error> {
+    let order = LicenseOrder {
+        effective,
+        ..LicenseOrder::new(license.id, license.revision, request)
+    };
+    let mut context = at(now);
+    context.reason = Some(format!("case {}", license.revision));
+    context.idempotency_key = Some(format!("{}/{}", license.id, license.revision));
+    issuer.change_license(&order, &context)
+}
+
+fn calls(count: u64) -> ChangeRequest {
+    ChangeRequest::Amend(Amendment {
+        quotas: [("calls".into(), Allowance::Limited(count))].into(),
+        ..Amendment::default()
+    })
+}
+
+/// A draft that is amended and issued.
+fn draft(issuer: &mut Issuer) -> Result<(), Error> {
+    let license = issuer.draft_license(order(), &at(day(3)))?;
+    let license = change(issuer, &license, calls(5), None, day(3))?;
+    let license = change(issuer, &license, ChangeRequest::Issue, None, day(4))?;
+    workshop::mint(issuer, license.id, 1, day(4)).map(drop)
+}
+
+/// A license that is suspended, reinstated, bound, renewed and handed over, with changes that
+/// wait: one that takes effect, one that is called off.
+fn ordinary(issuer: &mut Issuer) -> Result<(), Error> {
+    let license = issuer.issue_license(order(), &at(day(5)))?;
+    workshop::mint(issuer, license.id, 2, day(5))?;
+    let license = change(issuer, &license, calls(6), Some(day(7)), day(5))?;
+    let license = change(issuer, &license, calls(7), Some(day(30)), day(6))?;
+    let withdraw = ChangeRequest::Withdraw(license.revision);
+    let license = change(issuer, &license, withdraw, None, day(6))?;
+    let license = change(issuer, &license, ChangeRequest::Suspend, None, day(8))?;
+    let license = change(issuer, &license, ChangeRequest::Reinstate, None, day(9))?;
+    let board = Fingerprint::new(PRODUCT).with("board", "one");
+    let rebind = ChangeRequest::Rebind(Some(Machine::new(&board, 1)?));
+    let license = change(issuer, &license, rebind, None, day(9))?;
+    let renew = ChangeRequest::Renew(Some(day(700)));
+    let license = change(issuer, &license, renew, None, day(10))?;
+    let cut = LicenseOrder {
+        old_tokens: OldTokens::Cut,
+        ..LicenseOrder::new(license.id, license.revision, calls(8))
+    };
+    let license = issuer.change_license(&cut, &at(day(11)))?;
+    let handed_over = at(day(12));
+    let (_, new) = issuer.transfer_license(license.id, license.revision, "ann", &handed_over)?;
+    workshop::mint(issuer, new.id, 1, day(12)).map(drop)
+}
+
+/// A trial that becomes an ordinary license, and one whose time is up.
+fn trial(issuer: &mut Issuer) -> Result<(), Error> {
+    let trial = || NewLicense {
+        expires: Some(day(40)),
+        grace: 0,
+        trial: true,
+        ..order()
+    };
+    issuer.issue_license(trial(), &at(day(13)))?;
+    let license = issuer.issue_license(trial(), &at(day(13)))?;
+    let convert = ChangeRequest::ConvertTrial {
+        expires: None,
+        amendment: Amendment::default(),
+    };
+    change(issuer, &license, convert, None, day(14)).map(drop)
+}
+
+/// A license, a token and a customer that are revoked.
+fn taken_back(issuer: &mut Issuer) -> Result<(), Error> {
+    let license = issuer.issue_license(order(), &at(day(15)))?.id;
+    let token = workshop::mint(issuer, license, 1, day(15))?.remove(0);
+    let subjects = [
+        Subject::Token(token.token_id),
+        Subject::License(license),
+        Subject::Customer("ann".into()),
+    ];
+    for subject in subjects {
+        let request = RevokeRequest {
+            subject,
+            issued_before: None,
+            reason: Reason::Refund,
+        };
+        issuer.revoke(&request, &at(day(16)))?;
+    }
+    issuer.publish_status(&passphrase(), &at(day(17))).map(drop)
+}
+
+/// A license that was issued under a clock of years to come.
+fn clock_ahead(issuer: &mut Issuer) -> Result<(), Error> {
+    issuer.issue_license(order_until(day(9_000)), &at(day(5_000)))?;
+    issuer.correct_clock(&at(day(18))).map(drop)
+}
+
+/// A key that waits and takes over, one that is dropped, and those that the root names anew.
+fn keys(issuer: &mut Issuer) -> Result<(), Error> {
+    let secret = passphrase();
+    let staged = issuer.new_key(Role::License, &secret, &at(day(21)))?;
+    issuer.rotate_key(Role::License, None, &secret, &at(day(22)))?;
+    issuer.publish_keyset(&secret, &at(day(22)))?;
+    let waits = issuer.new_key(Role::License, &secret, &at(day(23)))?;
+    issuer.retire_key(waits, &at(day(23)))?;
+    for role in [Role::Ledger, Role::Status, Role::Keyset] {
+        issuer.rotate_key(role, None, &secret, &at(day(24)))?;
+    }
+    issuer.publish_keyset(&secret, &at(day(24)))?;
+    issuer.publish_status(&secret, &at(day(24)))?;
+    let license = issuer.issue_license(order(), &at(day(25)))?.id;
+    let token = workshop::mint(issuer, license, 1, day(25))?.remove(0);
+    debug_assert_eq!(token.key_id, staged, "the key that waited signs");
+    // All that the first key signed has ended.
+    issuer.publish_keyset(&secret, &at(END)).map(drop)
+}
