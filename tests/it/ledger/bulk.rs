@@ -40,8 +40,8 @@ fn many_changes_at_once_are_the_same_changes_one_by_one() {
         expires: Some(START.plus(300 * DAY)),
         ..NewLicense::new("globex", PRODUCT, "team")
     };
-    let issued = issuer.issue_licenses(vec![order(); LICENSES], &at(START));
-    assert!(issued.unwrap().iter().all(Result::is_ok));
+    let outcome = issuer.issue_licenses(vec![order(); LICENSES], &at(START));
+    assert!(outcome.unwrap().iter().all(Result::is_ok));
     drop(issuer);
     workshop::copy_folder(&one, &two).unwrap();
     let mut bulk = Issuer::open(&one).unwrap();

@@ -180,8 +180,8 @@ fn of_two_operators_at_once_one_wins() {
                 kind.act(issuer, license.id, license.revision)
             };
             let outcomes = thread::scope(|scope| {
-                let racer = scope.spawn(|| act(second, &mut two));
-                [act(first, &mut one), racer.join().unwrap()]
+                let other = scope.spawn(|| act(second, &mut two));
+                [act(first, &mut one), other.join().unwrap()]
             });
             let codes = outcomes.map(|outcome| outcome.map_or_else(|e| e.code(), |()| "won"));
             let won = ["won", "revision-conflict"];
@@ -240,8 +240,8 @@ fn a_request_that_is_repeated_is_carried_out_once() {
     let mut issuer = two_customers(folder.path());
     let folder = folder.path();
     let license = twice(folder, |now| {
-        let issued = issuer.issue_license(order("team"), &named("issue", now));
-        issued.unwrap()
+        let outcome = issuer.issue_license(order("team"), &named("issue", now));
+        outcome.unwrap()
     });
     let draft = twice(folder, |now| {
         let drafted = issuer.draft_license(order("team"), &named("draft", now));
@@ -314,14 +314,14 @@ fn many_at_once_are_carried_out_one_by_one_and_once() {
         };
         outcomes.into_iter().map(code).collect::<Vec<_>>()
     };
-    let issued = twice(folder, |now| {
+    let answers = twice(folder, |now| {
         codes(
             issuer
                 .issue_licenses(orders(), &named("many", now))
                 .unwrap(),
         )
     });
-    assert_eq!(issued[1], "entitlement-invalid");
+    assert_eq!(answers[1], "entitlement-invalid");
     let licenses = issuer.licenses(None, None).unwrap();
     assert_eq!(licenses.len(), 2);
     let suspend =
@@ -368,8 +368,8 @@ fn a_batch_that_is_run_again_answers_what_it_answered() {
     });
     assert_eq!(tokens.len(), 30);
     // Rows have names of their own, which no other request takes away from them.
-    let issued = issuer.issue_license(order("team"), &named("row-0", NOW));
-    issued.unwrap();
+    let outcome = issuer.issue_license(order("team"), &named("row-0", NOW));
+    outcome.unwrap();
 }
 
 /// A clock that stands so many seconds before the newest entry.
