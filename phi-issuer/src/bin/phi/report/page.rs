@@ -1,7 +1,7 @@
 //! The page of a report: its head, what happened, and the order of its sections.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use phi_issuer::{Dossier, DossierRequest, Happening, Moment, Occurrence};
+use phi_issuer::{Dossier, DossierRequest, Occurrence};
 use phi_verify::LicenseId;
 use phi_verify::log::Hash;
 
@@ -207,19 +207,11 @@ fn occurrence(occurrence: &Occurrence) -> Markup {
             tr.by-time {
                 td { (time(moment.time)) }
                 td.word { "time" }
-                td { (said(&by_time(moment))) }
+                td { (said(&happening(&moment.happening))) }
                 td { (of_license(Some(*license))) }
                 td.number { "–" }
             }
         },
-    }
-}
-
-fn by_time(moment: &Moment) -> String {
-    let text = happening(&moment.happening);
-    match moment.happening {
-        Happening::CameDue(_) => format!("what was planned took effect: {text}"),
-        _ => text,
     }
 }
 
