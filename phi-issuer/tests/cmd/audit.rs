@@ -32,7 +32,9 @@ fn every_format_has_the_same_events() {
         .map(|line| serde_json::from_str(line).unwrap());
     let lines: Vec<Value> = lines.collect();
     assert_eq!(&lines, events);
-    lines.iter().for_each(|line| check("audit-show", line));
+    for line in &lines {
+        check("audit-show", line);
+    }
 
     let text = folder.ok(&format!("{query} --format csv"));
     let mut table = csv::Reader::from_reader(text.as_bytes());

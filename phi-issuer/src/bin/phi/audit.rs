@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::failure::Failure;
-use crate::output::{Answer, Page, clean, harmless_json, one_line, say, settle, to_json};
+use crate::output::{Answer, Output, Page, clean, harmless_json, one_line, say, settle, to_json};
 use crate::session::Session;
 use crate::view::{EventView, counted};
 
@@ -129,8 +129,7 @@ impl Query {
         match format {
             Format::Table | Format::Json => {
                 let answer = EventsAnswer::find(&mut issuer, &filter)?;
-                let output = session.output();
-                output.with_json(format == Format::Json).print(&answer)
+                Output::new(format == Format::Json).print(&answer)
             }
             Format::Jsonl => lines(&mut issuer, &filter),
             Format::Csv => table_of_values(&mut issuer, &filter),

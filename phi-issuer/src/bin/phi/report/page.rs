@@ -52,21 +52,21 @@ pub(super) fn html(dossier: &Dossier, frame: &Frame<'_>) -> Markup {
             body {
                 (head(dossier, frame))
                 main {
-                    (section(0, html! {
+                    (section(0, &html! {
                         @if dossier.licenses.is_empty() { p.none { "The customer has none." } }
                         @for one in &dossier.licenses { (license::present(one)) }
                     }))
-                    (section(1, timeline(dossier)))
-                    (section(2, html! {
+                    (section(1, &timeline(dossier)))
+                    (section(2, &html! {
                         @if dossier.licenses.is_empty() { p.none { "There is no license." } }
                         @for one in &dossier.licenses { (license::over_time(one)) }
                     }))
-                    (section(3, evidence::tokens(dossier)))
-                    (section(4, evidence::revocations(dossier)))
-                    (section(5, evidence::checkpoint(dossier, frame.issuer)))
-                    (section(6, evidence::meaning(frame.issuer)))
-                    (appendix(7, evidence::events(dossier)))
-                    (appendix(8, evidence::proofs(dossier)))
+                    (section(3, &evidence::tokens(dossier)))
+                    (section(4, &evidence::revocations(dossier)))
+                    (section(5, &evidence::checkpoint(dossier, frame.issuer)))
+                    (section(6, &evidence::meaning(frame.issuer)))
+                    (appendix(7, &evidence::events(dossier)))
+                    (appendix(8, &evidence::proofs(dossier)))
                 }
                 footer {
                     "Made by phi " (env!("CARGO_PKG_VERSION")) " from the ledger of "
@@ -78,7 +78,7 @@ pub(super) fn html(dossier: &Dossier, frame: &Frame<'_>) -> Markup {
     }
 }
 
-fn section(at: usize, content: Markup) -> Markup {
+fn section(at: usize, content: &Markup) -> Markup {
     let (anchor, title) = CONTENTS[at];
     html! {
         section aria-labelledby=(anchor) {
@@ -88,7 +88,7 @@ fn section(at: usize, content: Markup) -> Markup {
     }
 }
 
-fn appendix(at: usize, content: Markup) -> Markup {
+fn appendix(at: usize, content: &Markup) -> Markup {
     html! { div.appendix { (section(at, content)) } }
 }
 
