@@ -125,7 +125,7 @@ impl Occurrence {
     /// When it happened.
     pub const fn time(&self) -> UnixTime {
         match self {
-            Self::Recorded(row) => row.entry.time,
+            Self::Recorded(row) => row.recorded,
             Self::ByTime { moment, .. } => moment.time,
         }
     }
@@ -223,12 +223,11 @@ impl<'q> Gathering<'q> {
         let mut rows = self.rows()?;
         rows.extend(self.wide_revocations()?);
         rows.sort_by_key(|row| row.entry.seq);
-        let customer_revoked = self.times_of_revocation()?;
         let mut licenses = Vec::new();
         let mut moments = Vec::new();
         for record in &self.licenses {
             let history = license::history(self.query, record.id, self.now)?;
-            licenses.push(self.license(record, &history, &customer_revoked)?);
+            licenses.push(self.license(record, &history)?);
             let by_time = history.into_iter().filter(|moment| moment.entry.is_none());
             moments.extend(by_time.map(|moment| (record.id, moment)));
         }
@@ -282,27 +281,15 @@ impl<'q> Gathering<'q> {
         };
         let rows = self.query.wide_revocations()?.into_iter();
         let rows = rows.map(AuditRow::from).filter(concerns);
-        Ok(rows.filter(|row| self.within(row.entry.time)).collect())
+        Ok(rows.filter(|row| self.within(row.recorded)).collect())
     }
 
-    /// When the customer itself was revoked, which ends what its licenses grant.
-    fn times_of_revocation(&self) -> Result<Vec<UnixTime>, Error> {
-        let entries = self.query.revocations_of_customer(&self.customer.id)?;
-        Ok(entries.iter().map(|entry| entry.time).collect())
-    }
-
-    fn license(
-        &self,
-        record: &LicenseRecord,
-        history: &[Moment],
-        customer_revoked: &[UnixTime],
-    ) -> Result<LicenseDossier, Error> {
+    fn license(&self, record: &LicenseRecord, history: &[Moment]) -> Result<LicenseDossier, Error> {
         let changes = history.iter();
         let changes = changes.filter(|one| !matches!(one.happening, Happening::Minted(_)));
         let mut times: BTreeSet<UnixTime> = changes.map(|moment| moment.time).collect();
         let begun = times.first().copied().unwrap_or(self.now);
         times.extend(record.not_before);
-        times.extend(customer_revoked);
         times.retain(|time| (begun..=self.now).contains(time));
         let mut intervals: Vec<Interval> = Vec::new();
         for time in times {

@@ -5,12 +5,14 @@
     reason = "a test that unwraps an error has failed"
 )]
 
+mod audit;
 mod changes;
 mod faults;
 mod fixtures;
 mod life;
 mod migration;
 mod pages;
+mod report;
 mod run;
 
 /// Each transcript is a page of documentation: commands, what they print, and their exit codes.

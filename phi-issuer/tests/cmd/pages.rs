@@ -18,6 +18,16 @@ fn pages_about_licenses_are_true() {
 }
 
 #[test]
+fn pages_about_audits_are_true() {
+    check_all("audits");
+}
+
+#[test]
+fn the_guide_to_audits_is_true() {
+    check(&repository().join("docs/guides/audit.md"));
+}
+
+#[test]
 fn pages_about_the_ledger_are_true() {
     check_all("ledger");
 }

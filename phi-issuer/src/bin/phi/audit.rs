@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::failure::Failure;
-use crate::output::{Answer, Page, clean, harmless_json, one_line, say, settle, to_json};
+use crate::output::{Answer, Output, Page, clean, harmless_json, one_line, say, settle, to_json};
 use crate::session::Session;
 use crate::view::{EventView, counted};
 
@@ -129,8 +129,7 @@ impl Query {
         match format {
             Format::Table | Format::Json => {
                 let answer = EventsAnswer::find(&mut issuer, &filter)?;
-                let output = session.output();
-                output.with_json(format == Format::Json).print(&answer)
+                Output::new(format == Format::Json).print(&answer)
             }
             Format::Jsonl => lines(&mut issuer, &filter),
             Format::Csv => table_of_values(&mut issuer, &filter),
@@ -222,6 +221,9 @@ impl Answer for EventView {
     fn show(&self, page: &mut Page) {
         page.field("event", format!("{} {}", self.seq, self.event));
         page.field("time", &self.time);
+        if let Some(time) = &self.counts_as {
+            page.field("counts as", format!("{time}: the clock was ahead"));
+        }
         page.field("actor", &self.actor);
         for (label, value) in [
             ("reason", &self.reason),

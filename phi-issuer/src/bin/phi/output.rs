@@ -29,11 +29,6 @@ impl Output {
         Self { json }
     }
 
-    /// In this form, where the command has an option of its own for it.
-    pub(crate) const fn with_json(self, json: bool) -> Self {
-        Self { json, ..self }
-    }
-
     /// Whether results are printed as JSON.
     pub(crate) const fn is_json(self) -> bool {
         self.json

@@ -130,7 +130,7 @@ impl Answer for ReportAnswer {
         page.field("tokens", self.tokens);
         if self.uncovered_events > 0 {
             let events = counted(self.uncovered_events, "event");
-            let about = format!("{events} in it are younger than the newest checkpoint");
+            let about = format!("no checkpoint covers {events} in it yet");
             page.headline(Tone::Warn, "NOT COVERED", &about);
         }
     }

@@ -66,7 +66,7 @@ pub(super) fn revocations(dossier: &Dossier) -> Markup {
         let until = time_or(revocation.issued_before, "all of it");
         Some(html! {
             tr {
-                td { (time(row.entry.time)) }
+                td { (time(row.recorded)) }
                 td { (revocation.subject.class().name()) " " (id(&revocation.subject.id())) }
                 td.word { @if revocation.issued_before.is_some() { "issued before " } (until) }
                 td.word { (revocation.reason.name()) }
@@ -176,8 +176,10 @@ pub(super) fn meaning(issuer: &str) -> Markup {
             }
             li {
                 "For a token, keep its proof from Appendix B in a file: "
-                code { "phi verify TOKEN --proof FILE" } " checks both with no network and without "
-                "the issuer's ledger. " code { "phi ledger prove --token ID" } " makes a new one."
+                code { "phi proof verify FILE --token TOKEN" }
+                " checks it offline, with the issuer's published root documents and nothing else. "
+                "Of an event, " code { "phi proof verify entry.tlog-proof --entry entry.cbor" }
+                " does the same."
             }
             li {
                 "If the issuer publishes the log (" code { "phi ledger export" } "), its tiles are "

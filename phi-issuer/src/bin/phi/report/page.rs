@@ -1,7 +1,7 @@
 //! The page of a report: its head, what happened, and the order of its sections.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use phi_issuer::{Dossier, DossierRequest, Happening, Moment, Occurrence};
+use phi_issuer::{Dossier, DossierRequest, Occurrence};
 use phi_verify::LicenseId;
 use phi_verify::log::Hash;
 
@@ -52,21 +52,21 @@ pub(super) fn html(dossier: &Dossier, frame: &Frame<'_>) -> Markup {
             body {
                 (head(dossier, frame))
                 main {
-                    (section(0, html! {
+                    (section(0, &html! {
                         @if dossier.licenses.is_empty() { p.none { "The customer has none." } }
                         @for one in &dossier.licenses { (license::present(one)) }
                     }))
-                    (section(1, timeline(dossier)))
-                    (section(2, html! {
+                    (section(1, &timeline(dossier)))
+                    (section(2, &html! {
                         @if dossier.licenses.is_empty() { p.none { "There is no license." } }
                         @for one in &dossier.licenses { (license::over_time(one)) }
                     }))
-                    (section(3, evidence::tokens(dossier)))
-                    (section(4, evidence::revocations(dossier)))
-                    (section(5, evidence::checkpoint(dossier, frame.issuer)))
-                    (section(6, evidence::meaning(frame.issuer)))
-                    (appendix(7, evidence::events(dossier)))
-                    (appendix(8, evidence::proofs(dossier)))
+                    (section(3, &evidence::tokens(dossier)))
+                    (section(4, &evidence::revocations(dossier)))
+                    (section(5, &evidence::checkpoint(dossier, frame.issuer)))
+                    (section(6, &evidence::meaning(frame.issuer)))
+                    (appendix(7, &evidence::events(dossier)))
+                    (appendix(8, &evidence::proofs(dossier)))
                 }
                 footer {
                     "Made by phi " (env!("CARGO_PKG_VERSION")) " from the ledger of "
@@ -78,7 +78,7 @@ pub(super) fn html(dossier: &Dossier, frame: &Frame<'_>) -> Markup {
     }
 }
 
-fn section(at: usize, content: Markup) -> Markup {
+fn section(at: usize, content: &Markup) -> Markup {
     let (anchor, title) = CONTENTS[at];
     html! {
         section aria-labelledby=(anchor) {
@@ -88,7 +88,7 @@ fn section(at: usize, content: Markup) -> Markup {
     }
 }
 
-fn appendix(at: usize, content: Markup) -> Markup {
+fn appendix(at: usize, content: &Markup) -> Markup {
     html! { div.appendix { (section(at, content)) } }
 }
 
@@ -193,7 +193,12 @@ fn occurrence(occurrence: &Occurrence) -> Markup {
     match occurrence {
         Occurrence::Recorded(row) => html! {
             tr {
-                td { (time(row.entry.time)) }
+                td {
+                    (time(row.recorded))
+                    @if row.recorded != row.entry.time {
+                        br; span.small.soft { "the clock said " (time(row.entry.time)) }
+                    }
+                }
                 td.word { (said(&row.entry.actor)) }
                 td {
                     (said(&summary(&row.entry.event)))
@@ -207,19 +212,11 @@ fn occurrence(occurrence: &Occurrence) -> Markup {
             tr.by-time {
                 td { (time(moment.time)) }
                 td.word { "time" }
-                td { (said(&by_time(moment))) }
+                td { (said(&happening(&moment.happening))) }
                 td { (of_license(Some(*license))) }
                 td.number { "–" }
             }
         },
-    }
-}
-
-fn by_time(moment: &Moment) -> String {
-    let text = happening(&moment.happening);
-    match moment.happening {
-        Happening::CameDue(_) => format!("what was planned took effect: {text}"),
-        _ => text,
     }
 }
 

@@ -13,9 +13,8 @@ pub(super) fn time(time: UnixTime) -> Markup {
 
 /// A time, or what there is instead.
 pub(super) fn time_or(moment: Option<UnixTime>, without: &str) -> Markup {
-    match moment {
-        Some(moment) => time(moment),
-        None => html! { (without) },
+    html! {
+        @if let Some(moment) = moment { (time(moment)) } @else { (without) }
     }
 }
 
