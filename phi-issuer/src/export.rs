@@ -95,13 +95,13 @@ impl Issuer {
             let (customer, product) = (filter.customer.as_deref(), filter.product.as_deref());
             query.each_license(customer, product, |license| {
                 if let Some(row) = export.license(&license.at(now))? {
-                    sheet.add(row);
+                    sheet.add(&row);
                 }
                 Ok(())
             })?;
             let licenses = sheet.rows;
             for row in export.customers_left()? {
-                sheet.add(row);
+                sheet.add(&row);
             }
             Ok(ExportedRows {
                 customers: sheet.rows - licenses,
@@ -124,7 +124,7 @@ impl Issuer {
         self.store.read(|query| {
             let mut sheet = Sheet::new(format);
             for row in Export::of(query, filter, now)?.customers_left()? {
-                sheet.add(row);
+                sheet.add(&row);
             }
             Ok(ExportedRows {
                 customers: sheet.rows,
@@ -340,11 +340,11 @@ impl Sheet {
         sheet
     }
 
-    fn add(&mut self, row: Cells) {
+    fn add(&mut self, row: &Cells) {
         self.rows += 1;
         match self.format {
             RowFormat::JsonLines => {
-                let text = serde_json::to_string(&row).expect("cells are plain values");
+                let text = serde_json::to_string(row).expect("cells are plain values");
                 self.text.extend_from_slice(text.as_bytes());
                 self.text.push(b'\n');
             }

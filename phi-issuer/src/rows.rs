@@ -212,8 +212,9 @@ fn delimiter(text: &[u8]) -> u8 {
             b'\n' | b'\r' if !quoted => break,
             _ if quoted => {}
             byte => {
-                let known = counts.iter_mut().find(|(known, _)| known == byte);
-                known.into_iter().for_each(|(_, count)| *count += 1);
+                if let Some((_, count)) = counts.iter_mut().find(|(known, _)| known == byte) {
+                    *count += 1;
+                }
             }
         }
     }

@@ -277,11 +277,11 @@ impl Row<'_> {
         };
         let reason = self.reason(&reference)?;
         Ok(Reading::Planned(Box::new(Planned {
+            reference,
             customer,
             license,
             reason,
             digest,
-            reference,
         })))
     }
 
@@ -524,12 +524,12 @@ impl Row<'_> {
     }
 
     fn extensions(&self) -> Result<BTreeMap<i64, String>, RowProblem> {
-        let number = |(number, text): (String, String)| match number.parse() {
-            Ok(number) => Ok((number, text)),
-            Err(_) => {
+        let number = |(number, text): (String, String)| {
+            let refused = |_| {
                 let message = format!("{number:?} is no number, such as -1 in -1=text");
-                Err(self.problem(Field::Ext, message))
-            }
+                self.problem(Field::Ext, message)
+            };
+            Ok((number.parse().map_err(refused)?, text))
         };
         self.pairs(Field::Ext)?.into_iter().map(number).collect()
     }

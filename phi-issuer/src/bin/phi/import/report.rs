@@ -1,5 +1,6 @@
 //! What became of the rows of an import: for people, as JSON, and as a file.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use phi_issuer::{BatchMode, ImportResult, ImportWay, write_record};
@@ -184,7 +185,7 @@ impl ImportAnswer {
             (refused, "refused"),
         ] {
             if count > 0 {
-                text += &format!(", {count} {what}");
+                let _ = write!(text, ", {count} {what}");
             }
         }
         text
