@@ -59,6 +59,9 @@ pub enum AuditOrder {
 pub struct AuditRow {
     /// The entry.
     pub entry: Entry,
+    /// When it counts as recorded: the entry's own time, unless its clock was ahead and was
+    /// corrected afterwards.
+    pub recorded: UnixTime,
     /// SHA-256 of the entry's bytes: what its leaf in the Merkle log has.
     pub hash: Hash,
     /// The license.
@@ -92,6 +95,7 @@ impl From<TrailRow> for AuditRow {
     fn from(row: TrailRow) -> Self {
         Self {
             entry: row.entry,
+            recorded: row.recorded,
             hash: row.hash,
             license: row.license,
             customer: row.customer,
@@ -220,8 +224,8 @@ fn known(query: &Query<'_>, filter: &AuditFilter) -> Result<(), Error> {
     Ok(())
 }
 
-/// The numbers among which the entries are. Times never fall, so a range of times is one of
-/// numbers.
+/// The numbers among which the entries are. Times as they count never fall, so a range of times
+/// is one of numbers.
 fn bounds(query: &Query<'_>, filter: &AuditFilter) -> Result<RangeInclusive<u64>, Error> {
     let since = |time: Option<UnixTime>, without: u64| match time {
         None => Ok(without),

@@ -125,7 +125,7 @@ impl Occurrence {
     /// When it happened.
     pub const fn time(&self) -> UnixTime {
         match self {
-            Self::Recorded(row) => row.entry.time,
+            Self::Recorded(row) => row.recorded,
             Self::ByTime { moment, .. } => moment.time,
         }
     }
@@ -281,7 +281,7 @@ impl<'q> Gathering<'q> {
         };
         let rows = self.query.wide_revocations()?.into_iter();
         let rows = rows.map(AuditRow::from).filter(concerns);
-        Ok(rows.filter(|row| self.within(row.entry.time)).collect())
+        Ok(rows.filter(|row| self.within(row.recorded)).collect())
     }
 
     fn license(&self, record: &LicenseRecord, history: &[Moment]) -> Result<LicenseDossier, Error> {

@@ -177,6 +177,38 @@ fn a_range_has_its_beginning_and_not_its_end() {
 }
 
 #[test]
+fn what_a_clock_ahead_recorded_counts_as_of_its_correction() {
+    let mut office = office();
+    let act = |issuer: &mut Issuer, at: u64, id: &str| {
+        let customer = Customer {
+            id: id.into(),
+            kind: CustomerKind::User,
+            name: String::new(),
+        };
+        issuer.add_customer(customer, &context(at, "ann", None))
+    };
+    act(&mut office.issuer, 1_000_000, "early").unwrap();
+    let corrected = context(600, "ann", None);
+    office.issuer.correct_clock(&corrected).unwrap();
+    act(&mut office.issuer, 700, "late").unwrap();
+    for (from, to, expected) in [
+        (550, 650, &[8, 9][..]),
+        (600, 601, &[8, 9]),
+        (601, 2_000_000, &[10]),
+        (0, 600, &[1, 2, 3, 4, 5, 6, 7]),
+    ] {
+        let filter = AuditFilter {
+            from: Some(time(from)),
+            to: Some(time(to)),
+            ..AuditFilter::default()
+        };
+        check(&mut office.issuer, &filter, expected);
+    }
+    let row = office.issuer.audit_entry(8).unwrap();
+    assert_eq!((row.recorded, row.entry.time), (time(600), time(1_000_000)));
+}
+
+#[test]
 fn text_is_found_in_either_case_in_what_people_wrote() {
     let mut office = office();
     let globex = office.globex.to_string();

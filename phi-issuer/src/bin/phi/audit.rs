@@ -221,6 +221,9 @@ impl Answer for EventView {
     fn show(&self, page: &mut Page) {
         page.field("event", format!("{} {}", self.seq, self.event));
         page.field("time", &self.time);
+        if let Some(time) = &self.counts_as {
+            page.field("counts as", format!("{time}: the clock was ahead"));
+        }
         page.field("actor", &self.actor);
         for (label, value) in [
             ("reason", &self.reason),

@@ -66,7 +66,7 @@ pub(super) fn revocations(dossier: &Dossier) -> Markup {
         let until = time_or(revocation.issued_before, "all of it");
         Some(html! {
             tr {
-                td { (time(row.entry.time)) }
+                td { (time(row.recorded)) }
                 td { (revocation.subject.class().name()) " " (id(&revocation.subject.id())) }
                 td.word { @if revocation.issued_before.is_some() { "issued before " } (until) }
                 td.word { (revocation.reason.name()) }

@@ -193,7 +193,12 @@ fn occurrence(occurrence: &Occurrence) -> Markup {
     match occurrence {
         Occurrence::Recorded(row) => html! {
             tr {
-                td { (time(row.entry.time)) }
+                td {
+                    (time(row.recorded))
+                    @if row.recorded != row.entry.time {
+                        br; span.small.soft { "the clock said " (time(row.entry.time)) }
+                    }
+                }
                 td.word { (said(&row.entry.actor)) }
                 td {
                     (said(&summary(&row.entry.event)))

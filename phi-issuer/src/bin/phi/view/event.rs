@@ -16,6 +16,9 @@ pub(crate) struct EventView {
     pub(crate) seq: u64,
     /// When it was recorded.
     pub(crate) time: Stamp,
+    /// When it counts as recorded, if its clock was ahead and was corrected afterwards.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) counts_as: Option<Stamp>,
     /// Who recorded it.
     pub(crate) actor: String,
     /// What happened, as a word.
@@ -47,6 +50,9 @@ impl From<AuditRow> for EventView {
             entry_hash: row.hash.to_string(),
             seq: row.entry.seq,
             time: row.entry.time.into(),
+            counts_as: Some(row.recorded)
+                .filter(|recorded| *recorded != row.entry.time)
+                .map(Stamp::from),
             event: row.entry.event.name().to_owned(),
             license: row.license.map(|id| id.to_string()),
             customer: row.customer,
