@@ -8,6 +8,7 @@
 use std::{
     collections::BTreeMap,
     error::Error,
+    fmt::Write as _,
     fs, io,
     io::Write as _,
     path::{Path, PathBuf},
@@ -225,7 +226,7 @@ impl Ledger {
         for place in self.some(CHUNK + CHUNK / 4) {
             let license = self.licenses[place];
             if !license.suspended && count < CHUNK {
-                text.push_str(&format!("{}-{place},{}\n", self.chunks, license.id));
+                writeln!(text, "{}-{place},{}", self.chunks, license.id)?;
                 count += 1;
             }
         }
