@@ -300,7 +300,7 @@ fn rows_that_are_taken_away_or_put_in_are_found() {
             _ => values.join(", "),
         };
         let sql = format!("INSERT INTO {table} VALUES ({values})");
-        assert_eq!(rig.tamper(&sql), 1);
+        assert_eq!(rig.tamper(&sql), 1, "{sql}");
         let found = rig.place().unwrap_or_else(|| panic!("not found: {sql}"));
         check_location(&found, &table, 900, &sql);
     }
@@ -309,7 +309,7 @@ fn rows_that_are_taken_away_or_put_in_are_found() {
 fn made_up(column: &str) -> &'static str {
     match column {
         "seq" | "number" | "level" | "size" | "revision" | "version" => "900",
-        "added" | "issued_at" | "epoch" | "revoked" | "dropped" | "changes" => "1",
+        "added" | "time" | "issued_at" | "epoch" | "revoked" | "dropped" | "changes" => "1",
         "signs_from" | "until" | "due" | "ends" | "issued_before" => "NULL",
         "hashes" | "record" => "x'00'",
         "license" => "x'6d616465'",
