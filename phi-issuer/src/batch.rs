@@ -61,7 +61,12 @@ impl Issuer {
         mut progress: impl FnMut(usize),
     ) -> Result<Vec<RowResult>, Error> {
         let key = self.signer(Role::License, passphrase, context.now)?;
-        let only = self.product_or_only(None).ok();
+        let only = match self.product_or_only(None) {
+            Ok(product) => Some(product),
+            // Rows that name theirs do not miss it.
+            Err(Error::NotFound { .. }) => None,
+            Err(error) => return Err(error),
+        };
         let mut seen = HashSet::new();
         let mut results = Vec::with_capacity(rows.len());
         for chunk in rows.chunks(ROWS_PER_COMMIT) {

@@ -185,17 +185,32 @@ pub enum Error {
     /// There is a store already, which is not to be replaced.
     StoreInUse {
         /// Where it is.
-        path: PathBuf,
+        place: String,
+        /// The way out.
+        hint: &'static str,
     },
     /// There is an issuer in the folder, but its store is gone.
     StoreMissing {
         /// Where it should be.
-        path: PathBuf,
+        place: String,
+        /// The way out.
+        hint: &'static str,
     },
-    /// The file is not a Phi store.
+    /// The file or database is not a Phi store.
     StoreForeign {
-        /// The file.
-        path: PathBuf,
+        /// Where it is.
+        place: String,
+        /// The way out.
+        hint: &'static str,
+    },
+    /// The database does not keep what it is told to keep.
+    StoreUnfit {
+        /// Where it is.
+        place: String,
+        /// Why not, as a predicate.
+        problem: &'static str,
+        /// The way out.
+        hint: &'static str,
     },
     /// The system refused something.
     System {
@@ -277,10 +292,16 @@ impl Error {
             Self::StoreInUse { .. } => "store-in-use",
             Self::StoreMissing { .. } => "store-missing",
             Self::StoreNewer { .. } => "store-newer",
+            Self::StoreUnfit { .. } => "store-unfit",
             Self::System { .. } => "system",
             Self::Transition { .. } => "transition-refused",
             Self::WaitingMisfit { .. } => "waiting-misfit",
         }
+    }
+
+    /// Whether what was asked for may have been recorded after all.
+    pub(crate) fn is_outcome_unknown(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_outcome_unknown())
     }
 
     /// The class of the error.
@@ -317,6 +338,7 @@ impl Error {
             | Self::StoreForeign { .. }
             | Self::StoreMissing { .. }
             | Self::StoreNewer { .. }
+            | Self::StoreUnfit { .. }
             | Self::Transition { .. } => ErrorClass::Store,
             Self::File(_) | Self::System { .. } => ErrorClass::System,
         }
@@ -357,10 +379,10 @@ impl Error {
                     "call the waiting change off with `phi license withdraw {license} {revision}`"
                 )
             }
-            Self::EventDamaged { .. } => "nothing was changed; restore phi.db from a backup".into(),
+            Self::EventDamaged { .. } => {
+                "nothing was changed; restore the store from a backup".into()
+            }
             Self::Store(error) => error.hint().into(),
-            Self::StoreInUse { .. } => "pass --replace to move it aside".into(),
-            Self::StoreMissing { .. } => "restore phi.db from a backup".into(),
             Self::FolderInUse { .. } => {
                 "choose another folder with --dir, or move what is there away".into()
             }
@@ -372,7 +394,11 @@ impl Error {
             }
             Self::NotAllowed { hint, .. }
             | Self::NotFound { hint, .. }
-            | Self::PublicationBehind { hint, .. } => (*hint).into(),
+            | Self::PublicationBehind { hint, .. }
+            | Self::StoreForeign { hint, .. }
+            | Self::StoreInUse { hint, .. }
+            | Self::StoreMissing { hint, .. }
+            | Self::StoreUnfit { hint, .. } => (*hint).into(),
             Self::NotVerified(_) => {
                 "nothing was given out; publish the keyset and try again".into()
             }
@@ -380,7 +406,6 @@ impl Error {
                 "mend the folder and run the publish command again; the ledger has the document"
                     .into()
             }
-            Self::StoreForeign { .. } => "name the issuer's folder with --dir".into(),
             Self::EntryNewer { .. } | Self::StoreNewer { .. } => {
                 "use the newer phi that wrote it".into()
             }
@@ -478,9 +503,10 @@ impl fmt::Display for Error {
             Self::PublicationUnwritten(_) => f.write_str("a published file could not be written"),
             Self::Sign(error) => error.fmt(f),
             Self::Store(error) => error.fmt(f),
-            Self::StoreInUse { path } => write!(f, "there is a store at {}", path.display()),
-            Self::StoreMissing { path } => write!(f, "the store {} is missing", path.display()),
-            Self::StoreForeign { path } => write!(f, "{} is not a Phi store", path.display()),
+            Self::StoreMissing { place, .. } => write!(f, "the store {place} is missing"),
+            Self::StoreForeign { place, .. } => write!(f, "{place} is not a Phi store"),
+            Self::StoreInUse { place, .. } => write!(f, "there is a store at {place}"),
+            Self::StoreUnfit { place, problem, .. } => write!(f, "{place} {problem}"),
             Self::StoreNewer { found, known } => {
                 write!(
                     f,

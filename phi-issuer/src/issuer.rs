@@ -1,9 +1,9 @@
 //! The issuer's folder: settings, store, keys and published documents.
 
 mod adopt;
+mod init;
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -12,19 +12,16 @@ use phi_verify::{DocumentKind, Error as VerifyError, TrustState, UnixTime};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    catalog::{self, Name, Revision},
+    catalog::Revision,
     durable::{self, Mode},
     error::Error,
-    event::Event,
     keyfile::KdfStrength,
-    keys,
     license::no_catalog,
-    passphrase::Passphrase,
-    publish,
     store::{Location, Query, Store},
 };
 
 pub(crate) use adopt::adopt;
+pub use init::{InitOptions, StoreOptions};
 
 /// An open issuer folder.
 #[derive(Debug)]
@@ -98,9 +95,27 @@ pub struct Settings {
     /// How hard key files are to open by guessing.
     #[serde(with = "strength")]
     pub kdf: KdfStrength,
+    /// The store, if it is a database on a server: a `postgres://` URL without a password. Else it
+    /// is the file `phi.db`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<String>,
+    /// The certificate of the authority that the server's certificate is from, in PEM, if it is
+    /// none of the system's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store_ca: Option<PathBuf>,
     /// How long status lists serve.
     #[serde(default)]
     pub status: StatusTimes,
+}
+
+impl Settings {
+    /// Where the store of the issuer in this folder is.
+    fn location(&self, folder: &Path) -> Result<Location, Error> {
+        match &self.store {
+            None => Ok(Location::File(folder.join(STORE))),
+            Some(url) => Location::server(url, self.store_ca.as_deref(), folder),
+        }
+    }
 }
 
 /// How long a status list serves, in days.
@@ -145,17 +160,6 @@ mod strength {
     }
 }
 
-/// What a new issuer is.
-#[derive(Clone, Debug)]
-pub struct InitOptions {
-    /// The issuer's stable name.
-    pub issuer: String,
-    /// The first product, for the catalog to begin with.
-    pub product: String,
-    /// How hard key files are to open by guessing.
-    pub kdf: KdfStrength,
-}
-
 const SETTINGS: &str = "phi.toml";
 const STORE: &str = "phi.db";
 const LOCK: &str = "phi.lock";
@@ -164,89 +168,17 @@ const KEYS: &str = "keys";
 const PUBLISHED: &str = "published";
 /// The newest checkpoint of the ledger, beside the published documents.
 const CHECKPOINT: &str = "checkpoint";
-/// Everything is made in here and moved into place when it is whole.
-const SCRATCH: &str = ".phi-init";
 /// Settings are a few lines.
 const MAX_SETTINGS: u64 = 64 << 10;
 
 impl Issuer {
-    /// Makes an issuer in the folder: settings, keys of every role, a store, a catalog to begin
-    /// with (unless there is one), and the first root, keyset and status documents.
-    ///
-    /// # Errors
-    /// [`Error::FolderInUse`] if any of that is there already; nothing is overwritten.
-    pub fn init(
-        folder: &Path,
-        options: &InitOptions,
-        passphrase: &Passphrase,
-        context: &Context,
-    ) -> Result<Self, Error> {
-        let settings = Settings {
-            issuer: options.issuer.clone(),
-            kdf: options.kdf,
-            status: StatusTimes::default(),
-        };
-        let product = Name::new(&*options.product).map_err(|cause| Error::Invalid {
-            what: "a product",
-            problem: format!("has a bad name: {cause}"),
-        })?;
-        check_issuer(&settings.issuer)?;
-        durable::create_folders(folder, Mode::Public)?;
-        for name in [SETTINGS, STORE, KEYS, PUBLISHED, SCRATCH] {
-            let path = folder.join(name);
-            if path.symlink_metadata().is_ok() {
-                return Err(Error::FolderInUse { path });
-            }
-        }
-        let scratch = folder.join(SCRATCH);
-        durable::create_folder(&scratch, Mode::Private)?;
-        let made = Self::make(&scratch, settings, passphrase, context)
-            .and_then(|()| place(&scratch, folder, &product));
-        if made.is_err() {
-            // Nothing was issued yet: what is half made can go.
-            let _ = fs::remove_dir_all(&scratch);
-        }
-        made?;
-        Self::open(folder)
-    }
-
-    /// Makes the parts of an issuer in an empty folder.
-    fn make(
-        folder: &Path,
-        settings: Settings,
-        passphrase: &Passphrase,
-        context: &Context,
-    ) -> Result<(), Error> {
-        durable::create_folder(&folder.join(KEYS), Mode::Private)?;
-        durable::create_folder(&folder.join(PUBLISHED), Mode::Public)?;
-        let text = settings_text(&settings);
-        durable::write(&folder.join(SETTINGS), text.as_bytes(), Mode::Public)?;
-        let store = Store::create(&Location::File(folder.join(STORE)))?;
-        let mut issuer = Self {
-            folder: folder.into(),
-            settings,
-            store,
-        };
-        let created = Event::IssuerCreated {
-            issuer: issuer.settings.issuer.clone(),
-        };
-        issuer
-            .store
-            .write(context, |writer| writer.append(&created))?;
-        let root = keys::make_all(&mut issuer, passphrase, context)?;
-        publish::first_root(&mut issuer, &root, context)?;
-        issuer.publish_keyset(passphrase, context)?;
-        issuer.publish_status(passphrase, context)?;
-        Ok(())
-    }
-
     /// Opens the issuer in the folder.
     ///
     /// # Errors
     /// [`Error::FolderMissing`], or why the settings or the store cannot be used.
     pub fn open(folder: &Path) -> Result<Self, Error> {
         let settings = read_settings(folder)?;
-        let store = Store::open(&Location::File(folder.join(STORE)))?;
+        let store = Store::open(&settings.location(folder)?)?;
         Ok(Self {
             folder: folder.into(),
             settings,
@@ -399,37 +331,6 @@ pub(crate) fn trust_state(query: &Query<'_>) -> Result<TrustState, Error> {
         }
     }
     Ok(trust)
-}
-
-/// Moves what was made into place. The settings come last: they are what makes a folder an
-/// issuer's.
-fn place(scratch: &Path, folder: &Path, product: &Name) -> Result<(), Error> {
-    let catalog = folder.join(CATALOG);
-    if !catalog.exists() {
-        durable::create_new(
-            &catalog,
-            catalog::template(product).as_bytes(),
-            Mode::Public,
-        )?;
-    }
-    for name in [KEYS, PUBLISHED, STORE, SETTINGS] {
-        if name == SETTINGS {
-            // After a power cut there are no settings without all that they are for.
-            durable::sync_folder_of(&catalog)?;
-        }
-        failpoint!("init-before-move");
-        fs::rename(scratch.join(name), folder.join(name)).map_err(system("moving into place"))?;
-    }
-    failpoint!("init-after-moves");
-    fs::remove_dir_all(scratch).map_err(system("removing the scratch folder"))?;
-    Ok(durable::sync_folder_of(&catalog)?)
-}
-
-fn settings_text(settings: &Settings) -> String {
-    let body = toml::to_string(settings).expect("settings are plain values");
-    format!(
-        "# Settings of this Phi issuer. The name stands in everything it signs: keep it.\n{body}"
-    )
 }
 
 /// The issuer's name is a claim of every token.

@@ -62,7 +62,7 @@ pub use import::{
     ImportFile, ImportMap, ImportResult, ImportWay, Imported, MAX_MAP_BYTES, RowProblem,
     example_map,
 };
-pub use issuer::{Context, InitOptions, Issuer, Settings, StatusTimes};
+pub use issuer::{Context, InitOptions, Issuer, Settings, StatusTimes, StoreOptions};
 pub use keys::{KeyRecord, Role, Rotation};
 pub use ledger::{
     Checkpointed, Divergence, EntryProof, Export, Exported, Place, Progress, Proven, Replace,

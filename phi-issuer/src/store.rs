@@ -4,6 +4,7 @@
 //! committed survives a power cut, and two issuers on one store take turns.
 
 mod apply;
+mod begin;
 mod engine;
 mod fault;
 mod migrate;
@@ -15,6 +16,7 @@ mod trail;
 use std::path::Path;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+pub(crate) use begin::Empty;
 pub(crate) use engine::Location;
 use engine::{Access, Engine, Transaction, values};
 pub use fault::StoreError;
@@ -52,16 +54,12 @@ pub(crate) struct Store {
 impl Store {
     /// Makes a store where there is none.
     pub(crate) fn create(location: &Location) -> Result<Self, Error> {
-        let store = Self::on(Engine::create(location)?, location);
-        let transaction = store.engine.begin(Access::Create)?;
-        store.make_tables()?;
-        transaction.commit()?;
-        Ok(store)
+        Empty::connect(location)?.fill(|_| Ok(()))
     }
 
     /// Opens a store that is there.
     pub(crate) fn open(location: &Location) -> Result<Self, Error> {
-        let store = Self::on(Engine::open(location, SCHEMA_VERSION)?, location);
+        let store = Self::on(Engine::open(location)?, location);
         store.migrate()?;
         Ok(store)
     }
@@ -72,37 +70,21 @@ impl Store {
         location: &Location,
         source: impl FnOnce(&mut dyn FnMut(&[u8]) -> Result<(), Error>) -> Result<(), Error>,
     ) -> Result<Self, Error> {
-        let store = Self::on(Engine::create(location)?, location);
-        let transaction = store.engine.begin(Access::Create)?;
-        store.make_tables()?;
-        let mut tree = Appender::empty();
-        source(&mut |bytes| {
-            let entry = Entry::decode(bytes)?;
-            if entry.seq != tree.size() + 1 {
-                return Err(Error::EventDamaged {
-                    problem: format!("event {} stands in place {}", entry.seq, tree.size() + 1),
-                });
-            }
-            insert(&store.engine, &entry, bytes)?;
-            store.derive_from(&entry, bytes, &mut tree)
-        })?;
-        tiles::write(&store.engine, &mut tree)?;
-        transaction.commit()?;
-        Ok(store)
+        Empty::connect(location)?.fill(source)
+    }
+
+    /// Hands over the bytes of every entry, in order.
+    pub(crate) fn each_entry(
+        &mut self,
+        mut each: impl FnMut(&[u8]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.read(|query| query.replay(|_, bytes| each(bytes)))
     }
 
     /// Copies the file of the store into an empty one, as it is now. A store on a server has
     /// none, and nothing is done.
     pub(crate) fn copy_file(&mut self, path: &Path) -> Result<bool, Error> {
         self.engine.copy_file(path)
-    }
-
-    /// Makes the tables in an empty database.
-    fn make_tables(&self) -> Result<(), Error> {
-        self.engine.create_tables(engine::LEDGER)?;
-        self.engine.create_triggers()?;
-        self.engine.create_tables(engine::DERIVED)?;
-        self.engine.note_version(SCHEMA_VERSION)
     }
 
     fn on(engine: Engine, location: &Location) -> Self {

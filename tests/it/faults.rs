@@ -10,6 +10,7 @@ use std::{
 
 use phi_issuer::{Error, Issuer, MintedToken};
 use phi_tests::{
+    home::Sql,
     snakeoil::START,
     workshop::{self, at, passphrase},
 };
@@ -99,9 +100,10 @@ impl Bench {
         for token in &self.tokens {
             assert_eq!(issuer.token(token.token_id).unwrap(), *token);
         }
-        let before = workshop::tables(&self.folder);
+        let sql = Sql::open(&self.folder);
+        let before = sql.tables();
         issuer.rebuild().unwrap();
-        assert_eq!(before, workshop::tables(&self.folder));
+        assert_eq!(before, sql.tables());
         issuer.write_published().unwrap();
         issuer.trust_state().unwrap();
     }

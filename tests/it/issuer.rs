@@ -4,25 +4,29 @@ use phi_issuer::{
     Context, Error, Issuer, MintRequest, NewLicense, RevokeRequest, Role, Subject,
     passphrase::Passphrase,
 };
-use phi_tests::snakeoil::{DAY, START};
-use phi_tests::workshop;
+use phi_tests::{
+    home::{Home, Sql, Store},
+    on_every_store,
+    snakeoil::{DAY, START},
+    workshop,
+};
 use phi_verify::{Reason, RevocationPolicy, UnixTime, Verifier};
 
 struct Rig {
     issuer: Issuer,
     passphrase: Passphrase,
     now: UnixTime,
-    folder: tempfile::TempDir,
+    home: Home,
 }
 
 impl Rig {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+    fn new(store: Store) -> Self {
+        let home = Home::new(store);
         Self {
-            issuer: workshop::furnished(folder.path()).unwrap(),
+            issuer: home.furnished().unwrap(),
             passphrase: workshop::passphrase(),
             now: START,
-            folder,
+            home,
         }
     }
 
@@ -75,9 +79,20 @@ impl Rig {
     }
 }
 
-#[test]
-fn a_license_lives_through_rotation_and_ends_by_revocation() {
-    let mut rig = Rig::new();
+on_every_store![
+    a_license_lives_through_rotation_and_ends_by_revocation,
+    every_role_can_be_rotated_and_old_licenses_stay_valid,
+    a_scheduled_rotation_needs_one_publication,
+    a_token_of_the_second_of_a_rotation_stays_valid,
+    a_scheduled_key_can_be_brought_forward_when_the_old_one_is_stolen,
+    a_retired_key_is_dropped_when_its_last_token_ends,
+    the_tables_can_be_made_again_from_the_events,
+    events_are_neither_changed_nor_deleted,
+    nothing_is_revoked_as_suspended,
+];
+
+fn a_license_lives_through_rotation_and_ends_by_revocation(store: Store) {
+    let mut rig = Rig::new(store);
     let license = rig.issue();
     let first = rig.mint(license).unwrap();
     rig.check(&first, "accepted");
@@ -107,9 +122,8 @@ fn a_license_lives_through_rotation_and_ends_by_revocation() {
     assert_eq!(rig.mint(license).unwrap_err().code(), "not-allowed");
 }
 
-#[test]
-fn every_role_can_be_rotated_and_old_licenses_stay_valid() {
-    let mut rig = Rig::new();
+fn every_role_can_be_rotated_and_old_licenses_stay_valid(store: Store) {
+    let mut rig = Rig::new(store);
     let license = rig.issue();
     let token = rig.mint(license).unwrap();
     for role in Role::ALL {
@@ -123,9 +137,8 @@ fn every_role_can_be_rotated_and_old_licenses_stay_valid() {
     assert_eq!(rig.issuer.trust_state().unwrap().root().version, 5);
 }
 
-#[test]
-fn a_scheduled_rotation_needs_one_publication() {
-    let mut rig = Rig::new();
+fn a_scheduled_rotation_needs_one_publication(store: Store) {
+    let mut rig = Rig::new(store);
     let license = rig.issue();
     let old = rig.mint(license).unwrap();
     let at = rig.now.plus(14 * DAY);
@@ -143,9 +156,8 @@ fn a_scheduled_rotation_needs_one_publication() {
     }
 }
 
-#[test]
-fn a_token_of_the_second_of_a_rotation_stays_valid() {
-    let mut rig = Rig::new();
+fn a_token_of_the_second_of_a_rotation_stays_valid(store: Store) {
+    let mut rig = Rig::new(store);
     let license = rig.issue();
     let token = rig.mint(license).unwrap();
     rig.rotate(Role::License, None);
@@ -155,9 +167,8 @@ fn a_token_of_the_second_of_a_rotation_stays_valid() {
     rig.check(&same_second, "accepted");
 }
 
-#[test]
-fn a_scheduled_key_can_be_brought_forward_when_the_old_one_is_stolen() {
-    let mut rig = Rig::new();
+fn a_scheduled_key_can_be_brought_forward_when_the_old_one_is_stolen(store: Store) {
+    let mut rig = Rig::new(store);
     let license = rig.issue();
     rig.rotate(Role::License, Some(rig.now.plus(14 * DAY)));
     rig.publish();
@@ -187,9 +198,8 @@ fn a_scheduled_key_can_be_brought_forward_when_the_old_one_is_stolen() {
     assert_eq!(rig.issuer.keys().unwrap().len(), 6);
 }
 
-#[test]
-fn a_retired_key_is_dropped_when_its_last_token_ends() {
-    let mut rig = Rig::new();
+fn a_retired_key_is_dropped_when_its_last_token_ends(store: Store) {
+    let mut rig = Rig::new(store);
     let license = rig.issue();
     rig.mint(license).unwrap();
     rig.rotate(Role::License, None);
@@ -209,36 +219,33 @@ fn a_retired_key_is_dropped_when_its_last_token_ends() {
     assert_eq!(keys(&mut rig), 1);
 }
 
-#[test]
-fn the_tables_can_be_made_again_from_the_events() {
-    let mut rig = Rig::new();
+fn the_tables_can_be_made_again_from_the_events(store: Store) {
+    let mut rig = Rig::new(store);
     let license = rig.issue();
     rig.mint(license).unwrap();
     rig.rotate(Role::Status, None);
     rig.publish();
-    let before = workshop::tables(rig.folder.path());
+    let before = Sql::open(rig.home.path()).tables();
     let events = rig.issuer.rebuild().unwrap();
-    assert_eq!(before, workshop::tables(rig.folder.path()));
+    assert_eq!(before, Sql::open(rig.home.path()).tables());
     assert!(events > 10);
 }
 
-#[test]
-fn events_are_neither_changed_nor_deleted() {
-    let rig = Rig::new();
-    let connection = rusqlite::Connection::open(rig.folder.path().join("phi.db")).unwrap();
-    for sql in [
+fn events_are_neither_changed_nor_deleted(store: Store) {
+    let rig = Rig::new(store);
+    let sql = Sql::open(rig.home.path());
+    for change in [
         "UPDATE events SET actor = 'nobody'",
         "DELETE FROM events WHERE seq = 1",
         "INSERT INTO events SELECT seq + 5, time, actor, word, NULL, entry FROM events LIMIT 1",
     ] {
-        assert!(connection.execute(sql, []).is_err(), "{sql}");
+        assert!(sql.run(change).is_err(), "{change}");
     }
 }
 
 /// Suspended is a state, from which a license comes back; a revocation is for good.
-#[test]
-fn nothing_is_revoked_as_suspended() {
-    let mut rig = Rig::new();
+fn nothing_is_revoked_as_suspended(store: Store) {
+    let mut rig = Rig::new(store);
     let request = RevokeRequest {
         subject: Subject::License(rig.issue()),
         issued_before: None,
@@ -283,9 +290,10 @@ mod batch {
         results.iter().map(outcome).collect()
     }
 
-    #[test]
-    fn rows_are_carried_out_once_and_each_whole_or_not_at_all() {
-        let mut rig = Rig::new();
+    on_every_store![rows_are_carried_out_once_and_each_whole_or_not_at_all,];
+
+    fn rows_are_carried_out_once_and_each_whole_or_not_at_all(store: Store) {
+        let mut rig = Rig::new(store);
         let expected = [
             "minted",
             "minted",

@@ -11,6 +11,7 @@ mod faults;
 mod issuer;
 mod ledger;
 mod log;
+mod postgres;
 mod properties;
 mod race;
 mod size;

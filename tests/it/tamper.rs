@@ -7,6 +7,7 @@ use phi_issuer::{
     RevokeRequest, Role, State, Subject,
 };
 use phi_tests::{
+    home::Sql,
     snakeoil::{DAY, START},
     workshop::{self, PRODUCT, at, passphrase},
 };
@@ -427,7 +428,7 @@ fn any_byte_of_the_file_that_is_flipped_is_found_or_changes_nothing() {
 /// Everything in the store; `None` if it does not read.
 fn dump(folder: &Path) -> Option<Vec<String>> {
     let connection = Connection::open(folder.join("phi.db")).ok()?;
-    let mut all = workshop::tables(folder);
+    let mut all = Sql::open(folder).tables();
     let mut select = connection
         .prepare("SELECT * FROM events ORDER BY seq")
         .ok()?;

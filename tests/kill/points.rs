@@ -9,7 +9,12 @@ use std::{
 };
 
 use phi_issuer::{Exported, FAIL_POINTS, Issuer, Replace};
-use phi_tests::{snakeoil::START, workshop};
+use phi_tests::{
+    home::{Home, Sql, Store},
+    on_every_store,
+    snakeoil::START,
+    workshop,
+};
 
 use crate::aftermath::{check, check_mended};
 
@@ -261,17 +266,17 @@ fn kill(
 }
 
 /// Kills the act in one folder that lives through all of it.
-fn kill_again_and_again(act: &Act) {
-    let folder = tempfile::tempdir().unwrap();
-    let mut issuer = workshop::furnished(folder.path()).unwrap();
+fn kill_again_and_again(store: Store, act: &Act) {
+    let home = Home::new(store);
+    let mut issuer = home.furnished().unwrap();
     let license = workshop::issue(&mut issuer, START).unwrap();
     workshop::mint(&mut issuer, license, 3, START).unwrap();
     drop(issuer);
-    let here = || folder.path().to_owned();
+    let here = || home.path().to_owned();
     let seconds = kill(act, here, |folder, tokens| {
         check(folder, tokens);
     });
-    check_mended(folder.path(), START.plus(seconds + 100));
+    check_mended(home.path(), START.plus(seconds + 100));
 }
 
 /// A folder for each kill, made in `parent`.
@@ -285,59 +290,63 @@ fn copies(parent: &Path, make: impl Fn(&Path)) -> impl FnMut() -> PathBuf {
     }
 }
 
-#[test]
-fn issuing_is_killed() {
-    kill_again_and_again(&ISSUE);
+on_every_store![
+    issuing_is_killed,
+    minting_is_killed,
+    changing_is_killed,
+    changing_many_is_killed,
+    transferring_is_killed,
+    revoking_is_killed,
+    publishing_a_status_list_is_killed,
+    publishing_a_catalog_is_killed,
+    rotating_the_license_key_is_killed,
+    rotating_a_key_that_the_root_names_is_killed,
+    signing_a_checkpoint_is_killed,
+    a_rebuild_is_killed,
+];
+
+fn issuing_is_killed(store: Store) {
+    kill_again_and_again(store, &ISSUE);
 }
 
-#[test]
-fn minting_is_killed() {
-    kill_again_and_again(&MINT);
+fn minting_is_killed(store: Store) {
+    kill_again_and_again(store, &MINT);
 }
 
-#[test]
-fn changing_is_killed() {
-    kill_again_and_again(&CHANGE);
+fn changing_is_killed(store: Store) {
+    kill_again_and_again(store, &CHANGE);
 }
 
-#[test]
-fn changing_many_is_killed() {
-    kill_again_and_again(&BULK);
+fn changing_many_is_killed(store: Store) {
+    kill_again_and_again(store, &BULK);
 }
 
-#[test]
-fn transferring_is_killed() {
-    kill_again_and_again(&TRANSFER);
+fn transferring_is_killed(store: Store) {
+    kill_again_and_again(store, &TRANSFER);
 }
 
-#[test]
-fn revoking_is_killed() {
-    kill_again_and_again(&REVOKE);
+fn revoking_is_killed(store: Store) {
+    kill_again_and_again(store, &REVOKE);
 }
 
-#[test]
-fn publishing_a_status_list_is_killed() {
-    kill_again_and_again(&STATUS);
+fn publishing_a_status_list_is_killed(store: Store) {
+    kill_again_and_again(store, &STATUS);
 }
 
-#[test]
-fn publishing_a_catalog_is_killed() {
-    kill_again_and_again(&CATALOG);
+fn publishing_a_catalog_is_killed(store: Store) {
+    kill_again_and_again(store, &CATALOG);
 }
 
-#[test]
-fn rotating_the_license_key_is_killed() {
-    kill_again_and_again(&KEYSET);
+fn rotating_the_license_key_is_killed(store: Store) {
+    kill_again_and_again(store, &KEYSET);
 }
 
-#[test]
-fn rotating_a_key_that_the_root_names_is_killed() {
-    kill_again_and_again(&ROTATE);
+fn rotating_a_key_that_the_root_names_is_killed(store: Store) {
+    kill_again_and_again(store, &ROTATE);
 }
 
-#[test]
-fn signing_a_checkpoint_is_killed() {
-    kill_again_and_again(&CHECKPOINT);
+fn signing_a_checkpoint_is_killed(store: Store) {
+    kill_again_and_again(store, &CHECKPOINT);
 }
 
 /// Kills the act in a folder of its own each time, which has a backup and an export in it.
@@ -388,7 +397,7 @@ fn a_backup_is_killed() {
         }
         let elsewhere = folder.join("elsewhere");
         Issuer::restore(&elsewhere, &made, Replace::Refuse, |_| {}).unwrap();
-        assert_eq!(workshop::tables(&elsewhere), workshop::tables(folder));
+        assert_eq!(Sql::open(&elsewhere).tables(), Sql::open(folder).tables());
     });
     assert!(there > 0 && absent > 0);
 }
@@ -440,9 +449,8 @@ fn importing_is_killed() {
     });
 }
 
-#[test]
-fn a_rebuild_is_killed() {
-    kill_again_and_again(&REBUILDING);
+fn a_rebuild_is_killed(store: Store) {
+    kill_again_and_again(store, &REBUILDING);
 }
 
 #[test]
@@ -476,7 +484,7 @@ fn bringing_an_old_store_up_to_date_is_killed() {
     let mut tables = BTreeSet::new();
     kill(&MIGRATING, folder, |folder, tokens| {
         check(folder, tokens);
-        tables.insert(workshop::tables(folder));
+        tables.insert(Sql::open(folder).tables());
         fs::remove_dir_all(folder).unwrap();
     });
     assert_eq!(

@@ -5,8 +5,10 @@ use std::fmt::Write as _;
 
 pub mod demo;
 pub mod eventful;
+pub mod home;
 pub mod item;
 pub mod log;
+pub mod postgres;
 pub mod snakeoil;
 pub mod spec;
 pub mod vectors;

@@ -4,13 +4,15 @@ use std::{fs, io, path::Path};
 
 use phi_issuer::{
     BatchMode, Context, Customer, CustomerKind, Error, InitOptions, Issuer, MintRequest,
-    MintedToken, NewLicense, RowFormat, RowResult, keyfile::KdfStrength, passphrase::Passphrase,
-    read_rows,
+    MintedToken, NewLicense, RowFormat, RowResult, StoreOptions, keyfile::KdfStrength,
+    passphrase::Passphrase, read_rows,
 };
 use phi_verify::{LicenseId, UnixTime};
-use rusqlite::{Connection, types::Value};
 
-use crate::snakeoil::{DAY, START};
+use crate::{
+    home::Sql,
+    snakeoil::{DAY, START},
+};
 
 /// The product of the workshop's catalog.
 pub const PRODUCT: &str = "atlas";
@@ -48,10 +50,19 @@ pub fn at(now: UnixTime) -> Context {
 /// # Errors
 /// As [`Issuer::init`].
 pub fn init(folder: &Path) -> Result<Issuer, Error> {
+    init_in(folder, StoreOptions::default())
+}
+
+/// Makes a bare issuer in the folder, with its store where the options say.
+///
+/// # Errors
+/// As [`Issuer::init`].
+pub fn init_in(folder: &Path, store: StoreOptions) -> Result<Issuer, Error> {
     let options = InitOptions {
         issuer: "atlas.example".into(),
         product: PRODUCT.into(),
         kdf: KdfStrength::Fast,
+        store,
     };
     Issuer::init(folder, &options, &passphrase(), &at(START))
 }
@@ -61,7 +72,14 @@ pub fn init(folder: &Path) -> Result<Issuer, Error> {
 /// # Errors
 /// As the steps of it.
 pub fn furnished(folder: &Path) -> Result<Issuer, Error> {
-    let mut issuer = init(folder)?;
+    furnish(init(folder)?)
+}
+
+/// Gives an issuer the workshop's catalog and one customer.
+///
+/// # Errors
+/// As the steps of it.
+pub fn furnish(mut issuer: Issuer) -> Result<Issuer, Error> {
     issuer.publish_catalog(CATALOG, &passphrase(), &at(START))?;
     issuer.add_customer(customer(), &at(START))?;
     Ok(issuer)
@@ -160,30 +178,5 @@ pub fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
 /// # Panics
 /// If the folder has no store that reads.
 pub fn tables(folder: &Path) -> Vec<String> {
-    let connection = Connection::open(folder.join("phi.db")).expect("a store");
-    let names = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'events'";
-    let mut select = connection.prepare(names).expect("a query that is right");
-    let tables = select.query_map([], |row| row.get(0));
-    let tables: Vec<String> = tables
-        .and_then(Iterator::collect)
-        .expect("the tables' names");
-    tables
-        .iter()
-        .flat_map(|table| rows(&connection, table))
-        .collect()
-}
-
-fn rows(connection: &Connection, table: &str) -> Vec<String> {
-    let sql = format!("SELECT * FROM {table}");
-    let mut select = connection.prepare(&sql).expect("a table of the store");
-    let width = select.column_count();
-    let row = |row: &rusqlite::Row<'_>| {
-        let values = (0..width).map(|column| row.get(column));
-        let values: Vec<Value> = values.collect::<Result<_, _>>()?;
-        Ok(format!("{table} {values:?}"))
-    };
-    let rows = select.query_map([], row).and_then(Iterator::collect);
-    let mut rows: Vec<String> = rows.expect("rows that read");
-    rows.sort_unstable();
-    rows
+    Sql::open(folder).tables()
 }

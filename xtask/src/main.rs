@@ -10,6 +10,7 @@ mod failure;
 mod fuzz;
 mod interop;
 mod policy;
+mod postgres;
 mod process;
 mod suites;
 mod tools;

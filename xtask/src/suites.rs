@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 
 use crate::failure::Failure;
+use crate::postgres::{self, Server};
 use crate::process::{cargo, run as run_command};
 use crate::{demo, dependencies, docs, fuzz, interop, policy, tools, vectors};
 
@@ -186,15 +187,14 @@ fn clippy() -> Result<(), Failure> {
 // phi-bench has no tests, and building its peers with optimization takes minutes: clippy
 // checks that it compiles.
 fn tests() -> Result<(), Failure> {
-    if tools::has_nextest() {
-        return run_command(&mut cargo(
-            "nextest run --workspace --exclude phi-bench --locked",
-        ));
-    }
-    eprintln!("    cargo-nextest is not installed; `cargo test` runs the same tests, slower");
-    run_command(&mut cargo(
-        "test --workspace --exclude phi-bench --lib --bins --tests --examples --locked",
-    ))
+    let server = Server::start()?;
+    let mut tests = if tools::has_nextest() {
+        cargo("nextest run --workspace --exclude phi-bench --locked")
+    } else {
+        eprintln!("    cargo-nextest is not installed; `cargo test` runs the same tests, slower");
+        cargo("test --workspace --exclude phi-bench --lib --bins --tests --examples --locked")
+    };
+    run_command(tests.env(postgres::URL, server.url()))
 }
 
 // Apart from the tests, so that nothing else is built with fail points in it.
@@ -204,9 +204,11 @@ fn crash() -> Result<(), Failure> {
     } else {
         "test"
     };
-    run_command(&mut cargo(&format!(
+    let server = Server::start()?;
+    let mut crash = cargo(&format!(
         "{runner} --package phi-tests --features failpoints --test kill --locked"
-    )))
+    ));
+    run_command(crash.env(postgres::URL, server.url()))
 }
 
 fn doctests() -> Result<(), Failure> {

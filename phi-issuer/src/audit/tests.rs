@@ -44,6 +44,8 @@ fn office() -> Office {
         folder: folder.path().into(),
         settings: Settings {
             issuer: "acme.example".into(),
+            store: None,
+            store_ca: None,
             kdf: KdfStrength::Fast,
             status: StatusTimes::default(),
         },

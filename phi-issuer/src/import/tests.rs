@@ -7,7 +7,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    ExportFilter, InitOptions, keyfile::KdfStrength, passphrase::Passphrase, when::instant,
+    ExportFilter, InitOptions, StoreOptions, keyfile::KdfStrength, passphrase::Passphrase,
+    when::instant,
 };
 
 const MAP: &str = r#"
@@ -62,6 +63,7 @@ impl Shop {
             issuer: "phi.example.com".into(),
             product: "atlas".into(),
             kdf: KdfStrength::Fast,
+            store: StoreOptions::default(),
         };
         let passphrase = Passphrase::from_bytes(b"snakeoil").unwrap();
         let context = Context::new(now(), "alice");

@@ -3,7 +3,7 @@
 use std::{ffi::OsString, fs, path::Path};
 
 use super::{
-    KEYS, LOCK, PUBLISHED, SETTINGS, STORE, Settings, StatusTimes, read_settings, settings_text,
+    KEYS, LOCK, PUBLISHED, SETTINGS, STORE, StoreOptions, init::write_settings, read_settings,
     system,
 };
 use crate::{
@@ -12,11 +12,11 @@ use crate::{
     error::Error,
     event::Event,
     keyfile::KdfStrength,
-    store::Store,
+    store::{Empty, Store},
 };
 
-/// Puts a store, which is in a file of the folder, in the place where the settings have it; a
-/// folder without settings gets those of the ledger's issuer.
+/// Puts a store, which is in a file of the folder, in the place where the settings have it, which
+/// may be an empty database on a server; a folder without settings gets those of the ledger's issuer.
 pub(crate) fn adopt(
     folder: &Path,
     mut store: Store,
@@ -31,44 +31,56 @@ pub(crate) fn adopt(
             problem: "the ledger does not begin with its issuer".into(),
         });
     };
-    let settings = folder.join(SETTINGS);
-    let fresh = !settings.exists();
-    if !fresh {
-        let ours = read_settings(folder)?.issuer;
-        if ours != issuer {
+    let fresh = !folder.join(SETTINGS).exists();
+    let settings = if fresh {
+        StoreOptions::default().settings(issuer, KdfStrength::Standard)
+    } else {
+        let settings = read_settings(folder)?;
+        if settings.issuer != issuer {
+            let ours = settings.issuer;
             return Err(Error::Invalid {
                 what: "the store",
                 problem: format!("is of issuer {issuer}, and the folder of {ours}"),
             });
         }
-    }
+        settings
+    };
     for (name, mode) in [(KEYS, Mode::Private), (PUBLISHED, Mode::Public)] {
         durable::create_folders(&folder.join(name), mode)?;
     }
     let lock = durable::open_lock(&folder.join(LOCK))?;
     lock.lock().map_err(system("taking the lock"))?;
-    // Closed, a store is one file.
-    drop(store);
-    let target = folder.join(STORE);
+    if settings.store.is_some() {
+        // What is in a database is not moved aside: it must be empty.
+        let server = Empty::connect(&settings.location(folder)?)?;
+        server.fill(|take| store.each_entry(take))?;
+    } else {
+        // Closed, a store is one file.
+        drop(store);
+        place_file(file, &folder.join(STORE), replace)?;
+    }
+    if fresh {
+        write_settings(folder, &settings)?;
+    }
+    Ok(())
+}
+
+fn place_file(file: &Path, target: &Path, replace: Replace) -> Result<(), Error> {
     if target.symlink_metadata().is_ok() {
         match replace {
-            Replace::Refuse => return Err(Error::StoreInUse { path: target }),
-            Replace::MoveAside => move_aside(&target)?,
+            Replace::Refuse => {
+                return Err(Error::StoreInUse {
+                    place: target.display().to_string(),
+                    hint: "pass --replace to move it aside",
+                });
+            }
+            Replace::MoveAside => move_aside(target)?,
         }
     }
     failpoint!("adopt-before-name");
-    fs::rename(file, &target).map_err(system("moving the store into place"))?;
+    fs::rename(file, target).map_err(system("moving the store into place"))?;
     failpoint!("adopt-after-name");
-    durable::sync_folder_of(&target)?;
-    if fresh {
-        let text = settings_text(&Settings {
-            issuer,
-            kdf: KdfStrength::Standard,
-            status: StatusTimes::default(),
-        });
-        durable::write(&settings, text.as_bytes(), Mode::Public)?;
-    }
-    Ok(())
+    Ok(durable::sync_folder_of(target)?)
 }
 
 /// Gives a store and its journals names under which nobody opens them.

@@ -132,8 +132,9 @@ impl Issuer {
             let copied = io::copy(&mut from, &mut copy).and_then(|_| copy.flush());
             copied.map_err(system("copying the backup"))?;
             Store::open(&Location::File(scratch.clone())).map_err(|error| match error {
-                Error::StoreForeign { .. } => Error::StoreForeign {
-                    path: backup.into(),
+                Error::StoreForeign { hint, .. } => Error::StoreForeign {
+                    place: backup.display().to_string(),
+                    hint,
                 },
                 error => error,
             })

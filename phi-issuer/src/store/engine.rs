@@ -7,11 +7,12 @@
 mod postgres;
 mod sqlite;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[cfg(feature = "postgres")]
 use self::postgres::{Postgres, PostgresRow};
 use self::sqlite::{Sqlite, SqliteRow};
+use super::SCHEMA_VERSION;
 use crate::error::Error;
 
 /// The newest tables, in SQLite's words for types.
@@ -28,7 +29,30 @@ pub(crate) enum Location {
     File(PathBuf),
     /// In a database on a server.
     #[cfg(feature = "postgres")]
-    Server(Box<::postgres::Config>),
+    Server(Box<postgres::Server>),
+}
+
+impl Location {
+    /// The place that a URL names. Files that it names are in the issuer's folder, unless they
+    /// are elsewhere; `authority` is that of the server's certificate.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn server(
+        url: &str,
+        authority: Option<&Path>,
+        folder: &Path,
+    ) -> Result<Self, Error> {
+        Ok(Self::Server(
+            postgres::Server::parse(url, authority, folder)?.into(),
+        ))
+    }
+
+    #[cfg(not(feature = "postgres"))]
+    pub(crate) fn server(_: &str, _: Option<&Path>, _: &Path) -> Result<Self, Error> {
+        Err(Error::Invalid {
+            what: "the URL of the store",
+            problem: "needs a phi that was built with PostgreSQL".into(),
+        })
+    }
 }
 
 /// A connection to where the tables are.
@@ -69,20 +93,26 @@ impl Engine {
         match location {
             Location::File(path) => Sqlite::create(path).map(Self::Sqlite),
             #[cfg(feature = "postgres")]
-            Location::Server(config) => Postgres::connect((**config).clone()).map(Self::Postgres),
+            Location::Server(server) => Postgres::connect(server).map(Self::Postgres),
         }
     }
 
     /// Opens a database, if it is a Phi store of no newer version.
-    pub(super) fn open(location: &Location, newest: u32) -> Result<Self, Error> {
+    pub(super) fn open(location: &Location) -> Result<Self, Error> {
         match location {
-            Location::File(path) => Sqlite::open(path, newest).map(Self::Sqlite),
+            Location::File(path) => Sqlite::open(path).map(Self::Sqlite),
             #[cfg(feature = "postgres")]
-            Location::Server(config) => {
-                let engine = Postgres::connect((**config).clone())?;
-                known(engine.version()?, newest)?;
-                Ok(Self::Postgres(engine))
-            }
+            Location::Server(server) => Postgres::open(server).map(Self::Postgres),
+        }
+    }
+
+    /// Makes sure that there are no tables.
+    pub(super) fn check_empty(&self) -> Result<(), Error> {
+        match self {
+            // The file was made by whoever asks.
+            Self::Sqlite(_) => Ok(()),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(engine) => engine.check_empty(),
         }
     }
 
@@ -224,6 +254,7 @@ impl Engine {
         }
         Ok(Transaction {
             engine: self,
+            access,
             over: false,
         })
     }
@@ -233,6 +264,7 @@ impl Engine {
 #[derive(Debug)]
 pub(super) struct Transaction<'e> {
     engine: &'e Engine,
+    access: Access,
     over: bool,
 }
 
@@ -240,6 +272,8 @@ impl Transaction<'_> {
     /// Makes everything in the transaction durable.
     pub(super) fn commit(mut self) -> Result<(), Error> {
         match self.engine {
+            // There is nothing of which anybody would not know whether it happened.
+            _ if self.access == Access::Read => self.engine.batch("COMMIT")?,
             Engine::Sqlite(engine) => engine.commit()?,
             #[cfg(feature = "postgres")]
             Engine::Postgres(engine) => engine.commit()?,
@@ -318,10 +352,7 @@ impl Row<'_> {
     }
 
     pub(super) fn text(&self, column: usize) -> Result<&str, Error> {
-        match self.value(column) {
-            Some(Value::Text(value)) => Ok(value),
-            _ => Err(wrong_type()),
-        }
+        self.opt_text(column)?.ok_or_else(wrong_type)
     }
 
     pub(super) fn opt_text(&self, column: usize) -> Result<Option<&str>, Error> {
@@ -346,11 +377,11 @@ impl Row<'_> {
 }
 
 /// Whether tables of the version can be read.
-fn known(found: u32, newest: u32) -> Result<(), Error> {
-    if found > newest {
+fn known(found: u32) -> Result<(), Error> {
+    if found > SCHEMA_VERSION {
         return Err(Error::StoreNewer {
             found,
-            known: newest,
+            known: SCHEMA_VERSION,
         });
     }
     Ok(())

@@ -16,10 +16,6 @@ pub(super) enum Fault {
     Damaged,
     Full,
     NoAccess,
-    #[cfg_attr(
-        not(feature = "postgres"),
-        expect(dead_code, reason = "there is no server without the feature")
-    )]
     Server(ServerFault),
     Unusable,
 }
@@ -56,6 +52,11 @@ impl StoreError {
     #[cfg(feature = "postgres")]
     pub(super) fn is_lost(&self) -> bool {
         self.fault == Fault::Server(ServerFault::Lost)
+    }
+
+    /// Whether the change may have been recorded after all.
+    pub(crate) fn is_outcome_unknown(&self) -> bool {
+        self.fault == Fault::Server(ServerFault::OutcomeUnknown)
     }
 
     pub(crate) const fn code(&self) -> &'static str {

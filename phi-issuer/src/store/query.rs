@@ -56,6 +56,24 @@ impl<'c> Query<'c> {
         self.pages(sql, &[], each)
     }
 
+    /// The issuer's name.
+    pub(crate) fn issuer(&self) -> Result<String, Error> {
+        match self.one_event("SELECT entry FROM events WHERE seq = 1", &[])? {
+            Some(Event::IssuerCreated { issuer }) => Ok(issuer),
+            _ => Err(damaged("the first event")),
+        }
+    }
+
+    /// The text of the catalog that was recorded last.
+    pub(crate) fn catalog_text(&self) -> Result<Option<String>, Error> {
+        let sql = "SELECT entry FROM catalogs JOIN events USING (seq) ORDER BY seq DESC LIMIT 1";
+        match self.one_event(sql, &[])? {
+            None => Ok(None),
+            Some(Event::CatalogRecorded { source, .. }) => Ok(Some(source)),
+            Some(_) => Err(damaged("a catalog")),
+        }
+    }
+
     /// The keys in the order in which the ledger has them.
     pub(crate) fn keys(&self) -> Result<Vec<KeyRow>, Error> {
         let sql = "SELECT public, role, added, signs_from, until, revoked, dropped FROM keys

@@ -126,7 +126,7 @@ const COMPARED: [Table; 10] = [
 impl Shadow {
     /// Makes empty tables beside those of the store, on a connection of their own.
     pub(crate) fn of(store: &Store) -> Result<Self, Error> {
-        let engine = Engine::open(&store.location, super::SCHEMA_VERSION)?;
+        let engine = Engine::open(&store.location)?;
         engine.create_tables(&temporary(engine::DERIVED))?;
         // The tiles are compared as they are read.
         engine.batch(&format!("DROP TABLE {}.tiles", engine.temporary_schema()))?;

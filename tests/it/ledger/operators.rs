@@ -8,11 +8,12 @@ use phi_issuer::{
     Machine, NewLicense, State,
 };
 use phi_tests::{
+    home::{Home, Sql, Store},
+    on_every_store,
     snakeoil::{DAY, START},
     workshop::{self, PRODUCT, at},
 };
 use phi_verify::{Allowance, Fingerprint, LicenseId, UnixTime};
-use rusqlite::Connection;
 
 /// When the operators act.
 const NOW: UnixTime = START.plus(DAY);
@@ -93,8 +94,8 @@ impl Kind {
     }
 }
 
-fn two_customers(folder: &Path) -> Issuer {
-    let mut issuer = workshop::furnished(folder).unwrap();
+fn two_customers(home: &Home) -> Issuer {
+    let mut issuer = home.furnished().unwrap();
     let other = Customer {
         id: "initech".into(),
         ..workshop::customer()
@@ -127,11 +128,21 @@ fn license_in(issuer: &mut Issuer, state: State) -> LicenseRecord {
     issuer.change_license(&suspend, &at(NOW)).unwrap()
 }
 
-#[test]
-fn the_second_of_two_who_decided_on_one_revision_is_told_so() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut one = two_customers(folder.path());
-    let mut two = Issuer::open(folder.path()).unwrap();
+on_every_store![
+    the_second_of_two_who_decided_on_one_revision_is_told_so,
+    of_two_operators_at_once_one_wins,
+    a_request_that_is_repeated_is_carried_out_once,
+    a_name_is_free_again_if_nothing_came_of_its_request,
+    many_at_once_are_carried_out_one_by_one_and_once,
+    a_batch_that_is_run_again_answers_what_it_answered,
+    a_clock_that_is_a_little_behind_is_lifted_to_the_newest_entry,
+    a_clock_that_is_far_behind_writes_nothing,
+];
+
+fn the_second_of_two_who_decided_on_one_revision_is_told_so(store: Store) {
+    let home = Home::new(store);
+    let mut one = two_customers(&home);
+    let mut two = home.open().unwrap();
     for first in KINDS {
         for second in KINDS {
             for state in first.states() {
@@ -160,11 +171,10 @@ fn the_second_of_two_who_decided_on_one_revision_is_told_so() {
     one.verify_ledger(None, |_| {}).unwrap();
 }
 
-#[test]
-fn of_two_operators_at_once_one_wins() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut one = two_customers(folder.path());
-    let mut two = Issuer::open(folder.path()).unwrap();
+fn of_two_operators_at_once_one_wins(store: Store) {
+    let home = Home::new(store);
+    let mut one = two_customers(&home);
+    let mut two = home.open().unwrap();
     let mut races = 0;
     for state in [State::Draft, State::Active, State::Suspended] {
         let allowed = || {
@@ -199,9 +209,7 @@ fn of_two_operators_at_once_one_wins() {
 
 /// How many events there are.
 fn events(folder: &Path) -> i64 {
-    let connection = Connection::open(folder.join("phi.db")).unwrap();
-    let count = connection.query_row("SELECT count(*) FROM events", [], |row| row.get(0));
-    count.unwrap()
+    Sql::open(folder).number("SELECT count(*) FROM events")
 }
 
 fn named(name: &str, now: UnixTime) -> Context {
@@ -234,11 +242,10 @@ fn conflicts<T: std::fmt::Debug>(folder: &Path, outcome: Result<T, Error>, befor
     assert_eq!(events(folder), before);
 }
 
-#[test]
-fn a_request_that_is_repeated_is_carried_out_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut issuer = two_customers(folder.path());
-    let folder = folder.path();
+fn a_request_that_is_repeated_is_carried_out_once(store: Store) {
+    let home = Home::new(store);
+    let mut issuer = two_customers(&home);
+    let folder = home.path();
     let license = twice(folder, |now| {
         let outcome = issuer.issue_license(order("team"), &named("issue", now));
         outcome.unwrap()
@@ -290,10 +297,9 @@ fn a_request_that_is_repeated_is_carried_out_once() {
     assert_eq!(events(folder), recorded + 1);
 }
 
-#[test]
-fn a_name_is_free_again_if_nothing_came_of_its_request() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut issuer = workshop::furnished(folder.path()).unwrap();
+fn a_name_is_free_again_if_nothing_came_of_its_request(store: Store) {
+    let home = Home::new(store);
+    let mut issuer = home.furnished().unwrap();
     let refused = issuer.issue_license(order("gold"), &named("issue", NOW));
     assert_eq!(refused.unwrap_err().code(), "entitlement-invalid");
     issuer
@@ -301,11 +307,10 @@ fn a_name_is_free_again_if_nothing_came_of_its_request() {
         .unwrap();
 }
 
-#[test]
-fn many_at_once_are_carried_out_one_by_one_and_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut issuer = two_customers(folder.path());
-    let folder = folder.path();
+fn many_at_once_are_carried_out_one_by_one_and_once(store: Store) {
+    let home = Home::new(store);
+    let mut issuer = two_customers(&home);
+    let folder = home.path();
     let orders = || vec![order("team"), order("gold"), order("team")];
     let codes = |outcomes: Vec<Result<LicenseRecord, Error>>| {
         let code = |outcome: Result<LicenseRecord, Error>| match outcome {
@@ -357,11 +362,10 @@ fn many_at_once_are_carried_out_one_by_one_and_once() {
     issuer.verify_ledger(None, |_| {}).unwrap();
 }
 
-#[test]
-fn a_batch_that_is_run_again_answers_what_it_answered() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut issuer = workshop::furnished(folder.path()).unwrap();
-    let tokens = twice(folder.path(), |now| {
+fn a_batch_that_is_run_again_answers_what_it_answered(store: Store) {
+    let home = Home::new(store);
+    let mut issuer = home.furnished().unwrap();
+    let tokens = twice(home.path(), |now| {
         let rows = workshop::batch(&mut issuer, "row", 30, now, |_| {}).unwrap();
         let tokens = rows.into_iter().map(|row| row.outcome.unwrap().token);
         tokens.collect::<Vec<_>>()
@@ -374,17 +378,16 @@ fn a_batch_that_is_run_again_answers_what_it_answered() {
 
 /// A clock that stands so many seconds before the newest entry.
 fn act_behind(seconds: u64) -> (Result<LicenseRecord, Error>, i64) {
-    let folder = tempfile::tempdir().unwrap();
-    let mut issuer = workshop::furnished(folder.path()).unwrap();
+    let home = Home::new(store);
+    let mut issuer = home.furnished().unwrap();
     issuer.issue_license(order("team"), &at(NOW)).unwrap();
-    let before = events(folder.path());
+    let before = events(home.path());
     let outcome = issuer.issue_license(order("team"), &at(NOW.minus(seconds)));
     issuer.verify_ledger(None, |_| {}).unwrap();
-    (outcome, events(folder.path()) - before)
+    (outcome, events(home.path()) - before)
 }
 
-#[test]
-fn a_clock_that_is_a_little_behind_is_lifted_to_the_newest_entry() {
+fn a_clock_that_is_a_little_behind_is_lifted_to_the_newest_entry(store: Store) {
     for behind in [1, 299, 300] {
         let (outcome, recorded) = act_behind(behind);
         assert_eq!(outcome.unwrap().issued_at, NOW);
@@ -392,8 +395,7 @@ fn a_clock_that_is_a_little_behind_is_lifted_to_the_newest_entry() {
     }
 }
 
-#[test]
-fn a_clock_that_is_far_behind_writes_nothing() {
+fn a_clock_that_is_far_behind_writes_nothing(store: Store) {
     for behind in [301, DAY] {
         let (outcome, recorded) = act_behind(behind);
         assert_eq!(outcome.unwrap_err().code(), "ledger-clock-behind");

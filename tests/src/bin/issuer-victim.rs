@@ -1,14 +1,15 @@
 //! Does one act on an issuer's folder, to be killed in the middle of it.
 //!
-//! `issuer-victim FOLDER ACT COUNT SECONDS [POINT NUMBER]` says `ready` before the act and prints
-//! each token after the call that minted it has returned. Times count from the workshop's
-//! beginning. With a fail point it kills itself when it comes there for the time of that number.
+//! `issuer-victim FOLDER ACT COUNT SECONDS` says `ready` before the act and prints each token after
+//! the call that minted it has returned. Times count from the workshop's beginning. `STORE` may
+//! follow, where the store of a new issuer is to be; or `POINT NUMBER`: it kills itself when it
+//! comes to that fail point for the time of that number.
 
 use std::{env, error::Error, path::Path};
 
 use phi_issuer::{
     Amendment, ChangeRequest, Customer, Exported, Issuer, LicenseOrder, LicenseRecord, Replace,
-    RevokeRequest, Role, Subject,
+    RevokeRequest, Role, StoreOptions, Subject,
 };
 use phi_tests::{
     snakeoil::START,
@@ -18,17 +19,24 @@ use phi_verify::{Allowance, Reason, UnixTime};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    let [folder, act, count, seconds, point @ ..] = &arguments[..] else {
-        return Err("usage: issuer-victim FOLDER ACT COUNT SECONDS [POINT NUMBER]".into());
+    let [folder, act, count, seconds, rest @ ..] = &arguments[..] else {
+        return Err("usage: issuer-victim FOLDER ACT COUNT SECONDS [STORE | POINT NUMBER]".into());
     };
     let folder = Path::new(folder);
     let (count, now) = (count.parse()?, START.plus(seconds.parse()?));
     println!("ready");
-    if let [point, number] = point {
+    if let [point, number] = rest {
         arm(point, number.parse()?)?;
     }
     match &**act {
-        "init" => return Ok(workshop::init(folder).map(drop)?),
+        "init" => {
+            let store = StoreOptions {
+                url: rest.first().filter(|_| rest.len() == 1).cloned(),
+                authority: None,
+            };
+            workshop::init_in(folder, store)?;
+            return Ok(());
+        }
         "restore" => {
             let backup = folder.join("backup.db");
             Issuer::restore(folder, &backup, Replace::MoveAside, |_| {})?;

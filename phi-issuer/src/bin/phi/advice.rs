@@ -426,7 +426,7 @@ const TABLE: &[(&str, ExitCode, &str)] = &[
     (
         "store-in-use",
         ExitCode::BAD_INPUT,
-        "pass --replace to move the store that is there aside",
+        "pass --replace to move a file aside; join what is in a database with phi init --join",
     ),
     (
         "ledger-diverged",
@@ -547,6 +547,11 @@ const TABLE: &[(&str, ExitCode, &str)] = &[
         "store-outcome-unknown",
         ExitCode::STORE,
         "look with phi audit query, or repeat it with the same idempotency key",
+    ),
+    (
+        "store-unfit",
+        ExitCode::STORE,
+        "set up the server as docs/guides/postgresql.md says",
     ),
     (
         "store-unreachable",

@@ -1,5 +1,10 @@
 //! PostgreSQL: the store is a database on a server, for more than one machine.
 
+mod fitness;
+mod passfile;
+mod server;
+mod tls;
+
 use std::{
     cell::RefCell,
     collections::HashMap,
@@ -9,15 +14,15 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
 };
 
 use postgres::{
-    Client, Config, NoTls, Statement,
+    Client, Config, SimpleQueryMessage, Statement,
     error::{DbError, Severity, SqlState},
     types::{ToSql, Type},
 };
 
+pub(crate) use self::server::Server;
 use super::{APPLICATION, Access, Row, Value, values};
 use crate::{
     error::Error,
@@ -26,22 +31,21 @@ use crate::{
 
 pub(super) const TRIGGERS: &str = include_str!("../schema/ledger.postgres.sql");
 
-/// No server that is up takes as long to answer a newcomer.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Said at the beginning of every connection.
 ///
-/// A writer waits as long for another as it does in SQLite. One whose machine went away is noticed
-/// by the server within half a minute, and holds up nobody any longer.
+/// A writer waits as long for another as it does in SQLite, unless the URL or the role says
+/// otherwise. One whose machine went away is noticed by the server within half a minute, and holds
+/// up nobody any longer. Names mean the tables of one schema, and nothing that stands beside it.
 const SESSION: &str = "
-    SET lock_timeout = '30s';
+    SELECT set_config('lock_timeout', '30s', false) WHERE current_setting('lock_timeout') = '0';
     SET tcp_keepalives_idle = 10;
     SET tcp_keepalives_interval = 5;
     SET tcp_keepalives_count = 3;
-    SET standard_conforming_strings = on";
+    SELECT set_config('search_path', quote_ident(current_schema()), false)";
 
 /// A connection to a server.
 pub(in crate::store) struct Postgres {
-    config: Config,
+    server: Server,
     client: RefCell<Client>,
     statements: RefCell<HashMap<Box<str>, Statement>>,
     /// Whether the server warned about something.
@@ -49,42 +53,80 @@ pub(in crate::store) struct Postgres {
 }
 
 impl Postgres {
-    pub(super) fn connect(mut config: Config) -> Result<Self, Error> {
-        let warned = Arc::new(AtomicBool::new(false));
-        let noted = Arc::clone(&warned);
-        config
-            .application_name("phi")
-            .connect_timeout(CONNECT_TIMEOUT)
-            .notice_callback(move |notice| {
-                if notice.parsed_severity() == Some(Severity::Warning) {
-                    noted.store(true, Ordering::Relaxed);
-                }
+    /// Makes sure that a store can be made here.
+    pub(super) fn check_empty(&self) -> Result<(), Error> {
+        if self.version()? > 0 {
+            return Err(Error::StoreInUse {
+                place: self.server.place.clone(),
+                hint: "join that issuer with `phi init --join --store URL`, or name an empty \
+                       database",
             });
-        let client = RefCell::new(client(&config)?);
-        Ok(Self {
-            config,
+        }
+        if self.is_in_use()? {
+            return Err(foreign(&self.server));
+        }
+        Ok(())
+    }
+
+    /// Connects to a database that is a store of no newer version.
+    pub(super) fn open(server: &Server) -> Result<Self, Error> {
+        let engine = Self::connect(server)?;
+        match engine.version()? {
+            0 if engine.is_in_use()? => Err(foreign(server)),
+            0 => Err(Error::StoreMissing {
+                place: server.place.clone(),
+                hint: "see that phi.toml names the right database, or restore it from a backup",
+            }),
+            found => super::known(found).map(|()| engine),
+        }
+    }
+
+    pub(super) fn connect(server: &Server) -> Result<Self, Error> {
+        let warned = Arc::new(AtomicBool::new(false));
+        let client = RefCell::new(client(server, &warned)?);
+        let engine = Self {
+            server: server.clone(),
             client,
             statements: RefCell::default(),
             warned,
-        })
+        };
+        fitness::check(&engine)?;
+        Ok(engine)
+    }
+
+    /// Whether there is anything in the schema.
+    fn is_in_use(&self) -> Result<bool, Error> {
+        let sql =
+            "SELECT EXISTS (SELECT 1 FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
+                   WHERE nspname = current_schema() AND NOT EXISTS
+                   (SELECT 1 FROM pg_depend WHERE classid = 'pg_class'::regclass
+                    AND objid = pg_class.oid AND deptype = 'e'))";
+        self.one(sql, &[], |row| row.truth(0))
+    }
+
+    /// What is read from the one row of an answer.
+    fn one<T>(
+        &self,
+        sql: &str,
+        values: &[Value<'_>],
+        read: impl Fn(&Row<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut found = None;
+        self.each(sql, values, &mut |row| {
+            found = Some(read(row)?);
+            Ok(())
+        })?;
+        found.ok_or_else(super::wrong_type)
     }
 
     pub(super) fn version(&self) -> Result<u32, Error> {
-        let mut found = 0;
         let there = "SELECT to_regclass('phi_store') IS NOT NULL";
-        self.each(there, &[], &mut |row| {
-            found = row.int(0)?;
-            Ok(())
-        })?;
-        if found == 0 {
+        if !self.one(there, &[], |row| row.truth(0))? {
             return Ok(0);
         }
-        let noted = "SELECT version FROM phi_store WHERE application = ?1";
-        let mut version = 0;
-        self.each(noted, values![i64::from(APPLICATION)], &mut |row| {
-            version = row.int(0)?;
-            Ok(())
-        })?;
+        let noted = "SELECT coalesce(max(version), 0) FROM phi_store WHERE application = ?1";
+        let values = values![i64::from(APPLICATION)];
+        let version = self.one(noted, values, |row| row.int(0))?;
         u32::try_from(version).map_err(|_| super::wrong_type())
     }
 
@@ -156,32 +198,52 @@ impl Postgres {
     }
 
     pub(super) fn begin(&self, access: Access) -> Result<(), Error> {
-        let sql = match access {
-            Access::Create => "BEGIN ISOLATION LEVEL READ COMMITTED",
-            Access::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY",
-            // Writers take turns at this row: what one appended is there for the next, and
-            // numbers have no gaps.
-            Access::Write => {
-                "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT version FROM phi_store FOR UPDATE"
-            }
-        };
-        match self.batch(sql) {
+        match self.try_to_begin(access) {
             // The server ended the connection while nothing was in it: nothing is lost.
             Err(Error::Store(error)) if error.is_lost() => {
                 self.statements.borrow_mut().clear();
-                *self.client.borrow_mut() = client(&self.config)?;
-                self.batch(sql)
+                *self.client.borrow_mut() = client(&self.server, &self.warned)?;
+                // Another server may have taken its place.
+                fitness::check(self)?;
+                self.try_to_begin(access)
             }
             result => result,
         }
+        .inspect_err(|_| self.abandon())
+    }
+
+    fn try_to_begin(&self, access: Access) -> Result<(), Error> {
+        match access {
+            Access::Read => self.batch("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"),
+            // Of two who make a store at once one comes first.
+            Access::Create => self.batch(&format!(
+                "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock({APPLICATION})"
+            )),
+            Access::Write => self.begin_write(),
+        }
+    }
+
+    /// Writers take turns at one row: what one appended is there for the next, and numbers have
+    /// no gaps.
+    fn begin_write(&self) -> Result<(), Error> {
+        let sql = "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT version FROM phi_store FOR UPDATE";
+        let answer = self.client.borrow_mut().simple_query(sql);
+        let mut rows = answer.map_err(failed)?.into_iter();
+        let version = rows.find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
+            _ => None,
+        });
+        // A newer phi may have been here since the store was opened.
+        super::known(version.ok_or_else(super::wrong_type)?)
     }
 
     pub(super) fn commit(&self) -> Result<(), Error> {
         self.warned.store(false, Ordering::Relaxed);
         // COMMIT after a statement that failed undoes everything and succeeds; SELECT fails.
         let result = self.client.borrow_mut().batch_execute("SELECT 1; COMMIT");
-        let unknown =
-            |cause: Box<dyn StdError + Send + Sync>| server(ServerFault::OutcomeUnknown, cause);
+        let unknown = |cause: Box<dyn StdError + Send + Sync>| {
+            server_fault(ServerFault::OutcomeUnknown, cause)
+        };
         match result {
             // An answer that is no end of the connection is from before the commit.
             Err(error) if !ends_connection(&error) => Err(failed(error)),
@@ -202,21 +264,35 @@ impl Postgres {
 
 impl fmt::Debug for Postgres {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut debug = f.debug_struct("Postgres");
-        debug.field("hosts", &self.config.get_hosts());
-        debug.field("database", &self.config.get_dbname());
-        debug.finish_non_exhaustive()
+        f.debug_tuple("Postgres").field(&self.server.place).finish()
     }
 }
 
-fn client(config: &Config) -> Result<Client, Error> {
-    let refused = |error: postgres::Error| match error.as_db_error() {
-        Some(_) => failed(error),
-        None => server(ServerFault::Unreachable, innermost(error)),
+fn client(server: &Server, warned: &Arc<AtomicBool>) -> Result<Client, Error> {
+    let mut config: Config = server.config()?;
+    let warned = Arc::clone(warned);
+    config.notice_callback(move |notice| {
+        if notice.parsed_severity() == Some(Severity::Warning) {
+            warned.store(true, Ordering::Relaxed);
+        }
+    });
+    let refused = |error: postgres::Error| {
+        if error.as_db_error().is_some() {
+            return failed(error);
+        }
+        let cause = format!("{}: {}", server.place, said(&error));
+        server_fault(ServerFault::Unreachable, cause.into())
     };
-    let mut client = config.connect(NoTls).map_err(refused)?;
+    let mut client = config.connect(server.tls.connector()?).map_err(refused)?;
     client.batch_execute(SESSION).map_err(failed)?;
     Ok(client)
+}
+
+fn foreign(server: &Server) -> Error {
+    Error::StoreForeign {
+        place: server.place.clone(),
+        hint: "name the database or schema of a Phi store, or an empty one for `phi init`",
+    }
 }
 
 /// The text of tables with PostgreSQL's words for types. Text is compared byte by byte, as in
@@ -287,7 +363,7 @@ impl PostgresRow<'_> {
     }
 }
 
-fn server(fault: ServerFault, cause: Box<dyn StdError + Send + Sync>) -> Error {
+fn server_fault(fault: ServerFault, cause: Box<dyn StdError + Send + Sync>) -> Error {
     Error::Store(StoreError::new(Fault::Server(fault), cause))
 }
 
@@ -336,4 +412,15 @@ fn innermost(error: postgres::Error) -> Box<dyn StdError + Send + Sync> {
         return error.into_source().expect("an error with a source");
     }
     error.into()
+}
+
+/// The whole chain in one line: the driver says nothing by itself.
+fn said(error: &postgres::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }

@@ -42,13 +42,16 @@ impl Sqlite {
         Ok(Self(connection))
     }
 
-    pub(super) fn open(path: &Path, newest: u32) -> Result<Self, Error> {
+    pub(super) fn open(path: &Path) -> Result<Self, Error> {
         if !path.exists() {
-            return Err(Error::StoreMissing { path: path.into() });
+            return Err(Error::StoreMissing {
+                place: path.display().to_string(),
+                hint: "restore phi.db from a backup",
+            });
         }
         let connection = connect(path)?;
         // The check comes first: it must not change a file that is not ours.
-        check(&connection, path, newest)?;
+        check(&connection, path)?;
         configure(&connection).map_err(failed)?;
         Ok(Self(connection))
     }
@@ -156,8 +159,11 @@ fn version(connection: &Connection) -> rusqlite::Result<u32> {
 }
 
 /// Whether the file is a Phi store that this library knows.
-fn check(connection: &Connection, path: &Path, newest: u32) -> Result<(), Error> {
-    let foreign = || Error::StoreForeign { path: path.into() };
+fn check(connection: &Connection, path: &Path) -> Result<(), Error> {
+    let foreign = || Error::StoreForeign {
+        place: path.display().to_string(),
+        hint: "name the issuer's folder with --dir",
+    };
     match connection.pragma_query_value(None, "application_id", |row| row.get(0)) {
         Ok(APPLICATION) => {}
         Ok::<u32, _>(_) => return Err(foreign()),
@@ -169,7 +175,7 @@ fn check(connection: &Connection, path: &Path, newest: u32) -> Result<(), Error>
     match version(connection).map_err(failed)? {
         // No store was ever finished without its tables.
         0 => Err(foreign()),
-        found => known(found, newest),
+        found => known(found),
     }
 }
 
