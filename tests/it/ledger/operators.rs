@@ -377,7 +377,7 @@ fn a_batch_that_is_run_again_answers_what_it_answered(store: Store) {
 }
 
 /// A clock that stands so many seconds before the newest entry.
-fn act_behind(seconds: u64) -> (Result<LicenseRecord, Error>, i64) {
+fn act_behind(store: Store, seconds: u64) -> (Result<LicenseRecord, Error>, i64) {
     let home = Home::new(store);
     let mut issuer = home.furnished().unwrap();
     issuer.issue_license(order("team"), &at(NOW)).unwrap();
@@ -389,7 +389,7 @@ fn act_behind(seconds: u64) -> (Result<LicenseRecord, Error>, i64) {
 
 fn a_clock_that_is_a_little_behind_is_lifted_to_the_newest_entry(store: Store) {
     for behind in [1, 299, 300] {
-        let (outcome, recorded) = act_behind(behind);
+        let (outcome, recorded) = act_behind(store, behind);
         assert_eq!(outcome.unwrap().issued_at, NOW);
         assert_eq!(recorded, 1);
     }
@@ -397,7 +397,7 @@ fn a_clock_that_is_a_little_behind_is_lifted_to_the_newest_entry(store: Store) {
 
 fn a_clock_that_is_far_behind_writes_nothing(store: Store) {
     for behind in [301, DAY] {
-        let (outcome, recorded) = act_behind(behind);
+        let (outcome, recorded) = act_behind(store, behind);
         assert_eq!(outcome.unwrap_err().code(), "ledger-clock-behind");
         assert_eq!(recorded, 0);
     }
