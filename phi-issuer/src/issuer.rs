@@ -4,11 +4,15 @@ mod adopt;
 mod init;
 
 use std::{
+    fs::File,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use phi_verify::{DocumentKind, Error as VerifyError, TrustState, UnixTime};
+use phi_verify::{
+    DocumentKind, Error as VerifyError, TrustState, UnixTime,
+    log::{LogState, MAX_NOTE},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -29,6 +33,8 @@ pub struct Issuer {
     pub(crate) folder: PathBuf,
     pub(crate) settings: Settings,
     pub(crate) store: Store,
+    /// Held, with others, for as long as the issuer is open: a store in use is not replaced.
+    pub(crate) _in_use: Option<File>,
 }
 
 /// Who makes a change, and when: the clock is the caller's.
@@ -163,6 +169,8 @@ mod strength {
 const SETTINGS: &str = "phi.toml";
 const STORE: &str = "phi.db";
 const LOCK: &str = "phi.lock";
+/// Locked by everyone who has the store open.
+const IN_USE: &str = "phi.in-use";
 const CATALOG: &str = "catalog.toml";
 const KEYS: &str = "keys";
 const PUBLISHED: &str = "published";
@@ -178,11 +186,13 @@ impl Issuer {
     /// [`Error::FolderMissing`], or why the settings or the store cannot be used.
     pub fn open(folder: &Path) -> Result<Self, Error> {
         let settings = read_settings(folder)?;
+        let in_use = use_store(folder)?;
         let store = Store::open(&settings.location(folder)?)?;
         Ok(Self {
             folder: folder.into(),
             settings,
             store,
+            _in_use: Some(in_use),
         })
     }
 
@@ -268,9 +278,24 @@ impl Issuer {
             self.bring(&publication.file_name(), &publication.document)?;
         }
         match checkpoint {
-            None => Ok(()),
-            Some(checkpoint) => self.bring(CHECKPOINT, checkpoint.note.as_bytes()),
+            // What was published of a longer ledger is not taken back without a word.
+            Some(checkpoint) if self.published_size() <= Some(checkpoint.size) => {
+                self.bring(CHECKPOINT, checkpoint.note.as_bytes())
+            }
+            _ => Ok(()),
         }
+    }
+
+    /// The checkpoint in the published folder, if there is one that is text.
+    pub(crate) fn published_checkpoint(&self) -> Option<String> {
+        let path = self.published_folder().join(CHECKPOINT);
+        let bytes = durable::read_bounded(&path, MAX_NOTE as u64).ok()?;
+        String::from_utf8(bytes).ok()
+    }
+
+    fn published_size(&self) -> Option<u64> {
+        let state = LogState::restore(&self.published_checkpoint()?).ok()?;
+        Some(state.size())
     }
 
     /// Writes a file of the published folder, unless it is as it should be.
@@ -308,6 +333,13 @@ fn read_settings(folder: &Path) -> Result<Settings, Error> {
         return Err(invalid("has status times out of order".into()));
     }
     Ok(settings)
+}
+
+/// Says that the store of the folder is in use, until the file is closed.
+fn use_store(folder: &Path) -> Result<File, Error> {
+    let in_use = durable::open_lock(&folder.join(IN_USE))?;
+    in_use.lock_shared().map_err(system("using the store"))?;
+    Ok(in_use)
 }
 
 pub(crate) fn trust_state(query: &Query<'_>) -> Result<TrustState, Error> {

@@ -8,7 +8,8 @@ mod verify;
 
 pub use copy::{Export, Exported, Replace};
 use phi_verify::{
-    TokenId, UnixTime,
+    Error as VerifyError, TokenId, UnixTime,
+    dangerous_inspect::{self, Document},
     log::{
         ConsistencyProof, Hash, LogState, Origin, Proof, UnsignedCheckpoint, UntrustedCheckpoint,
     },
@@ -81,9 +82,13 @@ impl Issuer {
             self.write_published()?;
             return Ok(Checkpointed::Unchanged(newest));
         }
+        let published = self.published_checkpoint();
         let key = self.signer(Role::Ledger, passphrase, context.now)?;
         let signed = self.store.write(context, |writer| {
             keys::still_in_force(&writer.query(), Role::Ledger, &key, writer.now())?;
+            if let Some(published) = &published {
+                check_continues(&writer.query(), published)?;
+            }
             let checkpoint = sign(&writer.query(), &key)?;
             writer.append(&Event::CheckpointSigned(checkpoint.clone()))?;
             Ok(checkpoint)
@@ -208,6 +213,19 @@ fn sign(query: &Query<'_>, key: &SigningKey) -> Result<SignedCheckpoint, Error> 
     Ok(SignedCheckpoint { size, note })
 }
 
+/// Whether the ledger continues the one of which a checkpoint was published.
+fn check_continues(query: &Query<'_>, published: &str) -> Result<(), Error> {
+    let published = held(query, published)?;
+    let (size, tiles) = (query.size()?, query.tiles());
+    let tree = Tree::new(&tiles, size).map_err(damaged_tree)?;
+    let same = published.size() <= size
+        && tree.root(published.size()).map_err(damaged_tree)? == *published.root().as_bytes();
+    if same {
+        return Ok(());
+    }
+    Err(verify::continues_another(published.size()))
+}
+
 fn origin(query: &Query<'_>) -> Result<Origin, Error> {
     Ok(Origin::of_issuer(&trust_state(query)?.root().issuer))
 }
@@ -222,15 +240,30 @@ fn newest(query: &Query<'_>) -> Result<SignedCheckpoint, Error> {
 
 /// A checkpoint that somebody kept, as what it says of this ledger.
 fn held(query: &Query<'_>, text: &str) -> Result<LogState, Error> {
+    let unreadable = |cause: VerifyError| Error::Invalid {
+        what: "the checkpoint",
+        problem: format!("does not read: {cause}"),
+    };
     let origin = origin(query)?;
-    let checkpoint = UntrustedCheckpoint::parse(text).map_err(Error::NotVerified)?;
+    let checkpoint = UntrustedCheckpoint::parse(text).map_err(unreadable)?;
     if checkpoint.origin() != origin.as_str() {
         return Err(Error::ForeignCheckpoint {
             origin: checkpoint.origin().into(),
             ours: origin.as_str().into(),
         });
     }
-    LogState::restore(text).map_err(Error::NotVerified)
+    // The keys that signed it may have been replaced since: those of every root count.
+    for publication in query.published()? {
+        if let Ok(Document::Root(root)) = dangerous_inspect::document(&publication.document)
+            && let Ok(checkpoint) = checkpoint.verify(&root.ledger, &origin)
+        {
+            return Ok(LogState::begin(checkpoint));
+        }
+    }
+    Err(Error::Invalid {
+        what: "the checkpoint",
+        problem: "is signed by no ledger key that this issuer has or had".into(),
+    })
 }
 
 fn not_found(what: Proven) -> Error {

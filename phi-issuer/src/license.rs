@@ -698,7 +698,8 @@ pub(crate) fn terms_in(
 /// the format (docs/spec.md, "Extending the format").
 const EXTENSIONS: i64 = -65_536;
 
-fn check(
+/// Whether a license of this order may begin, and what it then grants.
+pub(crate) fn check(
     query: &Query<'_>,
     order: &NewLicense,
     now: UnixTime,

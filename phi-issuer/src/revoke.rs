@@ -76,7 +76,7 @@ pub(crate) fn record(
     Ok(revocation)
 }
 
-fn check(query: &Query<'_>, request: &RevokeRequest) -> Result<(), Error> {
+pub(crate) fn check(query: &Query<'_>, request: &RevokeRequest) -> Result<(), Error> {
     if request.reason == Reason::Suspended {
         return Err(Error::Invalid {
             what: "a revocation",

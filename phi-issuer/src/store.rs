@@ -196,6 +196,7 @@ impl Store {
     ) -> Result<T, Error> {
         context.check()?;
         let transaction = self.engine.begin(Access::Write)?;
+        check_actor(&context.actor)?;
         let newest = self.newest()?;
         if context.now.plus(CLOCK_TOLERANCE) < newest.time {
             return Err(Error::ClockBehind {
@@ -267,6 +268,17 @@ impl Store {
         failpoint!("rebuild-after-commit");
         Ok(count)
     }
+}
+
+/// An actor is one line that names somebody.
+fn check_actor(actor: &str) -> Result<(), Error> {
+    if !actor.trim().is_empty() && !actor.chars().any(char::is_control) {
+        return Ok(());
+    }
+    Err(Error::Invalid {
+        what: "the actor",
+        problem: "is one line that names somebody: --actor NAME".into(),
+    })
 }
 
 /// How far behind the newest entry a clock may be: clocks of operators who share a store differ

@@ -1,10 +1,14 @@
 //! Adopting a store: one that was restored or imported becomes the store of an issuer's folder.
 
-use std::{ffi::OsString, fs, path::Path};
+use std::{
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use super::{
-    KEYS, LOCK, PUBLISHED, SETTINGS, STORE, StoreOptions, init::write_settings, read_settings,
-    system,
+    IN_USE, KEYS, LOCK, PUBLISHED, SETTINGS, STORE, StoreOptions, init::write_settings,
+    read_settings, system,
 };
 use crate::{
     Replace,
@@ -12,7 +16,7 @@ use crate::{
     error::Error,
     event::Event,
     keyfile::KdfStrength,
-    store::{Empty, Store},
+    store::{Empty, Location, Store},
 };
 
 /// Puts a store, which is in a file of the folder, in the place where the settings have it, which
@@ -31,6 +35,7 @@ pub(crate) fn adopt(
             problem: "the ledger does not begin with its issuer".into(),
         });
     };
+    check_anchor(folder, &mut store)?;
     let fresh = !folder.join(SETTINGS).exists();
     let settings = if fresh {
         StoreOptions::default().settings(issuer, KdfStrength::Standard)
@@ -50,6 +55,15 @@ pub(crate) fn adopt(
     }
     let lock = durable::open_lock(&folder.join(LOCK))?;
     lock.lock().map_err(system("taking the lock"))?;
+    // Whoever has the old store open would go on writing into it, out of sight.
+    let in_use = durable::open_lock(&folder.join(IN_USE))?;
+    if in_use.try_lock().is_err() {
+        return Err(Error::NotAllowed {
+            what: "the store".into(),
+            problem: "is in use by another phi",
+            hint: "wait until it is done, and try again",
+        });
+    }
     if settings.store.is_some() {
         // What is in a database is not moved aside: it must be empty.
         let server = Empty::connect(&settings.location(folder)?)?;
@@ -65,8 +79,32 @@ pub(crate) fn adopt(
     Ok(())
 }
 
+/// A folder keeps the trust anchor that it published: applications have it compiled in.
+fn check_anchor(folder: &Path, store: &mut Store) -> Result<(), Error> {
+    let documents = store.read(|query| query.published())?;
+    let Some(anchor) = documents.first() else {
+        return Ok(());
+    };
+    let path = folder.join(PUBLISHED).join(anchor.file_name());
+    match fs::read(&path) {
+        Ok(published) if published != anchor.document => Err(Error::Invalid {
+            what: "the store",
+            problem: format!(
+                "is of another issuer: its trust anchor is not {}",
+                path.display()
+            ),
+        }),
+        _ => Ok(()),
+    }
+}
+
 fn place_file(file: &Path, target: &Path, replace: Replace) -> Result<(), Error> {
-    if target.symlink_metadata().is_ok() {
+    // A journal without its store would be taken for that of the new one.
+    let parts = ["", "-wal", "-shm", "-journal"];
+    if parts
+        .iter()
+        .any(|end| named(target, end).symlink_metadata().is_ok())
+    {
         match replace {
             Replace::Refuse => {
                 return Err(Error::StoreInUse {
@@ -85,21 +123,24 @@ fn place_file(file: &Path, target: &Path, replace: Replace) -> Result<(), Error>
 
 /// Gives a store and its journals names under which nobody opens them.
 fn move_aside(store: &Path) -> Result<(), Error> {
-    let named = |end: &str, number: u32| {
-        let mut name = OsString::from(store);
-        name.push(format!(".replaced-{number}{end}"));
-        name
-    };
-    let taken = |number: &u32| Path::new(&named("", *number)).exists();
+    // Opened and closed, a sound store is one file, with all that was committed.
+    drop(Store::open(&Location::File(store.into())));
+    let aside = |end: &str, number: u32| named(store, &format!(".replaced-{number}{end}"));
+    let taken = |number: &u32| aside("", *number).exists();
     let number = (1..=u32::MAX).find(|number| !taken(number));
     let number = number.expect("there are more numbers than files");
-    // The journals go first: without them nobody takes the store for whole.
-    for end in ["-wal", "-shm", ""] {
-        let mut name = OsString::from(store);
-        name.push(end);
-        if Path::new(&name).exists() {
-            fs::rename(&name, named(end, number)).map_err(system("moving the old store aside"))?;
+    for end in ["", "-wal", "-shm", "-journal"] {
+        let part = named(store, end);
+        if part.symlink_metadata().is_ok() {
+            fs::rename(&part, aside(end, number)).map_err(system("moving the old store aside"))?;
         }
     }
     Ok(())
+}
+
+/// The store's name with an end.
+fn named(store: &Path, end: &str) -> PathBuf {
+    let mut name = OsString::from(store);
+    name.push(end);
+    name.into()
 }

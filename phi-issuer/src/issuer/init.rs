@@ -10,6 +10,7 @@ use std::{
 
 use super::{
     CATALOG, Issuer, KEYS, PUBLISHED, SETTINGS, STORE, Settings, StatusTimes, check_issuer, system,
+    use_store,
 };
 use crate::{
     Context,
@@ -139,6 +140,7 @@ impl Issuer {
                 folder: folder.into(),
                 settings,
                 store,
+                _in_use: None,
             };
             joined.write_published()
         })?;
@@ -203,6 +205,7 @@ fn make(
         folder: folder.into(),
         settings,
         store,
+        _in_use: Some(use_store(folder)?),
     };
     let created = Event::IssuerCreated {
         issuer: issuer.settings.issuer.clone(),

@@ -127,6 +127,7 @@ impl Issuer {
     ) -> Result<Verified, Error> {
         let scratch = folder.join(SCRATCH);
         into_place(folder, replace, progress, None, |_| {
+            check_source(backup)?;
             let mut from = durable::open(backup)?;
             let mut copy = private_file(&scratch)?;
             let copied = io::copy(&mut from, &mut copy).and_then(|_| copy.flush());
@@ -382,6 +383,25 @@ fn next_entry(events: &mut BufReader<File>, done: u64) -> Result<Option<Vec<u8>>
         problem: format!("{EVENTS} does not read after event {done}: {error}"),
     })?;
     Ok(Some(event::encode(&value)))
+}
+
+/// A backup is one regular file: a store with a journal beside it is not whole without it.
+fn check_source(backup: &Path) -> Result<(), Error> {
+    let invalid = |problem: &str| {
+        Err(Error::Invalid {
+            what: "the backup",
+            problem: problem.into(),
+        })
+    };
+    if fs::metadata(backup).is_ok_and(|file| !file.is_file()) {
+        return invalid("is no regular file");
+    }
+    let mut journal = backup.as_os_str().to_owned();
+    journal.push("-wal");
+    if fs::metadata(&journal).is_ok_and(|file| file.len() > 0) {
+        return invalid("has a journal beside it (-wal): make it with `phi ledger backup`");
+    }
+    Ok(())
 }
 
 /// Names that are taken are not given away.

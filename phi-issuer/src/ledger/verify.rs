@@ -14,13 +14,13 @@ use phi_verify::{
 };
 
 use crate::{
-    Issuer, MintedToken, Publication,
+    Issuer, MintedToken, Publication, RevokeRequest,
     catalog::{Revision, Source},
     entry::{ENTRY_VERSION, Entry},
     error::Error,
     event::{Event, SignedCheckpoint},
     keys::Role,
-    license::{self, Issuance, LicenseChange},
+    license::{self, Change, Issuance, LicenseChange, Times},
     mint::{license_claims, mintable},
     store::{RawRow, RowDifference, Shadow, Store, Tiles, hash_of},
     tree::{TILE_WIDTH, TileChecker, TileStore as _, TreeError},
@@ -118,7 +118,13 @@ impl Issuer {
         held: Option<&str>,
         mut progress: impl FnMut(Progress),
     ) -> Result<Verified, Error> {
-        run(&mut self.store, held, &mut progress)
+        // Without another one, the checkpoint that was published last is what was kept.
+        let published = self.published_checkpoint();
+        run(
+            &mut self.store,
+            held.or(published.as_deref()),
+            &mut progress,
+        )
     }
 }
 
@@ -204,6 +210,8 @@ struct Judge<'s> {
     /// The tile of leaf hashes in which the next event's is.
     leaves: Vec<u8>,
     newest: UnixTime,
+    /// The version of the entry before.
+    version: u64,
     trust: Option<TrustState>,
     issuer: String,
     keys: HashMap<KeyId, (Role, PublicKey)>,
@@ -223,6 +231,7 @@ impl<'s> Judge<'s> {
             checker: TileChecker::new(tiles),
             leaves: Vec::new(),
             newest: UnixTime::EPOCH,
+            version: 0,
             trust: None,
             issuer: String::new(),
             keys: HashMap::new(),
@@ -271,6 +280,12 @@ impl<'s> Judge<'s> {
             self.newest = entry.time;
             return expect(right, "there was nothing to correct in the clock");
         }
+        // Entries of the first version come first, and only their times may fall.
+        expect(
+            entry.version >= self.version,
+            "it is of an older version than the event before it",
+        )?;
+        self.version = entry.version;
         let falls = entry.version >= ENTRY_VERSION && entry.time < self.newest;
         self.newest = self.newest.max(entry.time);
         expect(!falls, "it was recorded before the event before it")
@@ -337,10 +352,24 @@ impl<'s> Judge<'s> {
             }
             Event::LicenseDrafted { license }
             | Event::LicenseIssued { license }
-            | Event::TrialStarted { license } => self.issuance(license),
+            | Event::TrialStarted { license } => self.issuance(license, entry.time),
             Event::LicenseChanged(change) => self.change(change, entry.time),
             Event::TokenMinted(token) => self.token(token, entry.time),
-            Event::Revoked(_) | Event::ClockCorrected { .. } => Ok(()),
+            Event::Revoked(revocation) => {
+                expect(
+                    revocation.since == entry.time,
+                    "it was not revoked when it was recorded",
+                )?;
+                crate::revoke::check(
+                    &query,
+                    &RevokeRequest {
+                        subject: revocation.subject.clone(),
+                        issued_before: revocation.issued_before,
+                        reason: revocation.reason,
+                    },
+                )
+            }
+            Event::ClockCorrected { .. } => Ok(()),
             Event::DocumentPublished(publication) => self.document(publication),
             Event::CheckpointSigned(checkpoint) => self.checkpoint(checkpoint),
         }
@@ -363,25 +392,35 @@ impl<'s> Judge<'s> {
         )
     }
 
-    fn issuance(&mut self, issuance: &Issuance) -> Result<(), Error> {
+    fn issuance(&mut self, issuance: &Issuance, time: UnixTime) -> Result<(), Error> {
         self.licenses += 1;
         let query = self.shadow.query();
-        let order = &issuance.order;
         expect(issuance.revision == 1, "a license begins with revision 1")?;
-        let customer = query.customer(&order.customer)?;
-        expect(customer.is_some(), "there is no such customer")?;
-        let newest = query.newest_catalog(&order.product)?;
-        let newest = newest.map_or(0, |catalog| catalog.number());
         expect(
-            issuance.catalog_revision == newest,
-            "the license is not read in the newest catalog",
+            issuance.issued_at == time,
+            "the license was not issued when it was recorded",
         )?;
-        license::terms_in(&query, newest, order).map(drop)
+        if let Some(before) = issuance.supersedes {
+            license::find(&query, before)?;
+        }
+        // Licenses that were brought over from elsewhere keep the times that they had there.
+        let (catalog, _) = license::check(&query, &issuance.order, time, Times::AsTheyWere)?;
+        expect(
+            issuance.catalog_revision == catalog.number(),
+            "the license is not read in the newest catalog",
+        )
     }
 
     fn change(&self, change: &LicenseChange, time: UnixTime) -> Result<(), Error> {
         let query = self.shadow.query();
         let license = license::find(&query, change.license)?;
+        if let Change::Transfer { successor } = change.change {
+            let successor = license::find(&query, successor)?;
+            expect(
+                successor.supersedes == Some(change.license),
+                "the license that takes over does not say so",
+            )?;
+        }
         license::changed(&query, &license, change, time).map(drop)
     }
 

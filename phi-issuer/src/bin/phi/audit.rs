@@ -33,7 +33,7 @@ pub(crate) enum Command {
         tab or a line end) has an apostrophe before it.",
     after_help = "Examples:\n  \
         phi audit query --customer globex --from 2026-01-01 --to 2026-03-31\n  \
-        phi audit query --event license-amended revoked --actor alice\n  \
+        phi audit query --event license-amended revoked --by alice\n  \
         phi audit query --text \"invoice 4711\" --reverse --limit 10\n  \
         phi audit query --product atlas --format csv > atlas.csv"
 )]

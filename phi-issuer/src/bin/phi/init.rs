@@ -40,7 +40,7 @@ pub(crate) struct Init {
     /// How hard the key files are to open by guessing: fast, standard or strong
     #[arg(long, value_name = "STRENGTH", default_value = "standard")]
     kdf: KdfStrength,
-    /// A database on a PostgreSQL server, as postgres://USER@HOST/DATABASE without a password
+    /// A database on a PostgreSQL server, as `postgres://USER@HOST/DATABASE` without a password
     #[arg(long, value_name = "URL")]
     store: Option<String>,
     /// The certificate in PEM of the server's authority, if it is none of the system's

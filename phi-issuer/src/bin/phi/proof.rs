@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use phi_issuer::Entry;
 use phi_verify::Root;
-use phi_verify::log::{Inclusion, LogState, MAX_NOTE, MAX_PROOF, Proof};
+use phi_verify::log::{
+    Inclusion, LogState, MAX_NOTE, MAX_PROOF, Origin, Proof, UntrustedCheckpoint,
+};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -14,7 +16,7 @@ use crate::failure::Failure;
 use crate::input::{Object, read_file};
 use crate::output::{Answer, Page, Tone};
 use crate::session::Session;
-use crate::trust::TrustFolder;
+use crate::trust::{Trust, TrustFolder};
 use crate::view::{Stamp, shown};
 
 /// Check proofs about the ledger, offline
@@ -87,7 +89,7 @@ impl Verify {
             } => self.entry(entry, root)?,
             What { checkpoint, .. } => {
                 let older = checkpoint.as_deref();
-                self.growth(older.expect("the parser asks for one of the three"), root)?
+                self.growth(older.expect("the parser asks for one of the three"), &trust)?
             }
         };
         session.output().print(&answer)
@@ -109,7 +111,10 @@ impl Verify {
 
     fn entry(&self, path: &Path, root: &Root) -> Result<ProofVerifyAnswer, Failure> {
         let bytes = read_file(path, MAX_ENTRY)?;
-        let (entry, leaf) = Entry::parse(&bytes)?;
+        let (entry, leaf) = Entry::parse(&bytes).map_err(|error| {
+            let message = format!("{} is no entry of a ledger: {error}", shown(path));
+            Failure::new("input-invalid", message)
+        })?;
         let proof = Proof::parse(&read_text(&self.proof, MAX_PROOF)?)?;
         let inclusion = proof.verify_leaf(&leaf, root)?;
         Ok(ProofVerifyAnswer {
@@ -125,9 +130,9 @@ impl Verify {
         })
     }
 
-    fn growth(&self, older: &Path, root: &Root) -> Result<ProofVerifyAnswer, Failure> {
-        let older = LogState::restore(&read_text(older, MAX_NOTE)?)?;
-        let newer = older.advance(&read_text(&self.proof, MAX_PROOF)?, root)?;
+    fn growth(&self, path: &Path, trust: &Trust) -> Result<ProofVerifyAnswer, Failure> {
+        let older = older(path, trust)?;
+        let newer = older.advance(&read_text(&self.proof, MAX_PROOF)?, trust.state.root())?;
         let lines: Vec<_> = newer.as_str().lines().collect();
         Ok(ProofVerifyAnswer {
             about: "the ledger only grew".into(),
@@ -140,6 +145,22 @@ impl Verify {
             event: None,
             grew_from: Some(older.size()),
         })
+    }
+}
+
+/// The older checkpoint, which ledger keys must have signed that a root names, or once named.
+fn older(path: &Path, trust: &Trust) -> Result<LogState, Failure> {
+    let text = read_text(path, MAX_NOTE)?;
+    let checkpoint = UntrustedCheckpoint::parse(&text)?;
+    let origin = Origin::of_issuer(&trust.state.root().issuer);
+    let mut keys = trust.ledger_keys.iter();
+    let verified = keys.find_map(|keys| checkpoint.verify(keys, &origin).ok());
+    match verified {
+        Some(checkpoint) => Ok(LogState::begin(checkpoint)),
+        // Why the newest keys do not take it.
+        None => Ok(LogState::begin(
+            checkpoint.verify(&trust.state.root().ledger, &origin)?,
+        )),
     }
 }
 

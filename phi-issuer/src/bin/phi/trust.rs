@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use phi_verify::{Catalog, DocumentKind, Error, TrustState, armor};
+use phi_verify::{Catalog, DocumentKind, Error, RoleKeys, TrustState, armor};
 
 use crate::failure::Failure;
 use crate::input::{MAX_OBJECT, read_file};
@@ -77,8 +77,12 @@ impl TrustFolder {
             .map(|(_, path)| (DocumentKind::Root, path))
             .chain(self.keyset.iter().map(|path| (DocumentKind::Keyset, path)))
             .chain(self.status.iter().map(|path| (DocumentKind::Status, path)));
+        let mut ledger_keys = vec![state.root().ledger.clone()];
         for (kind, path) in documents {
             import(&mut state, kind, path)?;
+            if kind == DocumentKind::Root {
+                ledger_keys.push(state.root().ledger.clone());
+            }
         }
         let mut products = Vec::new();
         for (product, path) in &self.catalogs {
@@ -90,7 +94,11 @@ impl TrustFolder {
             }
             products.push(product.clone());
         }
-        Ok(Trust { state, products })
+        Ok(Trust {
+            state,
+            products,
+            ledger_keys,
+        })
     }
 }
 
@@ -98,6 +106,8 @@ impl TrustFolder {
 pub(crate) struct Trust {
     pub(crate) state: TrustState,
     products: Vec<String>,
+    /// The ledger keys of each root, from the anchor on: what they signed stays signed.
+    pub(crate) ledger_keys: Vec<RoleKeys>,
 }
 
 impl Trust {
