@@ -52,32 +52,39 @@ pub(in crate::store) struct Postgres {
     warned: Arc<AtomicBool>,
 }
 
+/// What is in a database.
+enum Found {
+    Nothing,
+    /// Tables that are none of ours.
+    Others,
+    /// A store of this version.
+    Store(u32),
+}
+
 impl Postgres {
     /// Makes sure that a store can be made here.
     pub(super) fn check_empty(&self) -> Result<(), Error> {
-        if self.version()? > 0 {
-            return Err(Error::StoreInUse {
+        match self.found()? {
+            Found::Nothing => Ok(()),
+            Found::Others => Err(foreign(&self.server)),
+            Found::Store(_) => Err(Error::StoreInUse {
                 place: self.server.place.clone(),
                 hint: "join that issuer with `phi init --join --store URL`, or name an empty \
                        database",
-            });
+            }),
         }
-        if self.is_in_use()? {
-            return Err(foreign(&self.server));
-        }
-        Ok(())
     }
 
     /// Connects to a database that is a store of no newer version.
     pub(super) fn open(server: &Server) -> Result<Self, Error> {
         let engine = Self::connect(server)?;
-        match engine.version()? {
-            0 if engine.is_in_use()? => Err(foreign(server)),
-            0 => Err(Error::StoreMissing {
+        match engine.found()? {
+            Found::Nothing => Err(Error::StoreMissing {
                 place: server.place.clone(),
                 hint: "see that phi.toml names the right database, or restore it from a backup",
             }),
-            found => super::known(found).map(|()| engine),
+            Found::Others => Err(foreign(server)),
+            Found::Store(version) => super::known(version).map(|()| engine),
         }
     }
 
@@ -94,14 +101,20 @@ impl Postgres {
         Ok(engine)
     }
 
-    /// Whether there is anything in the schema.
-    fn is_in_use(&self) -> Result<bool, Error> {
-        let sql =
-            "SELECT EXISTS (SELECT 1 FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
-                   WHERE nspname = current_schema() AND NOT EXISTS
+    /// What is in the schema, besides what extensions put there.
+    fn found(&self) -> Result<Found, Error> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM pg_class
+                   WHERE relnamespace = current_schema()::regnamespace AND NOT EXISTS
                    (SELECT 1 FROM pg_depend WHERE classid = 'pg_class'::regclass
                     AND objid = pg_class.oid AND deptype = 'e'))";
-        self.one(sql, &[], |row| row.truth(0))
+        if !self.one(sql, &[], |row| row.truth(0))? {
+            return Ok(Found::Nothing);
+        }
+        // Asked second: a store that is made meanwhile is there whole.
+        Ok(match self.version()? {
+            0 => Found::Others,
+            version => Found::Store(version),
+        })
     }
 
     /// What is read from the one row of an answer.
