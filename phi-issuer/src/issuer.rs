@@ -192,7 +192,7 @@ impl Issuer {
             folder: folder.into(),
             settings,
             store,
-            _in_use: Some(in_use),
+            _in_use: in_use,
         })
     }
 
@@ -335,11 +335,14 @@ fn read_settings(folder: &Path) -> Result<Settings, Error> {
     Ok(settings)
 }
 
-/// Says that the store of the folder is in use, until the file is closed.
-fn use_store(folder: &Path) -> Result<File, Error> {
-    let in_use = durable::open_lock(&folder.join(IN_USE))?;
+/// Says that the store of the folder is in use, until the file is closed. Where no file can be
+/// made the store cannot be opened either, and it says so better.
+fn use_store(folder: &Path) -> Result<Option<File>, Error> {
+    let Ok(in_use) = durable::open_lock(&folder.join(IN_USE)) else {
+        return Ok(None);
+    };
     in_use.lock_shared().map_err(system("using the store"))?;
-    Ok(in_use)
+    Ok(Some(in_use))
 }
 
 pub(crate) fn trust_state(query: &Query<'_>) -> Result<TrustState, Error> {

@@ -355,6 +355,9 @@ fn a_ledger_that_lost_its_end_does_not_go_with_a_checkpoint_that_was_kept() {
         ))
         .unwrap();
     drop(connection);
+    let published = rig.folder.path().join("published/checkpoint");
+    assert!(matches!(rig.place(), Some(Place::Checkpoint(_))));
+    fs::remove_file(published).unwrap();
     assert_eq!(rig.place(), None, "by itself it is a whole ledger");
     let found = place(rig.folder.path(), Some(&rig.checkpoint));
     assert!(

@@ -205,7 +205,7 @@ fn make(
         folder: folder.into(),
         settings,
         store,
-        _in_use: Some(use_store(folder)?),
+        _in_use: use_store(folder)?,
     };
     let created = Event::IssuerCreated {
         issuer: issuer.settings.issuer.clone(),

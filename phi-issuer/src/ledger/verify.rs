@@ -134,9 +134,14 @@ pub(super) fn run(
     held: Option<&str>,
     progress: &mut impl FnMut(Progress),
 ) -> Result<Verified, Error> {
-    let held = match held {
-        None => None,
-        Some(text) => Some(store.read(|query| super::held(query, text))?),
+    let held = held.map(|text| store.read(|query| super::held(query, text)));
+    let (held, unjudged) = match held.transpose() {
+        Ok(held) => (held, None),
+        Err(error @ (Error::ForeignCheckpoint { .. } | Error::Invalid { .. })) => {
+            return Err(error);
+        }
+        // The roots that judge a checkpoint do not read: why is found below.
+        Err(error) => (None, Some(error)),
     };
     let shadow = Shadow::of(store).map_err(found)?;
     if let Some(problem) = shadow.unsound().map_err(found)? {
@@ -156,7 +161,7 @@ pub(super) fn run(
         judged.map_err(found)?;
         let verified = judge.finish(total)?;
         progress(Progress { done: total, total });
-        Ok(verified)
+        unjudged.map_or(Ok(verified), Err)
     })
 }
 

@@ -220,7 +220,7 @@ fn what_people_wrote_is_text() {
     let name = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>&lt;\u{202e}evil";
     let id = "a<b>&\"c\u{2066}";
     let reason = format!("</td></table><h1>{}</h1>", "x".repeat(500));
-    let actor = "<iframe src=//evil.example>\u{1b}[2J";
+    let actor = "<iframe src=//evil.example>\u{202e}x";
     let act = |arguments: &[&str]| run(&folder, "2026-06-01", actor, arguments);
     act(&["customer", "add", id, "--name", name]);
     let issue = [
@@ -242,7 +242,7 @@ fn what_people_wrote_is_text() {
     assert_eq!(*text("h1"), name.replace('\u{202e}', "\\u{202e}"));
     let body = text("body");
     assert!(body.contains(&reason), "{body}");
-    assert!(body.contains("<iframe src=//evil.example>\\u{1b}[2J"));
+    assert!(body.contains("<iframe src=//evil.example>\\u{202e}x"));
     assert!(body.contains("<link rel=stylesheet href=//evil.example>"));
 }
 
