@@ -25,6 +25,9 @@ autovacuum = off
 log_min_messages = fatal
 ";
 
+/// The folder on which a disk of its own is mounted.
+const SMALL_DISK: &str = "small";
+
 /// A server, stopped and removed when it is dropped.
 #[derive(Debug)]
 pub struct Server {
@@ -161,13 +164,12 @@ impl Server {
         Ok(path)
     }
 
-    /// Mounts a disk of this size for the server, and says where. It is gone with the process, if
-    /// that has mounts of its own.
+    /// Mounts a disk of this size for the server, and says where. It is gone with the server.
     ///
     /// # Errors
     /// If the system lets nobody mount a disk.
     pub fn small_disk(&self, size: &str) -> io::Result<PathBuf> {
-        let path = self.folder.path().join("small");
+        let path = self.folder.path().join(SMALL_DISK);
         fs::create_dir(&path)?;
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]);
@@ -195,8 +197,12 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have been stopped.
+        // It may have been stopped, and have no disk of its own.
         let _ = self.stop(Stop::Immediate);
+        let disk = self.folder.path().join(SMALL_DISK);
+        if disk.exists() {
+            let _ = Command::new("umount").arg(disk).output();
+        }
     }
 }
 
