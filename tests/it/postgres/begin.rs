@@ -76,7 +76,14 @@ fn an_issuer_that_is_there_is_joined_and_not_overwritten() {
     assert_eq!(second.settings().issuer, "atlas.example");
     assert_eq!(
         names(folder.path()),
-        ["catalog.toml", "keys", "phi.lock", "phi.toml", "published"]
+        [
+            "catalog.toml",
+            "keys",
+            "phi.in-use",
+            "phi.lock",
+            "phi.toml",
+            "published"
+        ]
     );
     assert_eq!(fs::read_to_string(second.catalog_path()).unwrap(), CATALOG);
     for name in names(&first.published_folder()) {
