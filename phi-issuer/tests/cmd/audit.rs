@@ -46,6 +46,11 @@ fn every_format_has_the_same_events() {
                 Value::String(text) => text.clone(),
                 other => other.to_string(),
             };
+            // A hash that begins with + is guarded from spreadsheets like any other cell.
+            let cell = match cell.strip_prefix('\'') {
+                Some(rest) if rest.starts_with('+') => rest,
+                _ => cell,
+            };
             assert_eq!(cell, expected, "{column}");
         }
     }
