@@ -300,13 +300,7 @@ fn put(row: &mut Cells, column: &str, value: Value) {
 
 /// Flags, and quotas and limits with their amounts, by name.
 fn granted(terms: &Terms, catalog: &Revision) -> Value {
-    let name = |kind: Kind, code: u16| {
-        let known = [catalog.terms(), catalog.reserved()];
-        let term = known
-            .into_iter()
-            .find_map(|terms| terms.of(kind).get(&code));
-        term.map_or_else(|| code.to_string(), |term| term.name.to_string())
-    };
+    let name = |kind, code| catalog.name_of(kind, code);
     let flags = terms.flags.iter().map(|flag| name(Kind::Flag, flag.get()));
     let quotas = terms.quotas.iter().map(|(code, quota)| {
         let name = name(Kind::Quota, code.get());

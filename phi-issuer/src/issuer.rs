@@ -83,6 +83,12 @@ impl Context {
                 });
             }
         }
+        if self.actor.trim().is_empty() || self.actor.chars().any(char::is_control) {
+            return Err(Error::Invalid {
+                what: "the actor",
+                problem: "is one line that names somebody: --actor NAME".into(),
+            });
+        }
         Ok(())
     }
 }
@@ -174,8 +180,8 @@ const IN_USE: &str = "phi.in-use";
 const CATALOG: &str = "catalog.toml";
 const KEYS: &str = "keys";
 const PUBLISHED: &str = "published";
-/// The newest checkpoint of the ledger, beside the published documents.
-const CHECKPOINT: &str = "checkpoint";
+/// The newest checkpoint of the ledger, beside the published documents and in an export.
+pub(crate) const CHECKPOINT: &str = "checkpoint";
 /// Settings are a few lines.
 const MAX_SETTINGS: u64 = 64 << 10;
 
@@ -263,7 +269,8 @@ impl Issuer {
         self.store.rebuild()
     }
 
-    /// Writes every published document, and the newest checkpoint, that the folder does not have as the ledger has it.
+    /// Writes every published document, and the newest checkpoint, that the folder does not have
+    /// as the ledger has it.
     ///
     /// # Errors
     /// [`Error::PublicationUnwritten`]: run it again when the folder can be written.

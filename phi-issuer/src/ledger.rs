@@ -1,14 +1,14 @@
 //! The ledger as a log that others can check: checkpoints are signed, and proofs are made.
 //!
-//! That the store is what its events make it is `verify`'s to find out; copies of the ledger are
-//! `export`'s and `backup`'s.
+//! That the store is what its events make it is `verify`'s to find out; backups, exports and what
+//! is made of them again are `copy`'s.
 
 mod copy;
 mod verify;
 
 pub use copy::{Export, Exported, Replace};
 use phi_verify::{
-    Error as VerifyError, TokenId, UnixTime,
+    Error as VerifyError, Root, TokenId, UnixTime,
     dangerous_inspect::{self, Document},
     log::{
         ConsistencyProof, Hash, LogState, Origin, Proof, UnsignedCheckpoint, UntrustedCheckpoint,
@@ -24,6 +24,7 @@ use crate::{
     issuer::trust_state,
     keyfile::{Signer, SigningKey},
     keys::{self, Role},
+    mint,
     passphrase::Passphrase,
     store::{Query, damaged_tree},
     tree::Tree,
@@ -87,7 +88,8 @@ impl Issuer {
         let signed = self.store.write(context, |writer| {
             keys::still_in_force(&writer.query(), Role::Ledger, &key, writer.now())?;
             if let Some(published) = &published {
-                check_continues(&writer.query(), published)?;
+                let published = held(&writer.query(), published)?;
+                check_continues(&writer.query(), &published)?;
             }
             let checkpoint = sign(&writer.query(), &key)?;
             writer.append(&Event::CheckpointSigned(checkpoint.clone()))?;
@@ -144,8 +146,8 @@ impl Issuer {
             let path = hashes(path.map_err(damaged_tree)?);
             let proof = ConsistencyProof::new(old.size(), path, &new.note);
             let text = proof.map_err(Error::NotVerified)?.to_text();
-            let root = trust_state(query)?.root().clone();
-            old.advance(&text, &root).map_err(Error::NotVerified)?;
+            old.advance(&text, &newest_root(query)?)
+                .map_err(Error::NotVerified)?;
             Ok(text)
         })
     }
@@ -168,8 +170,7 @@ pub(crate) fn prove(query: &Query<'_>, what: Proven) -> Result<EntryProof, Error
     let path = hashes(path.map_err(damaged_tree)?);
     let proof = Proof::new(index, path, Some(Hash::of(&bytes)), &checkpoint.note);
     let proof = proof.map_err(Error::NotVerified)?;
-    let root = trust_state(query)?.root().clone();
-    let checked = proof.verify_leaf(&entry.leaf(&bytes), &root);
+    let checked = proof.verify_leaf(&entry.leaf(&bytes), &newest_root(query)?);
     checked.map_err(Error::NotVerified)?;
     Ok(EntryProof {
         proof,
@@ -186,48 +187,45 @@ fn nothing_since(query: &Query<'_>) -> Result<Option<SignedCheckpoint>, Error> {
     let covered = query.size()? == newest.size + 1;
     let checkpoint = UntrustedCheckpoint::parse(&newest.note).map_err(Error::NotVerified)?;
     // After a rotation of the ledger's key applications need a checkpoint of the new one.
-    let root = trust_state(query)?.root().clone();
-    let current = checkpoint.verify(&root.ledger, &origin(query)?).is_ok();
+    let root = newest_root(query)?;
+    let origin = Origin::of_issuer(&root.issuer);
+    let current = checkpoint.verify(&root.ledger, &origin).is_ok();
     Ok(Some(newest).filter(|_| covered && current))
 }
 
 fn sign(query: &Query<'_>, key: &SigningKey) -> Result<SignedCheckpoint, Error> {
-    let size = query.size()?;
-    let tiles = query.tiles();
-    let tree = Tree::new(&tiles, size).map_err(damaged_tree)?;
     if let Some(earlier) = query.newest_checkpoint()? {
-        let root = tree.root(earlier.size).map_err(damaged_tree)?;
-        if verify::root_in(&earlier.note) != Some(Hash::from_bytes(root)) {
-            return Err(verify::continues_another(earlier.size));
-        }
+        let earlier = LogState::restore(&earlier.note);
+        check_continues(query, &earlier.map_err(Error::NotVerified)?)?;
     }
-    let root = Hash::from_bytes(tree.root(size).map_err(damaged_tree)?);
-    let unsigned = UnsignedCheckpoint::new(&origin(query)?, size, root);
-    let unsigned = unsigned.map_err(Error::NotVerified)?;
+    let (size, tiles) = (query.size()?, query.tiles());
+    let tree = Tree::new(&tiles, size).map_err(damaged_tree)?;
+    let hash = Hash::from_bytes(tree.root(size).map_err(damaged_tree)?);
+    let root = newest_root(query)?;
+    let origin = Origin::of_issuer(&root.issuer);
+    let unsigned = UnsignedCheckpoint::new(&origin, size, hash).map_err(Error::NotVerified)?;
     let signature = key.sign(unsigned.message())?;
     let note = unsigned.sealed(&[(key.public_key().clone(), signature)]);
-    let trusted = trust_state(query)?.root().ledger.clone();
     let checkpoint = UntrustedCheckpoint::parse(&note).map_err(Error::NotVerified)?;
-    let checked = checkpoint.verify(&trusted, &origin(query)?);
+    let checked = checkpoint.verify(&root.ledger, &origin);
     checked.map_err(Error::NotVerified)?;
     Ok(SignedCheckpoint { size, note })
 }
 
-/// Whether the ledger continues the one of which a checkpoint was published.
-fn check_continues(query: &Query<'_>, published: &str) -> Result<(), Error> {
-    let published = held(query, published)?;
+/// Whether the ledger continues the one of which this was said.
+fn check_continues(query: &Query<'_>, earlier: &LogState) -> Result<(), Error> {
     let (size, tiles) = (query.size()?, query.tiles());
     let tree = Tree::new(&tiles, size).map_err(damaged_tree)?;
-    let same = published.size() <= size
-        && tree.root(published.size()).map_err(damaged_tree)? == *published.root().as_bytes();
+    let same = earlier.size() <= size
+        && tree.root(earlier.size()).map_err(damaged_tree)? == *earlier.root().as_bytes();
     if same {
         return Ok(());
     }
-    Err(verify::continues_another(published.size()))
+    Err(verify::continues_another(earlier.size()))
 }
 
-fn origin(query: &Query<'_>) -> Result<Origin, Error> {
-    Ok(Origin::of_issuer(&trust_state(query)?.root().issuer))
+fn newest_root(query: &Query<'_>) -> Result<Root, Error> {
+    Ok(trust_state(query)?.root().clone())
 }
 
 fn newest(query: &Query<'_>) -> Result<SignedCheckpoint, Error> {
@@ -244,7 +242,7 @@ fn held(query: &Query<'_>, text: &str) -> Result<LogState, Error> {
         what: "the checkpoint",
         problem: format!("does not read: {cause}"),
     };
-    let origin = origin(query)?;
+    let origin = Origin::of_issuer(&newest_root(query)?.issuer);
     let checkpoint = UntrustedCheckpoint::parse(text).map_err(unreadable)?;
     if checkpoint.origin() != origin.as_str() {
         return Err(Error::ForeignCheckpoint {
@@ -273,11 +271,7 @@ fn not_found(what: Proven) -> Error {
             name: seq.to_string(),
             hint: "run `phi audit query`",
         },
-        Proven::Token(id) => Error::NotFound {
-            what: "token",
-            name: id.to_string(),
-            hint: "run `phi license show` with the token's license",
-        },
+        Proven::Token(id) => mint::not_found(id),
     }
 }
 

@@ -36,14 +36,6 @@ mod publish;
 mod revoke;
 mod rows;
 mod store;
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        unused_imports,
-        reason = "the store of the ledger is built on it next"
-    )
-)]
 mod tree;
 
 pub use audit::{AuditFilter, AuditOrder, AuditRow};

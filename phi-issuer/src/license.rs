@@ -635,19 +635,26 @@ pub(crate) fn changed(
 }
 
 fn check_sense(query: &Query<'_>, license: &LicenseRecord) -> Result<(), Error> {
-    let invalid = |problem: &str| {
-        Err(Error::Invalid {
-            what: "a license",
-            problem: problem.into(),
-        })
-    };
-    if license.grace > 0 && license.expires.is_none() {
+    check_end(license)?;
+    terms(query, license).map(drop)
+}
+
+/// What only a license that expires can have.
+fn check_end(order: &NewLicense) -> Result<(), Error> {
+    if order.grace > 0 && order.expires.is_none() {
         return invalid("has a grace but does not expire");
     }
-    if license.trial && license.expires.is_none() {
+    if order.trial && order.expires.is_none() {
         return invalid("is a trial and does not expire");
     }
-    terms(query, license).map(drop)
+    Ok(())
+}
+
+fn invalid<T>(problem: &str) -> Result<T, Error> {
+    Err(Error::Invalid {
+        what: "a license",
+        problem: problem.into(),
+    })
 }
 
 pub(crate) fn misfit_of(license: LicenseId, misfit: Misfit) -> Error {
@@ -705,12 +712,6 @@ pub(crate) fn check(
     now: UnixTime,
     times: Times,
 ) -> Result<(Arc<Revision>, Terms), Error> {
-    let invalid = |problem: &str| {
-        Err(Error::Invalid {
-            what: "a license",
-            problem: problem.into(),
-        })
-    };
     if query.customer(&order.customer)?.is_none() {
         return Err(customer::not_found(&order.customer));
     }
@@ -724,12 +725,7 @@ pub(crate) fn check(
     if order.expires.is_some_and(|expires| expires <= begins) {
         return invalid("expires before it begins");
     }
-    if order.grace > 0 && order.expires.is_none() {
-        return invalid("has a grace but does not expire");
-    }
-    if order.trial && order.expires.is_none() {
-        return invalid("is a trial and does not expire");
-    }
+    check_end(order)?;
     if let Some(machine) = &order.machine {
         check_machine(machine, &order.product)?;
     }

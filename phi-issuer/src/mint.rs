@@ -98,13 +98,8 @@ impl Issuer {
     /// # Errors
     /// [`Error::NotFound`].
     pub fn token(&mut self, id: TokenId) -> Result<MintedToken, Error> {
-        self.store.read(|query| {
-            query.token(id)?.ok_or_else(|| Error::NotFound {
-                what: "token",
-                name: id.to_string(),
-                hint: "run `phi license show` with the token's license",
-            })
-        })
+        self.store
+            .read(|query| query.token(id)?.ok_or_else(|| not_found(id)))
     }
 
     /// The tokens of a license, in the order of minting.
@@ -113,6 +108,14 @@ impl Issuer {
     /// If the store cannot be read.
     pub fn tokens_of(&mut self, license: LicenseId) -> Result<Vec<MintedToken>, Error> {
         self.store.read(|query| query.tokens_of(license))
+    }
+}
+
+pub(crate) fn not_found(id: TokenId) -> Error {
+    Error::NotFound {
+        what: "token",
+        name: id.to_string(),
+        hint: "run `phi license show` with the token's license",
     }
 }
 

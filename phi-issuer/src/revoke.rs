@@ -7,7 +7,7 @@ use crate::{
     error::Error,
     event::{Event, Revocation, Subject},
     keys::{self, Role},
-    license,
+    license, mint,
     store::{Query, Writer},
 };
 
@@ -112,11 +112,8 @@ fn check_subject(query: &Query<'_>, request: &RevokeRequest) -> Result<(), Error
                     problem,
                 });
             }
-            query.token(*id)?.map(drop).ok_or_else(|| Error::NotFound {
-                what: "token",
-                name: id.to_string(),
-                hint: "run `phi license show` with the token's license",
-            })
+            let token = query.token(*id)?;
+            token.map(drop).ok_or_else(|| mint::not_found(*id))
         }
         Subject::License(id) => license::find(query, *id).map(drop),
         Subject::Customer(id) => query

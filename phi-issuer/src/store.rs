@@ -13,7 +13,7 @@ mod shadow;
 mod tiles;
 mod trail;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 pub(crate) use begin::Empty;
@@ -42,6 +42,15 @@ use crate::{
 const SCHEMA_VERSION: u32 = 2;
 /// Leaves whose tiles are held before they are written: 2 MiB of them.
 const LEAVES_IN_MEMORY: u64 = 1 << 16;
+
+/// The files of a store in a file: itself and its journals, which go with it.
+pub(crate) fn files_of(store: &Path) -> [PathBuf; 4] {
+    ["", "-wal", "-shm", "-journal"].map(|end| {
+        let mut name = store.as_os_str().to_owned();
+        name.push(end);
+        name.into()
+    })
+}
 
 /// An open store.
 #[derive(Debug)]
@@ -154,27 +163,26 @@ impl Store {
         context: &Context,
         work: impl FnOnce(&mut Writer<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        self.transact(context, work, |transaction| transaction.commit())
+        let clock = |newest| check_clock(context.now, newest);
+        self.transact(context, clock, work, |transaction| transaction.commit())
     }
 
     /// Records that the newest entries are of a clock that was ahead of the caller's.
     pub(crate) fn correct_clock(&mut self, context: &Context) -> Result<UnixTime, Error> {
-        let transaction = self.engine.begin(Access::Write)?;
-        let newest = self.newest()?;
-        if context.now >= newest.time {
-            return Err(Error::ClockRight {
-                now: context.now,
-                newest: newest.time,
-            });
-        }
-        let mut writer = self.writer(context, newest);
-        writer.newest.time = context.now;
-        writer.append(&Event::ClockCorrected {
-            newest: newest.time,
-        })?;
-        tiles::append(&self.engine, writer.size, &writer.leaves)?;
-        transaction.commit()?;
-        Ok(newest.time)
+        let ahead = |newest: UnixTime| {
+            let now = context.now;
+            if now < newest {
+                return Ok(());
+            }
+            Err(Error::ClockRight { now, newest })
+        };
+        let correct = |writer: &mut Writer<'_>| {
+            let newest = writer.newest.time;
+            writer.newest.time = context.now;
+            writer.append(&Event::ClockCorrected { newest })?;
+            Ok(newest)
+        };
+        self.transact(context, ahead, correct, |transaction| transaction.commit())
     }
 
     /// Does what [`Store::write`] does, and then undoes it.
@@ -183,27 +191,24 @@ impl Store {
         context: &Context,
         work: impl FnOnce(&mut Writer<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let result = self.transact(context, work, |transaction| transaction.rollback());
+        let clock = |newest| check_clock(context.now, newest);
+        let result = self.transact(context, clock, work, |transaction| transaction.rollback());
         self.catalogs.get_mut().clear();
         result
     }
 
+    /// `clock` says whether the caller's clock goes with the time of the newest entry.
     fn transact<T>(
         &mut self,
         context: &Context,
+        clock: impl FnOnce(UnixTime) -> Result<(), Error>,
         work: impl FnOnce(&mut Writer<'_>) -> Result<T, Error>,
         end: impl FnOnce(Transaction<'_>) -> Result<(), Error>,
     ) -> Result<T, Error> {
         context.check()?;
         let transaction = self.engine.begin(Access::Write)?;
-        check_actor(&context.actor)?;
         let newest = self.newest()?;
-        if context.now.plus(CLOCK_TOLERANCE) < newest.time {
-            return Err(Error::ClockBehind {
-                now: context.now,
-                newest: newest.time,
-            });
-        }
+        clock(newest.time)?;
         let mut writer = self.writer(context, newest);
         let result = work(&mut writer).and_then(|result| {
             failpoint!("write-before-tiles");
@@ -270,20 +275,17 @@ impl Store {
     }
 }
 
-/// An actor is one line that names somebody.
-fn check_actor(actor: &str) -> Result<(), Error> {
-    if !actor.trim().is_empty() && !actor.chars().any(char::is_control) {
-        return Ok(());
-    }
-    Err(Error::Invalid {
-        what: "the actor",
-        problem: "is one line that names somebody: --actor NAME".into(),
-    })
-}
-
 /// How far behind the newest entry a clock may be: clocks of operators who share a store differ
 /// by seconds, and by minutes if nobody sets them.
 pub(crate) const CLOCK_TOLERANCE: u64 = 5 * 60;
+
+/// Whether a clock may be lifted to the newest entry, if it is behind it at all.
+fn check_clock(now: UnixTime, newest: UnixTime) -> Result<(), Error> {
+    if now.plus(CLOCK_TOLERANCE) < newest {
+        return Err(Error::ClockBehind { now, newest });
+    }
+    Ok(())
+}
 
 /// A transaction that appends events.
 pub(crate) struct Writer<'c> {
@@ -413,7 +415,6 @@ impl Writer<'_> {
             self.engine.batch("ROLLBACK TO attempt")?;
             self.newest = newest;
             self.leaves.truncate(leaves);
-            self.answers = None;
         }
         // An answer that no event gave goes with the part that it was for.
         self.answers = None;

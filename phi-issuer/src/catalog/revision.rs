@@ -148,6 +148,15 @@ impl Revision {
         &self.reserved
     }
 
+    /// What a code is called, or was called last; the code itself if nothing ever had it.
+    pub fn name_of(&self, kind: Kind, code: u16) -> String {
+        let known = [self.terms(), self.reserved()];
+        let term = known
+            .into_iter()
+            .find_map(|terms| terms.of(kind).get(&code));
+        term.map_or_else(|| code.to_string(), |term| term.name.to_string())
+    }
+
     /// The plans, in the order of the text.
     pub fn plans(&self) -> &[Offer] {
         &self.plans

@@ -16,7 +16,7 @@ use crate::{
     error::Error,
     event::Event,
     keyfile::KdfStrength,
-    store::{Empty, Location, Store},
+    store::{Empty, Location, Store, files_of},
 };
 
 /// Puts a store, which is in a file of the folder, in the place where the settings have it, which
@@ -100,11 +100,8 @@ fn check_anchor(folder: &Path, store: &mut Store) -> Result<(), Error> {
 
 fn place_file(file: &Path, target: &Path, replace: Replace) -> Result<(), Error> {
     // A journal without its store would be taken for that of the new one.
-    let parts = ["", "-wal", "-shm", "-journal"];
-    if parts
-        .iter()
-        .any(|end| named(target, end).symlink_metadata().is_ok())
-    {
+    let is_there = |file: &PathBuf| file.symlink_metadata().is_ok();
+    if files_of(target).iter().any(is_there) {
         match replace {
             Replace::Refuse => {
                 return Err(Error::StoreInUse {
@@ -125,22 +122,17 @@ fn place_file(file: &Path, target: &Path, replace: Replace) -> Result<(), Error>
 fn move_aside(store: &Path) -> Result<(), Error> {
     // Opened and closed, a sound store is one file, with all that was committed.
     drop(Store::open(&Location::File(store.into())));
-    let aside = |end: &str, number: u32| named(store, &format!(".replaced-{number}{end}"));
-    let taken = |number: &u32| aside("", *number).exists();
-    let number = (1..=u32::MAX).find(|number| !taken(number));
+    let aside = |number: u32| {
+        let mut name = OsString::from(store);
+        name.push(format!(".replaced-{number}"));
+        PathBuf::from(name)
+    };
+    let number = (1..=u32::MAX).find(|number| !aside(*number).exists());
     let number = number.expect("there are more numbers than files");
-    for end in ["", "-wal", "-shm", "-journal"] {
-        let part = named(store, end);
-        if part.symlink_metadata().is_ok() {
-            fs::rename(&part, aside(end, number)).map_err(system("moving the old store aside"))?;
+    for (from, to) in files_of(store).iter().zip(files_of(&aside(number))) {
+        if from.symlink_metadata().is_ok() {
+            fs::rename(from, to).map_err(system("moving the old store aside"))?;
         }
     }
     Ok(())
-}
-
-/// The store's name with an end.
-fn named(store: &Path, end: &str) -> PathBuf {
-    let mut name = OsString::from(store);
-    name.push(end);
-    name.into()
 }

@@ -18,9 +18,9 @@ use crate::{
     durable::{self, FileError, Mode},
     error::Error,
     event::{self, SignedCheckpoint},
-    issuer::{self, system},
-    store::{Location, Store, damaged_tree},
-    tree::{TILE_WIDTH, TilePath, TileStore as _, Tree, tile_width, write_bundle},
+    issuer::{self, CHECKPOINT, system},
+    store::{Location, Store, damaged_tree, files_of},
+    tree::{Hash, TILE_WIDTH, TilePath, TileStore as _, Tree, tile_width, write_bundle},
 };
 
 /// What of the ledger is exported.
@@ -43,8 +43,6 @@ pub struct Export {
     pub files: u64,
 }
 
-/// The file of a folder that says what all the others are; it is written last.
-const CHECKPOINT: &str = "checkpoint";
 /// The entries as a sequence of CBOR items (RFC 8742).
 const EVENTS: &str = "events.cbor";
 /// A store is made here before it takes its place.
@@ -118,7 +116,7 @@ impl Issuer {
     ///
     /// # Errors
     /// [`Error::Diverged`] if the backup is not what its events make it,
-    /// [`Error::FolderInUse`] if there is a store that is not to be replaced.
+    /// [`Error::StoreInUse`] if there is a store that is not to be replaced.
     pub fn restore(
         folder: &Path,
         backup: &Path,
@@ -197,6 +195,7 @@ impl Issuer {
             Ok(query.size()? - size)
         })?;
         failpoint!("export-before-checkpoint");
+        // Last: it says what all the others are.
         let path = folder.join(CHECKPOINT);
         durable::write(&path, checkpoint.note.as_bytes(), mode)?;
         Ok(Export {
@@ -210,7 +209,7 @@ impl Issuer {
     ///
     /// # Errors
     /// [`Error::Diverged`] if the events are not those of the export's checkpoint,
-    /// [`Error::FolderInUse`] if there is a store already.
+    /// [`Error::StoreInUse`] if there is a store that is not to be replaced.
     pub fn import_ledger(
         folder: &Path,
         export: &Path,
@@ -295,11 +294,12 @@ fn write_tiles(
             let path = TilePath::hashes(level, number, width).map_err(no_path)?;
             let hashes = tile(level, number)?.unwrap_or_default();
             // Tiles grow: a part of what is stored now is what was there then.
-            let hashes = hashes
-                .get(..width * 32)
-                .ok_or_else(|| Error::EventDamaged {
-                    problem: format!("tile {number} of level {level} is too short"),
-                })?;
+            let hashes =
+                hashes
+                    .get(..width * size_of::<Hash>())
+                    .ok_or_else(|| Error::EventDamaged {
+                        problem: format!("tile {number} of level {level} is too short"),
+                    })?;
             write_public(&folder.join(path.to_string()), hashes)?;
             files += 1;
         }
@@ -363,7 +363,8 @@ fn write_public(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 fn private_file(path: &Path) -> Result<BufWriter<File>, Error> {
     durable::create_new(path, b"", Mode::Private)?;
     let file = OpenOptions::new().append(true).open(path);
-    file.map(BufWriter::new).map_err(writing_events)
+    file.map(BufWriter::new)
+        .map_err(system("opening a private file"))
 }
 
 fn writing_events(source: io::Error) -> Error {
@@ -396,8 +397,7 @@ fn check_source(backup: &Path) -> Result<(), Error> {
     if fs::metadata(backup).is_ok_and(|file| !file.is_file()) {
         return invalid("is no regular file");
     }
-    let mut journal = backup.as_os_str().to_owned();
-    journal.push("-wal");
+    let [_, journal, ..] = files_of(backup);
     if fs::metadata(&journal).is_ok_and(|file| file.len() > 0) {
         return invalid("has a journal beside it (-wal): make it with `phi ledger backup`");
     }
@@ -421,10 +421,8 @@ fn beside(path: &Path) -> PathBuf {
 
 /// Removes a store in a file with its journals, if it is there.
 fn remove_store(path: &Path) -> Result<(), Error> {
-    for end in ["", "-wal", "-shm", "-journal"] {
-        let mut name = path.as_os_str().to_owned();
-        name.push(end);
-        match fs::remove_file(&name) {
+    for file in files_of(path) {
+        match fs::remove_file(&file) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(system("removing a part of a store")(error));
             }

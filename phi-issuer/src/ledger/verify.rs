@@ -107,8 +107,9 @@ const STEP: u64 = 1024;
 
 impl Issuer {
     /// Computes everything in the store again: entries, hashes, tree, checkpoints, states,
-    /// tokens and documents with their signatures, catalogs, and every derived row. With a
-    /// checkpoint that somebody kept it also shows that nothing was edited since.
+    /// tokens and documents with their signatures, catalogs, and every derived row. A checkpoint
+    /// that somebody kept, or else the one that was published last, shows that nothing before it
+    /// was edited.
     ///
     /// # Errors
     /// [`Error::Diverged`] with the first thing that is not so, or
@@ -189,11 +190,6 @@ pub(super) fn continues_another(size: u64) -> Error {
         Place::Checkpoint(size),
         "they are not those of which a checkpoint was signed",
     )
-}
-
-/// The root that a checkpoint of this ledger says.
-pub(super) fn root_in(note: &str) -> Option<Hash> {
-    LogState::restore(note).ok().map(|state| state.root())
 }
 
 fn chain(error: &Error) -> String {

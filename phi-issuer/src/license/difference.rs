@@ -210,14 +210,7 @@ fn of_terms(before: &Terms, after: &Terms, catalog: &Revision) -> Vec<Difference
         let limits = terms.limits.iter();
         limits.map(|(code, limit)| (code.get(), *limit)).collect()
     };
-    let name = |kind: Kind, code: u16| {
-        let known = [catalog.terms(), catalog.reserved()];
-        let term = known
-            .into_iter()
-            .find_map(|terms| terms.of(kind).get(&code));
-        let name = term.map_or_else(|| code.to_string(), |term| term.name.to_string());
-        DifferenceSubject::Term(kind, name)
-    };
+    let name = |kind: Kind, code| DifferenceSubject::Term(kind, catalog.name_of(kind, code));
     let mut found = differing(&flags(before), &flags(after), |code, before, after| {
         Difference {
             subject: name(Kind::Flag, code),

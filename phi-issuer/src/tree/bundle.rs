@@ -1,4 +1,5 @@
-//! Entry bundles: the data of up to 256 leaves in one published file.
+//! Entry bundles: the data of up to 256 leaves in one published file. Others read them; here only
+//! tests do.
 
 use std::error::Error;
 use std::fmt;
@@ -36,6 +37,7 @@ pub(crate) fn write_bundle<'e>(
 ///
 /// # Errors
 /// `width` is not from 1 to 256, the bytes end early, or some are left.
+#[cfg(test)]
 pub(crate) fn parse_bundle(bytes: &[u8], width: usize) -> Result<Vec<&[u8]>, BundleError> {
     if !(1..=TILE_WIDTH).contains(&width) {
         return Err(BundleError::Width);
@@ -55,6 +57,7 @@ pub(crate) fn parse_bundle(bytes: &[u8], width: usize) -> Result<Vec<&[u8]>, Bun
 }
 
 /// The first entry and what follows it.
+#[cfg(test)]
 fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_first_chunk()?;
     rest.split_at_checked(u16::from_be_bytes(*length).into())
@@ -74,11 +77,13 @@ pub(crate) enum BundleError {
         length: usize,
     },
     /// The bytes end before an entry does.
+    #[cfg(test)]
     Truncated {
         /// Which entry of the bundle, from 0.
         position: usize,
     },
     /// Bytes follow the last entry.
+    #[cfg(test)]
     Trailing {
         /// How many.
         left: usize,
@@ -96,9 +101,11 @@ impl fmt::Display for BundleError {
                 "entry {position} of the bundle has {length} bytes, and at most {} fit",
                 u16::MAX
             ),
+            #[cfg(test)]
             Self::Truncated { position } => {
                 write!(f, "the bundle ends before its entry {position} does")
             }
+            #[cfg(test)]
             Self::Trailing { left, width } => {
                 write!(f, "{left} bytes follow the {width} entries of the bundle")
             }

@@ -1,27 +1,16 @@
-//! The hashes of RFC 6962: of a leaf, of a node, of a row of subtrees.
-//!
-//! ct-merkle keeps its own of these to itself; tests hold the two together.
+//! The hashes of RFC 6962 over rows of subtrees. That of a node is phi-verify's; tests hold both
+//! against ct-merkle's.
 
-use sha2::{Digest as _, Sha256};
+use phi_verify::log;
 
 /// A SHA-256 hash in the tree.
 pub(crate) type Hash = [u8; 32];
-
-/// Keeps leaves and nodes apart, so that neither is ever taken for the other.
-const LEAF: u8 = 0;
-const NODE: u8 = 1;
-
-/// The hash of a leaf with this data.
-pub(crate) fn leaf_hash(data: &[u8]) -> Hash {
-    let hasher = Sha256::new_with_prefix([LEAF]).chain_update(data);
-    hasher.finalize().into()
-}
 
 /// The hash over a row of subtrees, all of one size but for the last, which may be smaller: the
 /// Merkle Tree Hash. That of nothing is the hash of the empty string.
 pub(super) fn tree_hash(row: &[Hash]) -> Hash {
     match row {
-        [] => Sha256::digest([]).into(),
+        [] => *log::Hash::EMPTY.as_bytes(),
         [only] => *only,
         _ => {
             // The left side takes the largest power of two that leaves something to the right.
@@ -45,8 +34,6 @@ pub(super) fn edge_hash<'r>(rows: impl IntoIterator<Item = &'r [Hash]>) -> Hash 
 }
 
 fn node_hash(left: &Hash, right: &Hash) -> Hash {
-    let mut node = [NODE; 1 + 2 * size_of::<Hash>()];
-    node[1..33].copy_from_slice(left);
-    node[33..].copy_from_slice(right);
-    Sha256::digest(node).into()
+    let [left, right] = [left, right].map(|hash| log::Hash::from_bytes(*hash));
+    *log::Hash::node(left, right).as_bytes()
 }

@@ -16,11 +16,11 @@ mod path;
 mod prove;
 
 pub(crate) use append::Appender;
-pub(crate) use bundle::{BundleError, parse_bundle, write_bundle};
+pub(crate) use bundle::write_bundle;
 pub(crate) use check::TileChecker;
 pub(crate) use error::TreeError;
-pub(crate) use hash::{Hash, leaf_hash};
-pub(crate) use path::{Content, PathError, TilePath};
+pub(crate) use hash::Hash;
+pub(crate) use path::{PathError, TilePath};
 pub(crate) use prove::Tree;
 
 /// Hashes in a full tile, and entries in a full bundle.

@@ -70,16 +70,19 @@ impl TilePath {
     }
 
     /// What the file holds.
+    #[cfg(test)]
     pub(crate) fn content(&self) -> Content {
         self.content
     }
 
     /// Which file of its level, from 0.
+    #[cfg(test)]
     pub(crate) fn number(&self) -> u64 {
         self.number
     }
 
     /// How many hashes or entries the file holds, from 1 to 256.
+    #[cfg(test)]
     pub(crate) fn width(&self) -> usize {
         self.width
     }

@@ -12,7 +12,13 @@ use std::convert::Infallible;
 use ct_merkle::mem_backed_tree::MemoryBackedTree;
 use sha2::Sha256;
 
+use super::bundle::{BundleError, parse_bundle};
+use super::path::Content;
 use super::*;
+
+fn leaf_hash(data: &[u8]) -> Hash {
+    *phi_verify::log::Hash::leaf(data).as_bytes()
+}
 
 /// The leaf of the tests with this index.
 fn leaf(index: u64) -> String {

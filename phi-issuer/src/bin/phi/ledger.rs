@@ -52,14 +52,14 @@ pub(crate) struct Checkpoint {}
     long_about = "Compute everything in the store again from its events: hashes, checkpoints, \
         states of licenses, tokens and documents with their signatures, catalogs and all that \
         queries read. Ends with the first thing that is not so.\n\n\
-        Whoever can write the store could write another history. Against that, hand in a \
-        checkpoint that was kept elsewhere.",
+        Whoever can write the store could write another history. Against that stands a checkpoint: \
+        published/checkpoint if there is one, or better one that was kept elsewhere.",
     after_help = "Examples:\n  \
         phi ledger verify\n  \
         phi ledger verify --checkpoint /media/safe/checkpoint-2026-06"
 )]
 pub(crate) struct Verify {
-    /// A checkpoint that was kept elsewhere
+    /// A checkpoint that was kept elsewhere [default: published/checkpoint, if there is one]
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
 }
