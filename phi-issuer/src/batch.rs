@@ -14,7 +14,6 @@ use crate::{
     Context, Issuer, LicenseRecord, MintRequest, NewLicense, customer,
     error::Error,
     event::{Event, MintedToken},
-    keys::Role,
     license,
     mint::Mint,
     passphrase::Passphrase,
@@ -60,7 +59,7 @@ impl Issuer {
         context: &Context,
         mut progress: impl FnMut(usize),
     ) -> Result<Vec<RowResult>, Error> {
-        let key = self.signer(Role::License, passphrase, context.now)?;
+        let key = self.license_signer(passphrase, context.now)?;
         let only = match self.product_or_only(None) {
             Ok(product) => Some(product),
             // Rows that name theirs do not miss it.
@@ -71,7 +70,7 @@ impl Issuer {
         let mut results = Vec::with_capacity(rows.len());
         for chunk in rows.chunks(ROWS_PER_COMMIT) {
             let work = |writer: &mut Writer<'_>| {
-                let mint = Mint::begin(&writer.query(), &key, writer.now())?;
+                let mint = Mint::begin(&writer.query(), &*key, writer.now())?;
                 let mut carry_out = |row: &Row| {
                     let batch = RowWork {
                         mint: &mint,

@@ -173,6 +173,17 @@ pub enum Error {
     PublicationUnwritten(FileError),
     /// A signer failed.
     Sign(SignError),
+    /// Too few keys of a role are at hand for it to sign.
+    SignersMissing {
+        /// The role.
+        role: Role,
+        /// How many of its keys must sign.
+        threshold: usize,
+        /// How many are at hand.
+        here: usize,
+        /// Those that are not.
+        missing: Vec<KeyId>,
+    },
     /// The store cannot be used.
     Store(StoreError),
     /// The store was written by a newer Phi.
@@ -287,6 +298,7 @@ impl Error {
             Self::NotVerified(_) => "not-verified",
             Self::PublicationBehind { .. } => "publication-behind",
             Self::Sign(_) => "sign-failed",
+            Self::SignersMissing { .. } => "signers-missing",
             Self::Store(error) => error.code(),
             Self::StoreForeign { .. } => "store-foreign",
             Self::StoreInUse { .. } => "store-in-use",
@@ -323,7 +335,10 @@ impl Error {
             | Self::NotThen { .. }
             | Self::StoreInUse { .. }
             | Self::WaitingMisfit { .. } => ErrorClass::Input,
-            Self::Key(_) | Self::KeyFileMissing { .. } | Self::Sign(_) => ErrorClass::Key,
+            Self::Key(_)
+            | Self::KeyFileMissing { .. }
+            | Self::Sign(_)
+            | Self::SignersMissing { .. } => ErrorClass::Key,
             Self::PublicationBehind { .. }
             | Self::PublicationUnwritten(_)
             | Self::NotVerified(_) => ErrorClass::Publication,
@@ -391,6 +406,9 @@ impl Error {
             }
             Self::KeyFileMissing { .. } => {
                 "bring the key file back into keys/ (from its offline place or a backup)".into()
+            }
+            Self::SignersMissing { .. } => {
+                "bring as many of the missing keys' files into keys/ as must sign".into()
             }
             Self::NotAllowed { hint, .. }
             | Self::NotFound { hint, .. }
@@ -502,6 +520,19 @@ impl fmt::Display for Error {
             }
             Self::PublicationUnwritten(_) => f.write_str("a published file could not be written"),
             Self::Sign(error) => error.fmt(f),
+            Self::SignersMissing {
+                role,
+                threshold,
+                here,
+                missing,
+            } => {
+                let missing: Vec<_> = missing.iter().map(KeyId::to_string).collect();
+                let missing = missing.join(", ");
+                write!(
+                    f,
+                    "{threshold} {role} keys must sign, and {here} of them are at hand; missing: {missing}"
+                )
+            }
             Self::Store(error) => error.fmt(f),
             Self::StoreMissing { place, .. } => write!(f, "the store {place} is missing"),
             Self::StoreForeign { place, .. } => write!(f, "{place} is not a Phi store"),

@@ -21,6 +21,7 @@ use crate::{
     error::Error,
     keyfile::KdfStrength,
     license::no_catalog,
+    root,
     store::{Location, Query, Store},
 };
 
@@ -358,9 +359,7 @@ pub(crate) fn trust_state(query: &Query<'_>) -> Result<TrustState, Error> {
         hint: "run `phi keyset publish` and then `phi status publish`",
     };
     let mut documents = query.published()?.into_iter();
-    let anchor = documents
-        .next()
-        .ok_or_else(|| behind(VerifyError::KeysetMissing))?;
+    let anchor = documents.next().ok_or_else(root::none)?;
     let mut trust = TrustState::from_anchor(&anchor.document).map_err(behind)?;
     for publication in documents {
         match trust.import(&publication.document) {

@@ -2,9 +2,7 @@
 
 use std::{fmt, path::PathBuf};
 
-use phi_verify::{
-    Error as VerifyError, KeyId, KeyState, LicenseKey, PublicKey, RoleKeys, UnixTime,
-};
+use phi_verify::{KeyId, KeyState, LicenseKey, PublicKey, RoleKeys, UnixTime};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -13,7 +11,7 @@ use crate::{
     event::{Event, Publication},
     keyfile::{self, KdfStrength, Signer, SigningKey},
     passphrase::Passphrase,
-    publish,
+    publish, root,
     store::{KeyRow, Query, Writer},
 };
 
@@ -142,24 +140,17 @@ impl Issuer {
         }
     }
 
-    /// Makes a license key that is announced and not yet in use: [`Issuer::rotate_key`] or a
-    /// time brings it into use.
+    /// Makes a key that waits: a license key is announced in the next keyset, and the keys of the
+    /// other roles wait for a root that names them. [`Issuer::rotate_key`] brings it into use.
     ///
     /// # Errors
-    /// [`Error::NotAllowed`] for the other roles, whose keys are named by the root: rotate them.
+    /// If its file cannot be written, or the store.
     pub fn new_key(
         &mut self,
         role: Role,
         passphrase: &Passphrase,
         context: &Context,
     ) -> Result<KeyId, Error> {
-        if role != Role::License {
-            return Err(Error::NotAllowed {
-                what: format!("a {role} key"),
-                problem: "cannot wait beside the one in use: the root names one",
-                hint: "run `phi key rotate` with this role to replace it",
-            });
-        }
         let public = self.make_key(role, passphrase)?;
         let id = public.id();
         let added = Event::KeyAdded {
@@ -171,12 +162,13 @@ impl Issuer {
         Ok(id)
     }
 
-    /// Replaces the key of a role. A license key takes over at `at` (now, if `None`): one that
-    /// waits if there is one (scheduled for later, or staged), or else a new one. The other
-    /// roles' keys take over at once, by a new root document.
+    /// Replaces the key of a role, by one that waits if there is one, or else by a new one. A
+    /// license key takes over at `at` (now, if `None`). The other roles' keys take over at once,
+    /// by a new root document; where such a role has several keys, the oldest is replaced.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a time in the past or, for the other roles, any time but now.
+    /// [`Error::Invalid`] for a time in the past or, for the other roles, any time but now;
+    /// [`Error::KeyFileMissing`] or [`Error::SignersMissing`] if the root cannot be signed here.
     pub fn rotate_key(
         &mut self,
         role: Role,
@@ -219,7 +211,10 @@ impl Issuer {
                 waiting_license_key(query, at)?,
                 signing_license_key(query, at)?,
             )),
-            _ => Ok((None, Some(in_force(query, role, at)?.public.id()))),
+            _ => Ok((
+                staged_key(query, role)?.map(|row| row.public.id()),
+                Some(oldest_in_force(query, role)?.1.id()),
+            )),
         })
     }
 
@@ -270,7 +265,7 @@ impl Issuer {
         })
     }
 
-    /// The N/N+1 rule: the new root is signed by the root key in force, and by the new one if it
+    /// The N/N+1 rule: the new root is signed by the root keys in force, and by the new one if it
     /// is the root's that changes.
     fn rotate_root_named(
         &mut self,
@@ -278,40 +273,58 @@ impl Issuer {
         passphrase: &Passphrase,
         context: &Context,
     ) -> Result<Rotation, Error> {
-        let root_key = self.signer(Role::Root, passphrase, context.now)?;
-        let fresh = SigningKey::generate()?;
-        let public = fresh.public().clone();
-        self.write_key(role, &fresh, passphrase)?;
-        let (at, new) = (context.now, public.id());
+        let signers = self.signers(Role::Root, passphrase)?;
+        let fresh = self.next_key(role, passphrase)?;
+        let mut signing = signers.all();
+        if role == Role::Root {
+            signing.extend(fresh.signer.as_deref());
+        }
+        let (at, public) = (context.now, &fresh.public);
         let (old, root) = self.store.write(context, |writer| {
-            still_in_force(&writer.query(), Role::Root, &root_key, at)?;
-            let old = in_force(&writer.query(), role, at)?.public.id();
-            writer.append(&Event::KeyAdded {
-                role,
-                public,
-                from: Some(at),
-            })?;
-            writer.append(&Event::KeyRetired {
-                key_id: old,
-                until: at,
-            })?;
-            let signers: &[&dyn Signer] = if role == Role::Root {
-                &[&root_key, &fresh]
-            } else {
-                &[&root_key]
-            };
-            Ok((old, publish::next_root(writer, role, signers)?))
+            signers.still_in_force(&writer.query())?;
+            let waiting = staged_key(&writer.query(), role)?;
+            if waiting.is_some_and(|row| row.public != *public) {
+                return Err(rotated_meanwhile());
+            }
+            let (keys, old) = oldest_in_force(&writer.query(), role)?;
+            let changed = [(role, with_replaced(&keys, &old, public)?)];
+            let current = root::newest(&writer.query())?;
+            let next = root::next(&writer.query(), &current, &changed, writer.now())?;
+            let document = publish::sealed(&next.unsigned(), &signing)?;
+            Ok((old.id(), root::record(writer, &next, document)?))
         })?;
         self.write_published()?;
         Ok(Rotation {
-            new,
+            new: fresh.public.id(),
             old: Some(old),
             at,
             root: Some(root),
         })
     }
 
-    /// Retires a license key now, or takes back a staged one. Its tokens stay valid.
+    /// The key that takes over: the oldest that waits, or a new one. A new root key must sign the
+    /// root that names it.
+    fn next_key(&mut self, role: Role, passphrase: &Passphrase) -> Result<NextKey, Error> {
+        let waiting = self.store.read(|query| staged_key(query, role))?;
+        let Some(row) = waiting else {
+            let key = SigningKey::generate()?;
+            self.write_key(role, &key, passphrase)?;
+            return Ok(NextKey {
+                public: key.public().clone(),
+                signer: Some(Box::new(key)),
+            });
+        };
+        let signer = match role {
+            Role::Root => Some(self.open_signer(role, &row.public, passphrase)?),
+            _ => None,
+        };
+        Ok(NextKey {
+            public: row.public,
+            signer,
+        })
+    }
+
+    /// Retires a license key now, or takes back a staged key of any role. Tokens stay valid.
     ///
     /// # Errors
     /// [`Error::NotAllowed`] for the key in use (rotate it) and for keys that sign no more.
@@ -327,8 +340,8 @@ impl Issuer {
             };
             let rotate = "run `phi key rotate`, which puts another in its place";
             match row.state() {
-                _ if row.role != Role::License => refuse("is named by the root", rotate),
                 Some(KeyState::Staged) => writer.append(&Event::KeyDropped { key_id }),
+                _ if row.role != Role::License => refuse("is named by the root", rotate),
                 Some(KeyState::Active { .. }) => refuse("is the key in use", rotate),
                 // Its window would end before it begins, and nobody would sign in its place.
                 Some(KeyState::Retired { from, .. }) if from > writer.now() => {
@@ -344,33 +357,6 @@ impl Issuer {
                 _ => refuse("signs no more already", "run `phi key list`"),
             }
         })
-    }
-
-    /// The signing key of a role that is in force at this time, opened.
-    pub(crate) fn signer(
-        &mut self,
-        role: Role,
-        passphrase: &Passphrase,
-        now: UnixTime,
-    ) -> Result<SigningKey, Error> {
-        let row = self.store.read(|query| in_force(query, role, now))?;
-        let path = self.key_path(role, row.public.id());
-        if !path.exists() {
-            return Err(Error::KeyFileMissing {
-                role,
-                key_id: row.public.id(),
-                path,
-            });
-        }
-        let key = keyfile::load(&path, passphrase)?;
-        if *key.public() != row.public {
-            let problem = format!("holds another key than {}", row.public.id());
-            return Err(Error::Invalid {
-                what: "the key file",
-                problem,
-            });
-        }
-        Ok(key)
     }
 
     /// Makes a key and writes its file.
@@ -391,9 +377,15 @@ impl Issuer {
         Ok(())
     }
 
-    fn key_path(&self, role: Role, key_id: KeyId) -> PathBuf {
+    pub(crate) fn key_path(&self, role: Role, key_id: KeyId) -> PathBuf {
         self.keys_folder().join(format!("{role}-{key_id}.key"))
     }
+}
+
+/// The key that is to take over, opened if it signs the root that names it.
+struct NextKey {
+    public: PublicKey,
+    signer: Option<Box<dyn Signer>>,
 }
 
 /// Makes the first key of every role; the root's is handed back to sign the first root.
@@ -420,41 +412,58 @@ pub(crate) fn make_all(
     Ok(root)
 }
 
-/// The key of a role in force at this time. What the root names is in force from the moment it
-/// is recorded, whatever the clocks of two issuers say; license keys have their times.
-pub(crate) fn in_force(query: &Query<'_>, role: Role, now: UnixTime) -> Result<KeyRow, Error> {
-    let keys = query.keys()?;
-    let mut usable = keys
-        .into_iter()
-        .filter(|row| row.role == role && (role != Role::License || row.signs_at(now)));
-    usable.next_back().ok_or_else(|| Error::NotFound {
+/// The license key that signs at this time.
+pub(crate) fn license_in_force(query: &Query<'_>, now: UnixTime) -> Result<KeyRow, Error> {
+    let mut keys = query.keys()?.into_iter();
+    let signs = |row: &KeyRow| row.role == Role::License && row.signs_at(now);
+    keys.rfind(signs).ok_or_else(|| Error::NotFound {
         what: "key in use for the role",
-        name: role.to_string(),
+        name: Role::License.to_string(),
         hint: "run `phi key list`; a revoked key is replaced with `phi key rotate`",
     })
 }
 
-/// A key is opened before the transaction that it signs for: it must not have been replaced in
-/// between.
-pub(crate) fn still_in_force(
+/// A license key is opened before the transaction that it signs for: it must not have been
+/// replaced in between.
+pub(crate) fn license_still_in_force(
     query: &Query<'_>,
-    role: Role,
-    key: &SigningKey,
+    key: &dyn Signer,
     now: UnixTime,
 ) -> Result<(), Error> {
-    let public = in_force(query, role, now)?.public;
-    if public == *key.public() {
+    if license_in_force(query, now)?.public == *key.public_key() {
         return Ok(());
     }
-    Err(took_over(public.id()))
+    Err(took_over(Role::License))
 }
 
-fn took_over(key_id: KeyId) -> Error {
+pub(crate) fn took_over(role: Role) -> Error {
     Error::NotAllowed {
-        what: format!("key {key_id}"),
+        what: format!("another {role} key"),
         problem: "took over while this was under way",
         hint: "run the command again",
     }
+}
+
+/// The oldest key of a role that waits for a root to name it.
+fn staged_key(query: &Query<'_>, role: Role) -> Result<Option<KeyRow>, Error> {
+    let mut keys = query.keys()?.into_iter();
+    Ok(keys.find(|row| row.role == role && row.state() == Some(KeyState::Staged)))
+}
+
+/// The keys of a role that the root names, and the one of them that is the longest in the ledger.
+fn oldest_in_force(query: &Query<'_>, role: Role) -> Result<(RoleKeys, PublicKey), Error> {
+    let named = root::named(query, role)?;
+    let mut keys = query.keys()?.into_iter().map(|row| row.public);
+    let oldest = keys.find(|key| named.contains(key));
+    // The ledger has every key that a root named; the root's word counts.
+    let oldest = oldest.unwrap_or_else(|| named.keys()[0].clone());
+    Ok((named, oldest))
+}
+
+/// The keys of a role with one in the place of another.
+fn with_replaced(keys: &RoleKeys, old: &PublicKey, new: &PublicKey) -> Result<RoleKeys, Error> {
+    let replaced = |key: &PublicKey| if key == old { new } else { key }.clone();
+    root::role_keys(keys.keys().iter().map(replaced).collect(), keys.threshold())
 }
 
 pub(crate) fn find(query: &Query<'_>, key_id: KeyId) -> Result<KeyRow, Error> {
@@ -466,12 +475,6 @@ pub(crate) fn find(query: &Query<'_>, key_id: KeyId) -> Result<KeyRow, Error> {
             name: key_id.to_string(),
             hint: "run `phi key list`",
         })
-}
-
-/// The role as a root document names it: the one key in force.
-pub(crate) fn role_keys(query: &Query<'_>, role: Role, now: UnixTime) -> Result<RoleKeys, Error> {
-    let key = in_force(query, role, now)?.public;
-    RoleKeys::new(vec![key], 1).map_err(|error| Error::NotVerified(VerifyError::Key(error)))
 }
 
 /// The license keys that belong into a keyset.

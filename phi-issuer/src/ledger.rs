@@ -8,7 +8,7 @@ mod verify;
 
 pub use copy::{Export, Exported, Replace};
 use phi_verify::{
-    Error as VerifyError, Root, TokenId, UnixTime,
+    Error as VerifyError, TokenId, UnixTime,
     dangerous_inspect::{self, Document},
     log::{
         ConsistencyProof, Hash, LogState, Origin, Proof, UnsignedCheckpoint, UntrustedCheckpoint,
@@ -21,11 +21,12 @@ use crate::{
     entry::Entry,
     error::Error,
     event::{Event, SignedCheckpoint},
-    issuer::trust_state,
-    keyfile::{Signer, SigningKey},
-    keys::{self, Role},
+    keyfile::Signer,
+    keys::Role,
     mint,
     passphrase::Passphrase,
+    root,
+    signers::Signers,
     store::{Query, damaged_tree},
     tree::Tree,
 };
@@ -84,14 +85,14 @@ impl Issuer {
             return Ok(Checkpointed::Unchanged(newest));
         }
         let published = self.published_checkpoint();
-        let key = self.signer(Role::Ledger, passphrase, context.now)?;
+        let signers = self.signers(Role::Ledger, passphrase)?;
         let signed = self.store.write(context, |writer| {
-            keys::still_in_force(&writer.query(), Role::Ledger, &key, writer.now())?;
+            signers.still_in_force(&writer.query())?;
             if let Some(published) = &published {
                 let published = held(&writer.query(), published)?;
                 check_continues(&writer.query(), &published)?;
             }
-            let checkpoint = sign(&writer.query(), &key)?;
+            let checkpoint = sign(&writer.query(), &signers)?;
             writer.append(&Event::CheckpointSigned(checkpoint.clone()))?;
             Ok(checkpoint)
         })?;
@@ -146,7 +147,7 @@ impl Issuer {
             let path = hashes(path.map_err(damaged_tree)?);
             let proof = ConsistencyProof::new(old.size(), path, &new.note);
             let text = proof.map_err(Error::NotVerified)?.to_text();
-            old.advance(&text, &newest_root(query)?)
+            old.advance(&text, &root::newest(query)?)
                 .map_err(Error::NotVerified)?;
             Ok(text)
         })
@@ -170,7 +171,7 @@ pub(crate) fn prove(query: &Query<'_>, what: Proven) -> Result<EntryProof, Error
     let path = hashes(path.map_err(damaged_tree)?);
     let proof = Proof::new(index, path, Some(Hash::of(&bytes)), &checkpoint.note);
     let proof = proof.map_err(Error::NotVerified)?;
-    let checked = proof.verify_leaf(&entry.leaf(&bytes), &newest_root(query)?);
+    let checked = proof.verify_leaf(&entry.leaf(&bytes), &root::newest(query)?);
     checked.map_err(Error::NotVerified)?;
     Ok(EntryProof {
         proof,
@@ -187,13 +188,13 @@ fn nothing_since(query: &Query<'_>) -> Result<Option<SignedCheckpoint>, Error> {
     let covered = query.size()? == newest.size + 1;
     let checkpoint = UntrustedCheckpoint::parse(&newest.note).map_err(Error::NotVerified)?;
     // After a rotation of the ledger's key applications need a checkpoint of the new one.
-    let root = newest_root(query)?;
+    let root = root::newest(query)?;
     let origin = Origin::of_issuer(&root.issuer);
     let current = checkpoint.verify(&root.ledger, &origin).is_ok();
     Ok(Some(newest).filter(|_| covered && current))
 }
 
-fn sign(query: &Query<'_>, key: &SigningKey) -> Result<SignedCheckpoint, Error> {
+fn sign(query: &Query<'_>, signers: &Signers) -> Result<SignedCheckpoint, Error> {
     if let Some(earlier) = query.newest_checkpoint()? {
         let earlier = LogState::restore(&earlier.note);
         check_continues(query, &earlier.map_err(Error::NotVerified)?)?;
@@ -201,11 +202,16 @@ fn sign(query: &Query<'_>, key: &SigningKey) -> Result<SignedCheckpoint, Error> 
     let (size, tiles) = (query.size()?, query.tiles());
     let tree = Tree::new(&tiles, size).map_err(damaged_tree)?;
     let hash = Hash::from_bytes(tree.root(size).map_err(damaged_tree)?);
-    let root = newest_root(query)?;
+    let root = root::newest(query)?;
     let origin = Origin::of_issuer(&root.issuer);
     let unsigned = UnsignedCheckpoint::new(&origin, size, hash).map_err(Error::NotVerified)?;
-    let signature = key.sign(unsigned.message())?;
-    let note = unsigned.sealed(&[(key.public_key().clone(), signature)]);
+    let sign = |key: &&dyn Signer| Ok((key.public_key().clone(), key.sign(unsigned.message())?));
+    let signatures = signers
+        .all()
+        .iter()
+        .map(sign)
+        .collect::<Result<Vec<_>, Error>>()?;
+    let note = unsigned.sealed(&signatures);
     let checkpoint = UntrustedCheckpoint::parse(&note).map_err(Error::NotVerified)?;
     let checked = checkpoint.verify(&root.ledger, &origin);
     checked.map_err(Error::NotVerified)?;
@@ -224,10 +230,6 @@ fn check_continues(query: &Query<'_>, earlier: &LogState) -> Result<(), Error> {
     Err(verify::continues_another(earlier.size()))
 }
 
-fn newest_root(query: &Query<'_>) -> Result<Root, Error> {
-    Ok(trust_state(query)?.root().clone())
-}
-
 fn newest(query: &Query<'_>) -> Result<SignedCheckpoint, Error> {
     query.newest_checkpoint()?.ok_or(Error::NotFound {
         what: "checkpoint of",
@@ -242,7 +244,7 @@ fn held(query: &Query<'_>, text: &str) -> Result<LogState, Error> {
         what: "the checkpoint",
         problem: format!("does not read: {cause}"),
     };
-    let origin = Origin::of_issuer(&newest_root(query)?.issuer);
+    let origin = Origin::of_issuer(&root::newest(query)?.issuer);
     let checkpoint = UntrustedCheckpoint::parse(text).map_err(unreadable)?;
     if checkpoint.origin() != origin.as_str() {
         return Err(Error::ForeignCheckpoint {

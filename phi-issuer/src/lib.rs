@@ -34,7 +34,9 @@ mod license;
 mod mint;
 mod publish;
 mod revoke;
+mod root;
 mod rows;
+mod signers;
 mod store;
 mod tree;
 

@@ -11,8 +11,8 @@ use crate::{
     error::Error,
     event::{Event, MintedToken},
     issuer::{random, trust_state},
-    keyfile::{Signer, SigningKey},
-    keys::{self, Role},
+    keyfile::Signer,
+    keys,
     license::{self, LicenseRecord, State},
     passphrase::Passphrase,
     store::{Query, Writer},
@@ -66,9 +66,9 @@ impl Issuer {
         }
         // Refuse what cannot be minted before the seconds that a key takes to open.
         self.preview_mint(request, context.now)?;
-        let key = self.signer(Role::License, passphrase, context.now)?;
+        let key = self.license_signer(passphrase, context.now)?;
         self.store.write(context, |writer| {
-            let mint = Mint::begin(&writer.query(), &key, writer.now())?;
+            let mint = Mint::begin(&writer.query(), &*key, writer.now())?;
             let license = license::find(&writer.query(), request.license)?.at(writer.now());
             (0..count)
                 .map(|_| mint.mint(writer, &license, request, None))
@@ -121,7 +121,7 @@ pub(crate) fn not_found(id: TokenId) -> Error {
 
 /// What all mints of one transaction share.
 pub(crate) struct Mint<'k> {
-    key: &'k SigningKey,
+    key: &'k dyn Signer,
     trust: TrustState,
     /// Read in the transaction that mints: the next list is made after it, and covers its tokens.
     epoch: u64,
@@ -130,12 +130,12 @@ pub(crate) struct Mint<'k> {
 impl<'k> Mint<'k> {
     pub(crate) fn begin(
         query: &Query<'_>,
-        key: &'k SigningKey,
+        key: &'k dyn Signer,
         now: UnixTime,
     ) -> Result<Self, Error> {
-        keys::still_in_force(query, Role::License, key, now)?;
+        keys::license_still_in_force(query, key, now)?;
         let trust = trust_state(query)?;
-        let key_id = key.key_id();
+        let key_id = key.public_key().id();
         let published = trust.keyset().and_then(|keyset| keyset.key(key_id));
         if !published.is_some_and(|entry| entry.state.signs_at(now)) {
             return Err(Error::PublicationBehind {
@@ -159,8 +159,8 @@ impl<'k> Mint<'k> {
     ) -> Result<MintedToken, Error> {
         mintable(&writer.query(), license, writer.now())?;
         let claims = self.claims(&writer.query(), license, request, writer.now())?;
-        let unsigned =
-            UnsignedToken::license(self.key.key_id(), &claims).map_err(Error::NotVerified)?;
+        let unsigned = UnsignedToken::license(self.key.public_key().id(), &claims)
+            .map_err(Error::NotVerified)?;
         let token = unsigned.sealed(&self.key.sign(&unsigned.message())?);
         let machine = machine(license, request)?.map(|bound| bound.0);
         self.check(&token, &claims, machine.as_ref())?;
@@ -168,7 +168,7 @@ impl<'k> Mint<'k> {
             token_id: claims.token_id,
             license: license.id,
             license_revision: license.revision,
-            key_id: self.key.key_id(),
+            key_id: self.key.public_key().id(),
             issued_at: claims.issued_at,
             expires: claims.expires,
             ends: claims.expires.map(|expires| expires.plus(claims.grace)),

@@ -3,9 +3,9 @@
 use std::{collections::HashMap, sync::Arc};
 
 use phi_verify::{
-    Claims, DocumentKind, Error as VerifyError, ExactList, FlagCode, Floors, KeyId, Keyset,
-    PayloadHash, Reason, Root, Rule, RuleClass, Status, Subject as WireSubject, TrustState,
-    UnixTime, UnsignedDocument, UntrustedDocument, Verdict,
+    Claims, DocumentKind, Error as VerifyError, ExactList, FlagCode, KeyId, Keyset, PayloadHash,
+    Reason, Rule, RuleClass, Status, Subject as WireSubject, TrustState, UnixTime,
+    UnsignedDocument, UntrustedDocument, Verdict,
 };
 
 use crate::{
@@ -18,6 +18,8 @@ use crate::{
     keys::{self, Role},
     license,
     passphrase::Passphrase,
+    root,
+    signers::Signers,
     store::{Query, Writer},
 };
 
@@ -67,13 +69,13 @@ impl Issuer {
         passphrase: &Passphrase,
         context: &Context,
     ) -> Result<Published, Error> {
-        let key = self.signer(Role::Keyset, passphrase, context.now)?;
+        let signers = self.signers(Role::Keyset, passphrase)?;
         let issuer = self.settings.issuer.clone();
         let published = self.store.write(context, |writer| {
-            keys::still_in_force(&writer.query(), Role::Keyset, &key, writer.now())?;
+            signers.still_in_force(&writer.query())?;
             keys::drop_ended(writer)?;
-            let published = keyset(writer, &issuer, &key)?;
-            resign_catalogs(writer, &issuer, &key)?;
+            let published = keyset(writer, &issuer, &signers)?;
+            resign_catalogs(writer, &issuer, &signers)?;
             Ok(published)
         })?;
         self.write_published()?;
@@ -90,10 +92,10 @@ impl Issuer {
         passphrase: &Passphrase,
         context: &Context,
     ) -> Result<(Publication, StatusReport), Error> {
-        let key = self.signer(Role::Status, passphrase, context.now)?;
+        let signers = self.signers(Role::Status, passphrase)?;
         let settings = self.settings.clone();
         let published = self.store.write(context, |writer| {
-            keys::still_in_force(&writer.query(), Role::Status, &key, writer.now())?;
+            signers.still_in_force(&writer.query())?;
             for _ in 0..SALT_TRIES {
                 let list = status(&writer.query(), &settings, writer.now())?;
                 let publication = Publication {
@@ -101,7 +103,7 @@ impl Issuer {
                     product: String::new(),
                     version: list.epoch,
                     issued_at: list.this_update,
-                    document: sealed(&list.unsigned(), &[&key])?,
+                    document: sealed(&list.unsigned(), &signers.all())?,
                 };
                 let trust = import(&writer.query(), &publication)?;
                 let read = trust.status().expect("the list was imported");
@@ -133,23 +135,23 @@ impl Issuer {
         let source = Source::parse(text)?;
         // A refused edit must not cost the seconds that a key takes to open.
         let planned = self.store.read(|query| next_revision(query, &source))?;
-        let key = match planned {
+        let signers = match planned {
             None => None,
-            Some(_) => Some(self.signer(Role::Keyset, passphrase, context.now)?),
+            Some(_) => Some(self.signers(Role::Keyset, passphrase)?),
         };
         let issuer = self.settings.issuer.clone();
         let published = self.store.write(context, |writer| {
             let next = next_revision(&writer.query(), &source)?;
-            let (Some(revision), Some(key)) = (next, &key) else {
+            let (Some(revision), Some(signers)) = (next, &signers) else {
                 return unchanged_catalog(&writer.query(), source.product());
             };
-            keys::still_in_force(&writer.query(), Role::Keyset, key, writer.now())?;
+            signers.still_in_force(&writer.query())?;
             let recorded = Event::CatalogRecorded {
                 revision: revision.clone(),
                 source: text.into(),
             };
             writer.append(&recorded)?;
-            let publication = catalog(&revision, &issuer, writer.now(), key)?;
+            let publication = catalog(&revision, &issuer, writer.now(), signers)?;
             import(&writer.query(), &publication)?;
             writer.append(&Event::DocumentPublished(publication.clone()))?;
             Ok((Published::New(publication), Arc::new(revision)))
@@ -181,103 +183,16 @@ pub(crate) fn first_root(
 ) -> Result<(), Error> {
     let name = issuer.settings.issuer.clone();
     issuer.store.write(context, |writer| {
-        let root = root(&writer.query(), name, 1, Floors::default(), writer.now())?;
-        record_root(writer, &root, &[key]).map(drop)
+        let first = root::first(&writer.query(), name, writer.now())?;
+        let document = sealed(&first.unsigned(), &[key])?;
+        root::record(writer, &first, document).map(drop)
     })
-}
-
-/// The next root, which names the keys now in force. A role whose key was replaced gets its
-/// floor raised: nothing that the old key signed can come back.
-pub(crate) fn next_root(
-    writer: &mut Writer<'_>,
-    replaced: Role,
-    signers: &[&dyn Signer],
-) -> Result<Publication, Error> {
-    let query = writer.query();
-    let trust = newest_root(&query)?;
-    let version = |kind| Ok::<_, Error>(query.newest(kind, "")?.map_or(0, |held| held.version));
-    let mut floors = trust.floors;
-    match replaced {
-        Role::Keyset => floors.keyset = version(DocumentKind::Keyset)?,
-        Role::Status => floors.status = version(DocumentKind::Status)?,
-        Role::Root | Role::Ledger | Role::License => {}
-    }
-    let root = root(
-        &query,
-        trust.issuer,
-        trust.version + 1,
-        floors,
-        writer.now(),
-    )?;
-    record_root(writer, &root, signers)
-}
-
-fn root(
-    query: &Query<'_>,
-    issuer: String,
-    version: u64,
-    floors: Floors,
-    now: UnixTime,
-) -> Result<Root, Error> {
-    Ok(Root {
-        issuer,
-        version,
-        issued_at: now,
-        root: keys::role_keys(query, Role::Root, now)?,
-        keyset: keys::role_keys(query, Role::Keyset, now)?,
-        status: keys::role_keys(query, Role::Status, now)?,
-        ledger: keys::role_keys(query, Role::Ledger, now)?,
-        floors,
-    })
-}
-
-fn record_root(
-    writer: &mut Writer<'_>,
-    root: &Root,
-    signers: &[&dyn Signer],
-) -> Result<Publication, Error> {
-    let publication = Publication {
-        kind: DocumentKind::Root,
-        product: String::new(),
-        version: root.version,
-        issued_at: root.issued_at,
-        document: sealed(&root.unsigned(), signers)?,
-    };
-    match roots(&writer.query())? {
-        None => TrustState::from_anchor(&publication.document).map(drop),
-        Some(mut trust) => trust.import(&publication.document).map(drop),
-    }
-    .map_err(Error::NotVerified)?;
-    writer.append(&Event::DocumentPublished(publication.clone()))?;
-    Ok(publication)
-}
-
-/// A trust state of the published roots alone.
-fn roots(query: &Query<'_>) -> Result<Option<TrustState>, Error> {
-    let documents = query.published()?.into_iter();
-    let mut roots = documents.filter(|held| held.kind == DocumentKind::Root);
-    let Some(anchor) = roots.next() else {
-        return Ok(None);
-    };
-    let mut trust = TrustState::from_anchor(&anchor.document).map_err(Error::NotVerified)?;
-    for root in roots {
-        trust.import(&root.document).map_err(Error::NotVerified)?;
-    }
-    Ok(Some(trust))
-}
-
-fn newest_root(query: &Query<'_>) -> Result<Root, Error> {
-    let trust = roots(query)?;
-    Ok(trust
-        .ok_or(Error::NotVerified(VerifyError::KeysetMissing))?
-        .root()
-        .clone())
 }
 
 /// The keyset, if it says anything new.
-fn keyset(writer: &mut Writer<'_>, issuer: &str, key: &dyn Signer) -> Result<Published, Error> {
+fn keyset(writer: &mut Writer<'_>, issuer: &str, signers: &Signers) -> Result<Published, Error> {
     let query = writer.query();
-    let (now, root) = (writer.now(), newest_root(&query)?);
+    let (now, root) = (writer.now(), root::newest(&query)?);
     let held = query.newest(DocumentKind::Keyset, "")?;
     let version = held.as_ref().map_or(1, |held| held.version + 1);
     let entries = keys::license_keys(&query)?;
@@ -289,7 +204,7 @@ fn keyset(writer: &mut Writer<'_>, issuer: &str, key: &dyn Signer) -> Result<Pub
         let same = make(held.version, held.issued_at)?
             .unsigned()
             .payload_hash();
-        if payload_hash(&held)? == same && signed_by(&held, key)? {
+        if payload_hash(&held)? == same && is_in_force(&query, &held)? {
             return Ok(Published::Unchanged(held));
         }
     }
@@ -298,25 +213,25 @@ fn keyset(writer: &mut Writer<'_>, issuer: &str, key: &dyn Signer) -> Result<Pub
         product: String::new(),
         version,
         issued_at: now,
-        document: sealed(&make(version, now)?.unsigned(), &[key])?,
+        document: sealed(&make(version, now)?.unsigned(), &signers.all())?,
     };
     import(&query, &publication)?;
     writer.append(&Event::DocumentPublished(publication.clone()))?;
     Ok(Published::New(publication))
 }
 
-/// Catalogs are signed by the keyset role: its new key signs them again, as they are.
-fn resign_catalogs(writer: &mut Writer<'_>, issuer: &str, key: &dyn Signer) -> Result<(), Error> {
+/// Catalogs are signed by the keyset role: its new keys sign them again, as they are.
+fn resign_catalogs(writer: &mut Writer<'_>, issuer: &str, signers: &Signers) -> Result<(), Error> {
     for product in writer.query().products()? {
         let Some(held) = writer.query().newest(DocumentKind::Catalog, &product)? else {
             continue;
         };
-        if signed_by(&held, key)? {
+        if is_in_force(&writer.query(), &held)? {
             continue;
         }
         let recorded = writer.query().catalog(&product, held.version)?;
         let revision = recorded.ok_or_else(|| license::no_catalog(&product))?;
-        let publication = catalog(&revision, issuer, held.issued_at, key)?;
+        let publication = catalog(&revision, issuer, held.issued_at, signers)?;
         import(&writer.query(), &publication)?;
         writer.append(&Event::DocumentPublished(publication))?;
     }
@@ -351,7 +266,7 @@ fn catalog(
     revision: &Revision,
     issuer: &str,
     issued_at: UnixTime,
-    key: &dyn Signer,
+    signers: &Signers,
 ) -> Result<Publication, Error> {
     let document = revision.document(issuer, issued_at)?;
     Ok(Publication {
@@ -359,7 +274,7 @@ fn catalog(
         product: document.product.clone(),
         version: document.revision,
         issued_at,
-        document: sealed(&document.unsigned(), &[key])?,
+        document: sealed(&document.unsigned(), &signers.all())?,
     })
 }
 
@@ -498,7 +413,7 @@ fn read_token(token: &str) -> Result<(KeyId, Claims), Error> {
 
 /// A new document must import on top of everything that is published; what is then believed.
 fn import(query: &Query<'_>, publication: &Publication) -> Result<TrustState, Error> {
-    let mut trust = roots(query)?.ok_or(Error::NotVerified(VerifyError::KeysetMissing))?;
+    let mut trust = root::chain(query)?.ok_or_else(root::none)?;
     let others = query
         .published()?
         .into_iter()
@@ -520,7 +435,11 @@ fn import(query: &Query<'_>, publication: &Publication) -> Result<TrustState, Er
     }
 }
 
-fn sealed(document: &UnsignedDocument, signers: &[&dyn Signer]) -> Result<Vec<u8>, Error> {
+/// A document with the signature of each signer.
+pub(crate) fn sealed(
+    document: &UnsignedDocument,
+    signers: &[&dyn Signer],
+) -> Result<Vec<u8>, Error> {
     let message = document.message();
     let sign = |signer: &&dyn Signer| Ok((signer.public_key().id(), signer.sign(&message)?));
     let signatures = signers
@@ -535,9 +454,9 @@ fn payload_hash(publication: &Publication) -> Result<PayloadHash, Error> {
     Ok(document.payload_hash())
 }
 
-fn signed_by(publication: &Publication, key: &dyn Signer) -> Result<bool, Error> {
-    let document = UntrustedDocument::parse(&publication.document).map_err(Error::NotVerified)?;
-    Ok(document
-        .signers()
-        .any(|signer| signer == key.public_key().id()))
+/// Whether a document that was published holds under the newest root, whose keys may be others
+/// than those that signed it.
+fn is_in_force(query: &Query<'_>, publication: &Publication) -> Result<bool, Error> {
+    let mut trust = root::chain(query)?.ok_or_else(root::none)?;
+    Ok(trust.import(&publication.document).is_ok())
 }

@@ -424,6 +424,11 @@ const TABLE: &[(&str, ExitCode, &str)] = &[
         "bring the key file back into keys/",
     ),
     (
+        "signers-missing",
+        ExitCode::KEY,
+        "bring as many of the missing keys' files into keys/ as must sign",
+    ),
+    (
         "store-in-use",
         ExitCode::BAD_INPUT,
         "pass --replace to move a file aside; join what is in a database with phi init --join",

@@ -22,10 +22,21 @@ pub(crate) enum Command {
     Retire(Retire),
 }
 
-/// Make a license key that waits: announced in the next keyset, and used by the next rotation
+/// Make a key that waits for the next rotation of its role
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  phi key new && phi keyset publish")]
-pub(crate) struct New {}
+#[command(
+    long_about = "Make a key that waits for the next rotation of its role.\n\n\
+        A license key is announced in the next keyset. A key of another role waits until a root \
+        names it.",
+    after_help = "Examples:\n  \
+        phi key new && phi keyset publish\n  \
+        phi key new --role status"
+)]
+pub(crate) struct New {
+    /// The role: license, keyset, status, ledger or root
+    #[arg(long, default_value = "license", value_parser = role)]
+    role: Role,
+}
 
 /// List the keys
 #[derive(Debug, Args)]
@@ -45,8 +56,9 @@ pub(crate) struct Show {
 #[derive(Debug, Args)]
 #[command(
     long_about = "Put another key in a role's place.\n\n\
-        A license key is succeeded by the one that waits, or by a new one; what the old one \
-        signed stays good. The other roles get a new key and a new root document at once.",
+        The key that waits takes over, or else a new one. What an old license key signed stays \
+        good. The other roles get a new root document at once; of several keys of such a role the \
+        oldest is replaced.",
     after_help = "Examples:\n  \
         phi key rotate --from 2027-01-01 && phi keyset publish\n  \
         phi key rotate --role status"
@@ -80,7 +92,7 @@ const PUBLISH: &str = "phi: next: phi keyset publish";
 impl Command {
     pub(crate) fn run(self, session: &Session) -> Result<(), Failure> {
         match self {
-            Self::New(_) => new(session),
+            Self::New(command) => command.run(session),
             Self::List(_) => list(session),
             Self::Show(command) => {
                 let mut issuer = session.issuer()?;
@@ -94,13 +106,18 @@ impl Command {
     }
 }
 
-fn new(session: &Session) -> Result<(), Failure> {
-    let mut issuer = session.issuer()?;
-    let passphrase = session.passphrase()?;
-    let key = issuer.new_key(Role::License, &passphrase, &session.context())?;
-    session.output().print(&find(&mut issuer, key, session)?)?;
-    say(PUBLISH);
-    Ok(())
+impl New {
+    fn run(self, session: &Session) -> Result<(), Failure> {
+        let mut issuer = session.issuer()?;
+        let passphrase = session.passphrase()?;
+        let key = issuer.new_key(self.role, &passphrase, &session.context())?;
+        session.output().print(&find(&mut issuer, key, session)?)?;
+        match self.role {
+            Role::License => say(PUBLISH),
+            role => say(&format!("phi: next: phi key rotate --role {role}")),
+        }
+        Ok(())
+    }
 }
 
 fn list(session: &Session) -> Result<(), Failure> {
@@ -190,7 +207,9 @@ impl Retire {
         session
             .output()
             .print(&find(&mut issuer, self.key, session)?)?;
-        say(PUBLISH);
+        if key.role == Role::License.name() {
+            say(PUBLISH);
+        }
         Ok(())
     }
 }
