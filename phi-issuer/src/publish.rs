@@ -228,6 +228,7 @@ fn root(
         status: keys::role_keys(query, Role::Status, now)?,
         ledger: keys::role_keys(query, Role::Ledger, now)?,
         floors,
+        refresh_by: None,
     })
 }
 
