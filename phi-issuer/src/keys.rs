@@ -2,7 +2,7 @@
 
 use std::{fmt, path::PathBuf};
 
-use phi_verify::{KeyId, KeyState, LicenseKey, PublicKey, RoleKeys, UnixTime};
+use phi_verify::{KeyId, KeyState, LicenseKey, PublicKey, RoleKeys, Scope, UnixTime};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -94,7 +94,7 @@ impl KeyRow {
             return None;
         }
         Some(match (self.revoked, self.from, self.until) {
-            (true, ..) => KeyState::Revoked,
+            (true, ..) => KeyState::Revoked { cut: None },
             (false, None, _) => KeyState::Staged,
             (false, Some(from), None) => KeyState::Active { from },
             (false, Some(from), Some(until)) => KeyState::Retired { from, until },
@@ -488,6 +488,7 @@ pub(crate) fn license_keys(query: &Query<'_>) -> Result<Vec<LicenseKey>, Error> 
             row.state().map(|state| LicenseKey {
                 key: row.public,
                 state,
+                scope: Scope::default(),
             })
         })
         .collect())
@@ -508,7 +509,7 @@ pub(crate) fn drop_ended(writer: &mut Writer<'_>) -> Result<(), Error> {
     {
         let over = match row.state() {
             Some(KeyState::Retired { until, .. }) => until.plus(DROP_LEEWAY) <= now,
-            Some(KeyState::Revoked) => true,
+            Some(KeyState::Revoked { .. }) => true,
             _ => false,
         };
         let key_id = row.public.id();
@@ -525,7 +526,7 @@ fn waiting_license_key(query: &Query<'_>, at: UnixTime) -> Result<Option<KeyId>,
     let mut keys = query.keys()?;
     keys.retain(|row| row.role == Role::License);
     let later = |row: &&KeyRow| {
-        let lives = !matches!(row.state(), None | Some(KeyState::Revoked));
+        let lives = !matches!(row.state(), None | Some(KeyState::Revoked { .. }));
         lives && row.from.is_some_and(|from| from > at)
     };
     let staged = |row: &&KeyRow| row.state() == Some(KeyState::Staged);

@@ -82,6 +82,7 @@ pub(crate) fn first(query: &Query<'_>, issuer: String, now: UnixTime) -> Result<
         status: made(Role::Status)?,
         ledger: made(Role::Ledger)?,
         floors: Floors::default(),
+        refresh_by: None,
     })
 }
 

@@ -6,9 +6,10 @@ use core::fmt;
 
 use crate::{
     UnixTime,
-    document::DocumentKind,
+    document::{DocumentKind, PayloadHash},
     key::KeyId,
     log::{Conflict, SplitView},
+    scope::Exceeded,
     status::{Reason, RuleClass},
 };
 
@@ -196,6 +197,11 @@ pub enum Error {
         kind: DocumentKind,
         /// The version that both state.
         version: u64,
+        /// The hash of the one at hand.
+        held: PayloadHash,
+        /// The hash of the other: of the one that was offered, or of the one that an offered list
+        /// says came before it.
+        offered: PayloadHash,
     },
     /// The license expired, and any grace is over.
     Expired {
@@ -234,6 +240,13 @@ pub enum Error {
     },
     /// The keyset says that the key is revoked.
     KeyRevoked(KeyId),
+    /// The license is beyond what its key may sign.
+    KeyScope {
+        /// The key that signed.
+        key_id: KeyId,
+        /// What is beyond.
+        exceeded: Exceeded,
+    },
     /// No keyset was imported.
     KeysetMissing,
     /// The bytes are not the data of a leaf of the log.
@@ -309,12 +322,28 @@ pub enum Error {
         /// The license's product.
         found: String,
     },
+    /// The token was entered into the ledger after its key's cut, when the key was stolen already.
+    ProofAfterCut {
+        /// The revoked key.
+        key_id: KeyId,
+        /// The place of the token in the log.
+        index: u64,
+        /// The first place that is refused.
+        cut: u64,
+    },
     /// A consistency proof begins at another size than the checkpoint at hand has.
     ProofBase {
         /// The size at hand.
         held: u64,
         /// The size at which the proof begins.
         found: u64,
+    },
+    /// The token is accepted only with a proof that it is in the ledger, and none was handed in.
+    ProofNeeded {
+        /// The key that signed.
+        key_id: KeyId,
+        /// The cut of the key, if it is revoked; else it is the application that asks.
+        cut: Option<u64>,
     },
     /// The license is revoked.
     Revoked {
@@ -420,6 +449,7 @@ impl Error {
             Self::KeyNotActive(_) => "key-not-active",
             Self::KeyOutsideWindow { .. } => "key-outside-window",
             Self::KeyRevoked(_) => "key-revoked",
+            Self::KeyScope { .. } => "key-scope",
             Self::KeysetMissing => "keyset-missing",
             Self::Leaf(_) => "leaf-invalid",
             Self::LogProof(_) => "proof-invalid",
@@ -433,7 +463,9 @@ impl Error {
             Self::Note(_) => "note-invalid",
             Self::OriginMismatch { .. } => "origin-mismatch",
             Self::ProductMismatch { .. } => "product-mismatch",
+            Self::ProofAfterCut { .. } => "proof-after-cut",
             Self::ProofBase { .. } => "proof-base",
+            Self::ProofNeeded { .. } => "proof-needed",
             Self::Revoked { .. } => "revoked",
             Self::Rollback { .. } => "rollback",
             Self::RootGap { .. } => "root-gap",
@@ -486,8 +518,18 @@ impl fmt::Display for Error {
             Self::DocumentTooLarge { kind, limit } => {
                 write!(f, "{kind} document is larger than {limit} bytes")
             }
-            Self::Equivocation { kind, version } => {
-                write!(f, "two different {kind} documents have version {version}")
+            Self::Equivocation {
+                kind,
+                version,
+                held,
+                offered,
+            } => {
+                write!(
+                    f,
+                    "two different {kind} documents have version {version}: {} and {}",
+                    Hex(held),
+                    Hex(offered)
+                )
             }
             Self::Expired {
                 now,
@@ -541,6 +583,9 @@ impl fmt::Display for Error {
                 )
             }
             Self::KeyRevoked(key_id) => write!(f, "key {key_id} is revoked"),
+            Self::KeyScope { key_id, exceeded } => {
+                write!(f, "beyond the scope of key {key_id}: {exceeded}")
+            }
             Self::KeysetMissing => f.write_str("no keyset was imported"),
             Self::Leaf(problem) => write!(f, "leaf of the log {problem}"),
             Self::License(cause) => write!(f, "license {cause}"),
@@ -594,11 +639,27 @@ impl fmt::Display for Error {
             Self::ProductMismatch { expected, found } => {
                 write!(f, "license is for product {found:?}, not {expected:?}")
             }
+            Self::ProofAfterCut { key_id, index, cut } => {
+                write!(
+                    f,
+                    "key {key_id} is revoked from index {cut} of the log on, the token is at {index}"
+                )
+            }
             Self::ProofBase { held, found } => {
                 write!(
                     f,
                     "proof begins at size {found} of the log, the checkpoint at hand has size {held}"
                 )
+            }
+            Self::ProofNeeded {
+                key_id,
+                cut: Some(cut),
+            } => write!(
+                f,
+                "key {key_id} is revoked from index {cut} of the log on, and no proof was handed in"
+            ),
+            Self::ProofNeeded { key_id, cut: None } => {
+                write!(f, "token under key {key_id} came without a proof")
             }
             Self::Revoked { class, reason } => write!(f, "{class} is revoked: {reason}"),
             Self::Rollback {
@@ -677,6 +738,15 @@ impl fmt::Display for Error {
             }
             Self::UnknownKey(key_id) => write!(f, "keyset does not name key {key_id}"),
         }
+    }
+}
+
+/// The hash of a document, as `sha256sum` prints it.
+struct Hex<'a>(&'a PayloadHash);
+
+impl fmt::Display for Hex<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 

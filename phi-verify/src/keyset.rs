@@ -9,6 +9,7 @@ use crate::{
     document::{DocumentKind, UnsignedDocument},
     error::{Error, KeyError, Malformed},
     key::{KeyId, PublicKey},
+    scope::Scope,
 };
 
 /// The payload of a keyset document (docs/spec.md, "Keyset").
@@ -33,6 +34,8 @@ pub struct LicenseKey {
     pub key: PublicKey,
     /// Where the key is in its life.
     pub state: KeyState,
+    /// What the key may sign.
+    pub scope: Scope,
 }
 
 /// Where a license key is in its life: staged, active, retired, and then dropped from the keyset.
@@ -52,8 +55,13 @@ pub enum KeyState {
         /// The first time of issue that is no longer accepted.
         until: UnixTime,
     },
-    /// Stolen or lost: nothing under it is accepted, whenever it was issued.
-    Revoked,
+    /// Stolen or lost: whenever a token says that it was issued, the thief may have written that.
+    Revoked {
+        /// The index in the ledger's log from which nothing under the key is accepted. What a
+        /// proof shows to stand before it was minted before the theft. `None` accepts nothing,
+        /// and so does zero, which no document states.
+        cut: Option<u64>,
+    },
 }
 
 impl KeyState {
@@ -63,7 +71,7 @@ impl KeyState {
             Self::Staged => "staged",
             Self::Active { .. } => "active",
             Self::Retired { .. } => "retired",
-            Self::Revoked => "revoked",
+            Self::Revoked { .. } => "revoked",
         }
     }
 
@@ -72,16 +80,24 @@ impl KeyState {
             Self::Staged => 0,
             Self::Active { .. } => 1,
             Self::Retired { .. } => 2,
-            Self::Revoked => 3,
+            Self::Revoked { .. } => 3,
         }
     }
 
     /// First and last bound of the window, as far as the state has one.
     const fn window(self) -> (Option<UnixTime>, Option<UnixTime>) {
         match self {
-            Self::Staged | Self::Revoked => (None, None),
+            Self::Staged | Self::Revoked { .. } => (None, None),
             Self::Active { from } => (Some(from), None),
             Self::Retired { from, until } => (Some(from), Some(until)),
+        }
+    }
+
+    /// The index in the log from which nothing is accepted, if the state has one.
+    pub const fn cut(self) -> Option<u64> {
+        match self {
+            Self::Revoked { cut } => cut,
+            _ => None,
         }
     }
 
@@ -200,38 +216,55 @@ impl Keyset {
     }
 }
 
-/// `{0 => public key, 1 => state, ? 2 => from, ? 3 => until}`.
+/// The entries of a key's map.
+mod entry {
+    pub(super) const KEY: u64 = 0;
+    pub(super) const STATE: u64 = 1;
+    pub(super) const FROM: u64 = 2;
+    pub(super) const UNTIL: u64 = 3;
+    pub(super) const SCOPE: u64 = 4;
+    pub(super) const CUT: u64 = 5;
+}
+
+/// `{0 => public key, 1 => state, ? 2 => from, ? 3 => until, ? 4 => scope, ? 5 => cut}`.
 fn decode_key(item: Item) -> Result<LicenseKey, Malformed> {
-    let mut entry = Fields::of(item, field::KEYS)?;
-    let key = PublicKey::decode(entry.bytes(0)?, field::KEYS)?;
-    let state = (
-        entry.uint(1)?,
-        entry.optional_time(2)?,
-        entry.optional_time(3)?,
-    );
-    entry.end(field::KEYS)?;
-    let state = match state {
-        (0, None, None) => KeyState::Staged,
-        (1, Some(from), None) => KeyState::Active { from },
-        (2, Some(from), Some(until)) if from <= until => KeyState::Retired { from, until },
-        (3, None, None) => KeyState::Revoked,
+    let mut fields = Fields::of(item, field::KEYS)?;
+    let key = PublicKey::decode(fields.bytes(entry::KEY)?, field::KEYS)?;
+    let state = fields.uint(entry::STATE)?;
+    let from = fields.optional_time(entry::FROM)?;
+    let until = fields.optional_time(entry::UNTIL)?;
+    let scope = fields.take(entry::SCOPE);
+    let scope = scope.map(|item| Scope::decode(item, field::KEYS));
+    let scope = scope.transpose()?.unwrap_or_default();
+    let cut = fields.take(entry::CUT);
+    let cut = cut.map(|item| cbor::positive(item, field::KEYS));
+    let cut = cut.transpose()?;
+    fields.end(field::KEYS)?;
+    let state = match (state, from, until, cut) {
+        (0, None, None, None) => KeyState::Staged,
+        (1, Some(from), None, None) => KeyState::Active { from },
+        (2, Some(from), Some(until), None) if from <= until => KeyState::Retired { from, until },
+        (3, None, None, cut) => KeyState::Revoked { cut },
         _ => {
-            let problem = "has a key whose state and window do not fit";
+            let problem = "has a key whose state, window and cut do not fit";
             return Err(Malformed::Field {
                 key: field::KEYS,
                 problem,
             });
         }
     };
-    Ok(LicenseKey { key, state })
+    Ok(LicenseKey { key, state, scope })
 }
 
-fn encode_key(entry: &LicenseKey) -> Value {
-    let (from, until) = entry.state.window();
+fn encode_key(license_key: &LicenseKey) -> Value {
+    let (from, until) = license_key.state.window();
+    let cut = license_key.state.cut().filter(|cut| *cut > 0);
     let mut map = MapBuilder::default();
-    map.put(0, &entry.key.as_bytes()[..]);
-    map.put(1, entry.state.number());
-    map.put_some(2, from.map(UnixTime::seconds));
-    map.put_some(3, until.map(UnixTime::seconds));
+    map.put(entry::KEY, &license_key.key.as_bytes()[..]);
+    map.put(entry::STATE, license_key.state.number());
+    map.put_some(entry::FROM, from.map(UnixTime::seconds));
+    map.put_some(entry::UNTIL, until.map(UnixTime::seconds));
+    map.put_some(entry::SCOPE, license_key.scope.encode());
+    map.put_some(entry::CUT, cut);
     map.value()
 }

@@ -53,6 +53,7 @@ mod key;
 mod keyset;
 mod pae;
 mod root;
+mod scope;
 #[cfg(feature = "serde")]
 mod serde;
 mod status;
@@ -75,6 +76,7 @@ pub use fingerprint::{Binding, ComponentDigest, Fingerprint, MAX_COMPONENTS};
 pub use key::{KeyId, MAX_SIGNERS, PublicKey, RoleKeys};
 pub use keyset::{KeyState, Keyset, LicenseKey};
 pub use root::{Floors, Root};
+pub use scope::{Exceeded, Scope};
 pub use status::{ExactList, Freshness, Reason, Rule, RuleClass, Status, Subject, Verdict};
 pub use terms::{
     Allowance, FLAG_CODES, FlagCode, FlagSet, LIMIT_CODES, LimitCode, Period, QUOTA_CODES, Quota,
@@ -84,7 +86,8 @@ pub use time::UnixTime;
 pub use token::{MAX_TOKEN, UnsignedToken};
 pub use trust::{Imported, TrustState};
 pub use verifier::{
-    CLOCK_TOLERANCE, ClockPolicy, License, NOT_BEFORE_LEEWAY, RevocationPolicy, Validity, Verifier,
+    CLOCK_TOLERANCE, ClockPolicy, License, NOT_BEFORE_LEEWAY, ProofPolicy, RevocationPolicy,
+    Validity, Verifier,
 };
 
 #[cfg(test)]

@@ -29,6 +29,9 @@ pub struct Root {
     pub ledger: RoleKeys,
     /// The oldest keyset version and status epoch that a verifier may still take.
     pub floors: Floors,
+    /// When the issuer means to have made the next root. It is advice: past it nothing is refused,
+    /// for a root that ends would end every license with it.
+    pub refresh_by: Option<UnixTime>,
 }
 
 /// The oldest versions that are still good; zero is no floor.
@@ -49,6 +52,7 @@ mod field {
     pub(super) const STATUS: u64 = 6;
     pub(super) const LEDGER: u64 = 7;
     pub(super) const FLOORS: u64 = 8;
+    pub(super) const REFRESH_BY: u64 = 9;
 }
 
 impl Root {
@@ -73,6 +77,7 @@ impl Root {
             status: decode_role(&mut fields, field::STATUS)?,
             ledger: decode_role(&mut fields, field::LEDGER)?,
             floors: decode_floors(&mut fields)?,
+            refresh_by: fields.optional_time(field::REFRESH_BY)?,
         };
         fields.extensions()?;
         Ok(root)
@@ -96,6 +101,7 @@ impl Root {
             let floors = vec![self.floors.keyset.into(), self.floors.status.into()];
             map.put(field::FLOORS, Value::Array(floors));
         }
+        map.put_some(field::REFRESH_BY, self.refresh_by.map(UnixTime::seconds));
         UnsignedDocument::with_payload(DocumentKind::Root, map.encode())
     }
 

@@ -220,13 +220,7 @@ impl TrustState {
         if !newer(DocumentKind::Status, epoch, hash, held)? {
             return Ok(false);
         }
-        let follows = held.is_some_and(|(version, _)| version + 1 == epoch);
-        if follows && status.previous != held.map(|(_, hash)| hash) {
-            return Err(Error::Equivocation {
-                kind: DocumentKind::Status,
-                version: epoch - 1,
-            });
-        }
+        check_previous(&status, held)?;
         self.check_keyset_of(&status)?;
         self.status = Some(Held {
             document: status,
@@ -286,8 +280,27 @@ fn newer(
         (true, false) => Err(Error::Equivocation {
             kind,
             version: offered,
+            held: current_hash,
+            offered: hash,
         }),
         (false, _) => Ok(true),
+    }
+}
+
+/// The very next list names the one at hand as the list before it.
+fn check_previous(status: &Status, held: Option<(u64, PayloadHash)>) -> Result<(), Error> {
+    match (held, status.previous) {
+        (Some((version, held)), Some(previous))
+            if version + 1 == status.epoch && held != previous =>
+        {
+            Err(Error::Equivocation {
+                kind: DocumentKind::Status,
+                version,
+                held,
+                offered: previous,
+            })
+        }
+        _ => Ok(()),
     }
 }
 

@@ -8,6 +8,7 @@ use crate::{
     fingerprint::{Binding, Fingerprint},
     key::KeyId,
     keyset::{KeyState, LicenseKey},
+    log::{Inclusion, Proof},
     status::{Freshness, Verdict},
     terms::{Allowance, FlagCode, FlagSet, LimitCode, Quota, QuotaCode},
     token::UntrustedToken,
@@ -44,6 +45,17 @@ pub enum ClockPolicy {
     UseFloor,
 }
 
+/// Which tokens must come with a proof that they are in the issuer's ledger.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ProofPolicy {
+    /// Those under a key that is revoked with a cut. Of others a proof is not looked at.
+    #[default]
+    WhereCut,
+    /// Every one: who has stolen a license key alone, and not the ledger's, mints nothing that is
+    /// accepted.
+    Required,
+}
+
 /// Checks the license tokens of one product.
 ///
 /// It only reads: one verifier can serve any number of threads.
@@ -53,6 +65,7 @@ pub struct Verifier<'a> {
     product: &'a str,
     revocation: RevocationPolicy,
     clock: ClockPolicy,
+    proofs: ProofPolicy,
     machine: Option<&'a Fingerprint>,
 }
 
@@ -68,6 +81,7 @@ impl<'a> Verifier<'a> {
             product,
             revocation,
             clock: ClockPolicy::Deny,
+            proofs: ProofPolicy::WhereCut,
             machine: None,
         }
     }
@@ -87,23 +101,50 @@ impl<'a> Verifier<'a> {
         Self { clock, ..self }
     }
 
+    /// Which tokens must come with a proof.
+    #[must_use]
+    pub const fn with_proof_policy(self, proofs: ProofPolicy) -> Self {
+        Self { proofs, ..self }
+    }
+
     /// Checks a token at this time. Nothing is allocated before the signature holds.
     ///
     /// # Errors
     /// The first check that fails, in the order of docs/spec.md, "Order of checks".
     pub fn verify(&self, token: &str, now: UnixTime) -> Result<License, Error> {
-        let mut token = UntrustedToken::parse(token)?;
+        self.check(token, None, now)
+    }
+
+    /// Checks a token that came with a proof of its minting, as [`Verifier::verify`] does.
+    ///
+    /// # Errors
+    /// Those of [`Verifier::verify`], and why the proof is refused where one is needed.
+    pub fn verify_with_proof(
+        &self,
+        token: &str,
+        proof: &Proof,
+        now: UnixTime,
+    ) -> Result<License, Error> {
+        self.check(token, Some(proof), now)
+    }
+
+    fn check(&self, text: &str, proof: Option<&Proof>, now: UnixTime) -> Result<License, Error> {
+        let mut token = UntrustedToken::parse(text)?;
         let entry = self.usable_key(token.key_id())?;
         let body = token.verify_license(&entry.key)?;
         let claims = Claims::decode(body).map_err(Error::License)?;
         same_issuer(&self.trust.root().issuer, &claims.issuer)?;
         self.check_product(&claims)?;
         check_window(entry, claims.issued_at)?;
+        check_scope(entry, &claims)?;
+        let inclusion = self.check_proof(entry, text, proof)?;
         self.check_minimum(claims.minimum)?;
         let now = self.effective_time(now)?;
         let validity = check_time(&claims, now)?;
         self.check_machine(claims.binding.as_ref())?;
-        self.check_revocation(claims, entry.key.id(), validity, now)
+        let mut license = self.check_revocation(claims, entry.key.id(), validity, now)?;
+        license.inclusion = inclusion;
+        Ok(license)
     }
 
     fn usable_key(&self, key_id: KeyId) -> Result<&'a LicenseKey, Error> {
@@ -111,8 +152,10 @@ impl<'a> Verifier<'a> {
         let entry = keyset.key(key_id).ok_or(Error::UnknownKey(key_id))?;
         match entry.state {
             KeyState::Staged => Err(Error::KeyNotActive(key_id)),
-            KeyState::Revoked => Err(Error::KeyRevoked(key_id)),
-            KeyState::Active { .. } | KeyState::Retired { .. } => Ok(entry),
+            KeyState::Revoked { cut: None } => Err(Error::KeyRevoked(key_id)),
+            KeyState::Active { .. } | KeyState::Retired { .. } | KeyState::Revoked { .. } => {
+                Ok(entry)
+            }
         }
     }
 
@@ -122,6 +165,28 @@ impl<'a> Verifier<'a> {
         }
         let (expected, found) = (self.product.into(), claims.product.clone());
         Err(Error::ProductMismatch { expected, found })
+    }
+
+    /// That the token is in the ledger, and before its key's cut if it has one. A proof that
+    /// nobody asks for is not looked at: it would refuse what is good without it.
+    fn check_proof(
+        &self,
+        entry: &LicenseKey,
+        token: &str,
+        proof: Option<&Proof>,
+    ) -> Result<Option<Inclusion>, Error> {
+        let cut = entry.state.cut();
+        if cut.is_none() && self.proofs == ProofPolicy::WhereCut {
+            return Ok(None);
+        }
+        let key_id = entry.key.id();
+        let proof = proof.ok_or(Error::ProofNeeded { key_id, cut })?;
+        let inclusion = proof.verify_token(token, self.trust.root())?;
+        let index = inclusion.index();
+        match cut.filter(|cut| index >= *cut) {
+            Some(cut) => Err(Error::ProofAfterCut { key_id, index, cut }),
+            None => Ok(Some(inclusion)),
+        }
     }
 
     fn check_minimum(&self, minimum: Minimum) -> Result<(), Error> {
@@ -189,6 +254,7 @@ impl<'a> Verifier<'a> {
                 validity,
                 freshness,
                 disabled: FlagSet::default(),
+                inclusion: None,
             });
         };
         let verdict = status.verdict(&claims, key_id);
@@ -223,12 +289,14 @@ impl<'a> Verifier<'a> {
             validity,
             freshness,
             disabled,
+            inclusion: None,
         })
     }
 }
 
+/// A key with a cut has no window: the thief writes the time of issue.
 fn check_window(entry: &LicenseKey, issued_at: UnixTime) -> Result<(), Error> {
-    if entry.state.signs_at(issued_at) {
+    if entry.state.signs_at(issued_at) || entry.state.cut().is_some() {
         return Ok(());
     }
     let key_id = entry.key.id();
@@ -246,8 +314,14 @@ fn check_window(entry: &LicenseKey, issued_at: UnixTime) -> Result<(), Error> {
             until: Some(until),
         },
         KeyState::Staged => Error::KeyNotActive(key_id),
-        KeyState::Revoked => Error::KeyRevoked(key_id),
+        KeyState::Revoked { .. } => Error::KeyRevoked(key_id),
     })
+}
+
+fn check_scope(entry: &LicenseKey, claims: &Claims) -> Result<(), Error> {
+    let key_id = entry.key.id();
+    let beyond = |exceeded| Error::KeyScope { key_id, exceeded };
+    entry.scope.check(claims).map_err(beyond)
 }
 
 fn check_time(claims: &Claims, now: UnixTime) -> Result<Validity, Error> {
@@ -295,6 +369,7 @@ pub struct License {
     validity: Validity,
     freshness: Freshness,
     disabled: FlagSet,
+    inclusion: Option<Inclusion>,
 }
 
 impl License {
@@ -360,6 +435,11 @@ impl License {
     /// The key that signed the token.
     pub const fn key_id(&self) -> KeyId {
         self.key_id
+    }
+
+    /// Where the ledger has the token, if a proof was [needed](ProofPolicy).
+    pub const fn inclusion(&self) -> Option<&Inclusion> {
+        self.inclusion.as_ref()
     }
 
     /// Everything that the token says. What a status list took away is still in there: ask

@@ -5,7 +5,7 @@ use ed25519_dalek::SigningKey;
 use phi_tests::snakeoil::{self, DAY, NOW, PRODUCT, START, Seed, key, role, sign_all};
 use phi_verify::{
     DocumentKind, Error, Floors, Imported, KeyState, Keyset, LicenseKey, RevocationPolicy,
-    RoleKeys, Root, Status, TrustState, UnixTime, Verifier,
+    RoleKeys, Root, Scope, Status, TrustState, UnixTime, Verifier,
 };
 
 fn keys(seeds: &[u8]) -> Vec<SigningKey> {
@@ -514,6 +514,7 @@ fn a_keyset_orders_its_keys_and_knows_no_key_twice() {
     let entry = |seed: Seed| LicenseKey {
         key: seed.public(),
         state: KeyState::Staged,
+        scope: Scope::default(),
     };
     let make = |seeds: &[Seed]| {
         let keys = seeds.iter().map(|seed| entry(*seed)).collect();

@@ -14,8 +14,8 @@ use phi_tests::{
     },
 };
 use phi_verify::{
-    ClockPolicy, DocumentKind, Error, Fingerprint, Imported, KeyId, PublicKey, RevocationPolicy,
-    TrustState, UnixTime, Verifier, armor,
+    ClockPolicy, DocumentKind, Error, Fingerprint, Imported, KeyId, ProofPolicy, PublicKey,
+    RevocationPolicy, TrustState, UnixTime, Verifier, armor,
     log::{self, ConsistencyProof, Leaf, LogState, Origin, Proof, UntrustedCheckpoint},
 };
 
@@ -256,7 +256,16 @@ fn verify(check: &TokenCheck) -> Result<LicenseView, Error> {
     if let Some(machine) = &machine {
         verifier = verifier.on_machine(machine);
     }
-    let license = verifier.verify(&check.token, UnixTime::new(check.now).unwrap())?;
+    match check.proofs.as_deref() {
+        None => {}
+        Some("required") => verifier = verifier.with_proof_policy(ProofPolicy::Required),
+        Some(other) => panic!("proof policy {other}"),
+    }
+    let now = UnixTime::new(check.now).unwrap();
+    let license = match &check.proof {
+        Some(proof) => verifier.verify_with_proof(&check.token, &Proof::parse(proof)?, now)?,
+        None => verifier.verify(&check.token, now)?,
+    };
     Ok(LicenseView::from(&license))
 }
 

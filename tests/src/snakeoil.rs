@@ -6,7 +6,7 @@ use ed25519_dalek::{Signer as _, SigningKey};
 use phi_verify::{
     Allowance, Catalog, Claims, ExactList, FlagCode, Floors, KeyId, KeyState, Keyset, LicenseId,
     LicenseKey, LimitCode, Minimum, Name, Period, PublicKey, Quota, QuotaCode, RoleKeys, Root,
-    Status, Terms, TokenId, TrustState, UnixTime, UnsignedDocument, UnsignedToken,
+    Scope, Status, Terms, TokenId, TrustState, UnixTime, UnsignedDocument, UnsignedToken,
 };
 
 /// The issuer's name in everything here.
@@ -134,6 +134,7 @@ pub fn root() -> Root {
         status: Seed::Status.role(),
         ledger: Seed::Ledger.role(),
         floors: Floors::default(),
+        refresh_by: None,
     }
 }
 
@@ -152,12 +153,13 @@ pub fn keyset() -> Keyset {
                 until: from,
             },
         ),
-        (Seed::Revoked, KeyState::Revoked),
+        (Seed::Revoked, KeyState::Revoked { cut: None }),
         (Seed::Staged, KeyState::Staged),
     ];
     let keys = keys.into_iter().map(|(seed, state)| LicenseKey {
         key: seed.public(),
         state,
+        scope: Scope::default(),
     });
     Keyset::new(ISSUER.into(), 1, from, 1, keys.collect()).expect("the keys differ")
 }

@@ -159,6 +159,7 @@ fn small_keyset() -> Vec<u8> {
         state: phi_verify::KeyState::Active {
             from: snakeoil::START,
         },
+        scope: phi_verify::Scope::default(),
     };
     let issuer = snakeoil::ISSUER.into();
     let keyset = phi_verify::Keyset::new(issuer, 1, snakeoil::START, 1, vec![key]);

@@ -6,7 +6,7 @@
 
 use crate::error::Malformed;
 
-/// Objects nest no deeper than this; the deepest of Phi's own nests five levels.
+/// Objects nest no deeper than this; the deepest of Phi's own nests six levels.
 pub(super) const DEPTH_LIMIT: usize = 8;
 
 /// An item whose bytes are its one encoding.

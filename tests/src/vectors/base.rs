@@ -40,6 +40,8 @@ pub(super) fn token_check(token: &str) -> TokenCheck {
         clock: "deny".into(),
         machine: None,
         token: token.into(),
+        proofs: None,
+        proof: None,
     }
 }
 

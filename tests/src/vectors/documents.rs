@@ -35,6 +35,13 @@ fn good(vectors: &mut Vectors) {
         check,
         taken(&raised),
     );
+    let dated = phi_verify::Root {
+        refresh_by: Some(START),
+        ..snakeoil::root()
+    };
+    let check = Check::Anchor(hex(&Seed::Root.sign(&dated.unsigned())));
+    let shows = "an anchor that was to be replaced long ago, which is advice";
+    vectors.accept("root/valid-refresh-by", shows, check, taken(&dated));
     let bare = || base::trust_with(&[]);
     let keyset = snakeoil::keyset();
     let check = base::import_into(bare(), &base::keyset());
@@ -233,6 +240,7 @@ pub(super) fn one_key_keyset() -> phi_verify::Keyset {
     let key = phi_verify::LicenseKey {
         key: Seed::License.public(),
         state: phi_verify::KeyState::Active { from: START },
+        scope: phi_verify::Scope::default(),
     };
     let issued_at = START.plus(DAY);
     phi_verify::Keyset::new(ISSUER.into(), 2, issued_at, 1, vec![key]).expect("one key")

@@ -27,6 +27,7 @@ mod lists;
 mod merkle;
 mod proofs;
 mod roots;
+mod scopes;
 mod signatures;
 mod text;
 mod tokens;
@@ -153,6 +154,12 @@ pub struct TokenCheck {
     pub machine: Option<Machine>,
     /// The token.
     pub token: String,
+    /// The proof policy, if it is not `where-cut`: `required`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proofs: Option<String>,
+    /// The proof that came with the token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<String>,
 }
 
 /// The documents of a trust state: an anchor, and what was imported after it, in this order.
@@ -275,6 +282,7 @@ pub fn all() -> Vectors {
         documents::add,
         envelopes::add,
         roots::add,
+        scopes::add,
         lists::add,
         trust::add,
         text::add,

@@ -98,6 +98,12 @@ fn roots(vectors: &mut Vectors) {
             "field-invalid",
         ),
         (
+            "refresh-by-beyond-9999",
+            "advice for a time after the year 9999",
+            fields().with(9, Item::Uint(253_402_300_800)),
+            "field-invalid",
+        ),
+        (
             "floors-of-one",
             "a floor for the keyset alone",
             { fields().with(8, Item::Array(vec![Item::Uint(1)])) },
@@ -144,7 +150,7 @@ fn keysets(vectors: &mut Vectors) {
     let Item::Map(mut odd) = entry(Seed::License, &[1, at]) else {
         unreachable!("an entry is a map")
     };
-    odd.push((Item::Uint(4), Item::Uint(0)));
+    odd.push((Item::Uint(6), Item::Uint(0)));
     for (name, shows, keys, code) in [
         (
             "keys-out-of-order",

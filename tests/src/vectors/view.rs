@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use phi_verify::{
-    Allowance, Binding, Catalog, Claims, Extension, Freshness, KeyState, Keyset, License, Name,
-    Quota, RoleKeys, Root, Rule, Status, Subject, Terms, UnixTime, Validity,
+    Allowance, Binding, Catalog, Claims, Extension, FlagSet, Freshness, KeyState, Keyset, License,
+    Name, Quota, RoleKeys, Root, Rule, Scope, Status, Subject, Terms, UnixTime, Validity,
     log::{Checkpoint, Leaf},
 };
 use serde::{Deserialize, Serialize};
@@ -188,6 +188,8 @@ pub enum DocumentView {
         roles: [(usize, Vec<String>); 4],
         /// Keyset version and status epoch.
         floors: (u64, u64),
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        refresh_by: Option<u64>,
     },
     Keyset {
         issuer: String,
@@ -237,6 +239,33 @@ pub struct KeyView {
     pub state: String,
     pub from: Option<u64>,
     pub until: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<ScopeView>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut: Option<u64>,
+}
+
+/// What a key may sign.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScopeView {
+    /// The flags of each product, `null` being every flag.
+    pub products: BTreeMap<String, Option<Vec<u16>>>,
+    /// How many seconds a license may last.
+    pub longest: Option<u64>,
+}
+
+impl From<&Scope> for ScopeView {
+    fn from(scope: &Scope) -> Self {
+        let codes = |flags: &FlagSet| flags.iter().map(phi_verify::FlagCode::get).collect();
+        let products = scope.products.iter();
+        Self {
+            products: products
+                .map(|(product, flags)| (product.clone(), flags.as_ref().map(codes)))
+                .collect(),
+            longest: scope.longest,
+        }
+    }
 }
 
 /// A rule of a status list.
@@ -262,6 +291,7 @@ impl From<&Root> for DocumentView {
             issued_at: root.issued_at.seconds(),
             roles: [&root.root, &root.keyset, &root.status, &root.ledger].map(role),
             floors: (root.floors.keyset, root.floors.status),
+            refresh_by: root.refresh_by.map(UnixTime::seconds),
         }
     }
 }
@@ -270,7 +300,7 @@ impl From<&Keyset> for DocumentView {
     fn from(keyset: &Keyset) -> Self {
         let key = |entry: &phi_verify::LicenseKey| {
             let (from, until) = match entry.state {
-                KeyState::Staged | KeyState::Revoked => (None, None),
+                KeyState::Staged | KeyState::Revoked { .. } => (None, None),
                 KeyState::Active { from } => (Some(from.seconds()), None),
                 KeyState::Retired { from, until } => (Some(from.seconds()), Some(until.seconds())),
             };
@@ -279,6 +309,8 @@ impl From<&Keyset> for DocumentView {
                 state: entry.state.to_string(),
                 from,
                 until,
+                scope: (!entry.scope.is_unlimited()).then(|| (&entry.scope).into()),
+                cut: entry.state.cut(),
             }
         };
         Self::Keyset {

@@ -117,6 +117,11 @@ const TABLE: &[(&str, ExitCode, &str)] = &[
         "the signing key was lost: ask the vendor for a new token",
     ),
     (
+        "key-scope",
+        ExitCode::NOT_TRUSTED,
+        "fetch the issuer's newest keyset; if it says the same, the token is not to be trusted",
+    ),
+    (
         "key-duplicate",
         ExitCode::NOT_TRUSTED,
         "the document was not made by Phi: fetch it again from the issuer",
@@ -198,6 +203,16 @@ const TABLE: &[(&str, ExitCode, &str)] = &[
         "not-included",
         ExitCode::NOT_TRUSTED,
         "use the proof that came with this token; if it is, the token is not in the ledger",
+    ),
+    (
+        "proof-needed",
+        ExitCode::NOT_TRUSTED,
+        "ask the vendor for the proof of this token: it stays as it is",
+    ),
+    (
+        "proof-after-cut",
+        ExitCode::NOT_TRUSTED,
+        "the signing key was stolen when this was minted: ask the vendor for a new token",
     ),
     (
         "not-consistent",

@@ -257,7 +257,7 @@ fn state_at(state: Option<KeyState>, now: UnixTime) -> &'static str {
 impl KeyAnswer {
     fn new(record: &KeyRecord, now: UnixTime) -> Self {
         let (from, until) = match record.state {
-            None | Some(KeyState::Staged | KeyState::Revoked) => (None, None),
+            None | Some(KeyState::Staged | KeyState::Revoked { .. }) => (None, None),
             Some(KeyState::Active { from }) => (Some(from), None),
             Some(KeyState::Retired { from, until }) => (Some(from), Some(until)),
         };

@@ -128,7 +128,7 @@ fn in_order(keyset: &Keyset) -> Vec<&LicenseKey> {
     let mut keys: Vec<_> = keyset.keys().iter().collect();
     keys.sort_by_key(|entry| match entry.state {
         KeyState::Active { from } | KeyState::Retired { from, .. } => from,
-        KeyState::Staged | KeyState::Revoked => UnixTime::MAX,
+        KeyState::Staged | KeyState::Revoked { .. } => UnixTime::MAX,
     });
     keys
 }
@@ -137,7 +137,7 @@ impl KeysetView {
     pub(crate) fn new(keyset: &Keyset) -> Self {
         let key = |entry: &LicenseKey| {
             let (from, until) = match entry.state {
-                KeyState::Staged | KeyState::Revoked => (None, None),
+                KeyState::Staged | KeyState::Revoked { .. } => (None, None),
                 KeyState::Active { from } => (Some(from), None),
                 KeyState::Retired { from, until } => (Some(from), Some(until)),
             };
