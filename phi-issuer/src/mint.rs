@@ -217,6 +217,16 @@ impl<'k> Mint<'k> {
                 let read = phi_verify::dangerous_inspect::token(token);
                 read.map_err(Error::NotVerified)?.1
             }
+            // The ledger does not take it back any more: it was asked before.
+            Err(VerifyError::Revoked { .. }) => {
+                return Err(Error::PublicationBehind {
+                    problem: format!(
+                        "the published status list still takes license {} back",
+                        claims.license_id
+                    ),
+                    hint: "run `phi status publish` first: who has the list would refuse the token",
+                });
+            }
             license => license.map_err(Error::NotVerified)?.claims().clone(),
         };
         if read != *claims {

@@ -1,6 +1,6 @@
 //! Keys, revocations and licenses that do not fit together.
 
-use phi_issuer::{NewLicense, RevokeRequest, Role, Subject};
+use phi_issuer::{ChangeRequest, LicenseOrder, NewLicense, RevokeRequest, Role, Subject};
 use phi_tests::{
     snakeoil::{DAY, START},
     workshop::{self, PRODUCT, at, passphrase},
@@ -43,6 +43,27 @@ fn no_token_is_minted_that_is_revoked_already() {
     let error = workshop::mint(&mut issuer, license, 1, START.plus(DAY - 1)).unwrap_err();
     assert_eq!(error.code(), "not-allowed", "{error}");
     workshop::mint(&mut issuer, license, 1, START.plus(DAY)).unwrap();
+}
+
+/// Who has the list that suspended the license would refuse its new token.
+#[test]
+fn a_license_that_was_reinstated_is_minted_of_after_the_next_list() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut issuer = workshop::furnished(folder.path()).unwrap();
+    let license = workshop::issue(&mut issuer, START).unwrap();
+    let now = at(START.plus(10));
+    for (base, request) in [(1, ChangeRequest::Suspend), (2, ChangeRequest::Reinstate)] {
+        issuer
+            .change_license(&LicenseOrder::new(license, base, request), &now)
+            .unwrap();
+        if base == 1 {
+            issuer.publish_status(&passphrase(), &now).unwrap();
+        }
+    }
+    let error = workshop::mint(&mut issuer, license, 1, now.now).unwrap_err();
+    assert_eq!(error.code(), "publication-behind", "{error}");
+    issuer.publish_status(&passphrase(), &now).unwrap();
+    workshop::mint(&mut issuer, license, 1, now.now).unwrap();
 }
 
 /// A license is refused when it is issued rather than whenever a token is minted of it.

@@ -2,6 +2,7 @@
 
 mod bulk;
 mod fixtures;
+mod interleaved;
 mod model;
 mod operators;
 mod sequences;
