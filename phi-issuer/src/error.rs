@@ -8,6 +8,7 @@ use phi_verify::{KeyId, LicenseId, UnixTime};
 use crate::{
     catalog::{Diagnostics, EntitlementError},
     durable::FileError,
+    issuer,
     keyfile::{KeyError, SignError},
     keys::Role,
     ledger::Divergence,
@@ -398,6 +399,11 @@ impl Error {
                 "nothing was changed; restore the store from a backup".into()
             }
             Self::Store(error) => error.hint().into(),
+            Self::FolderInUse { path } if path.ends_with(issuer::SCRATCH) => {
+                "an interrupted `phi init` left it, and issued nothing: remove it and run the \
+                 command again, unless another is at work here"
+                    .into()
+            }
             Self::FolderInUse { .. } => {
                 "choose another folder with --dir, or move what is there away".into()
             }

@@ -36,6 +36,7 @@ use crate::{
 /// A file of rows, read by a map.
 #[derive(Debug)]
 pub struct ImportFile<'f> {
+    format: RowFormat,
     bytes: &'f [u8],
     map: &'f ImportMap,
     table: Table,
@@ -102,12 +103,26 @@ impl<'f> ImportFile<'f> {
                 .flat_map(|object| object.values_mut())
                 .for_each(unguard);
         }
-        let fitting = match format {
-            RowFormat::Csv => map.fit(&table.header.iter().map(String::as_str).collect()),
-            RowFormat::JsonLines => map.fit(&json_columns(&table, map)),
+        map.fit(&columns(format, &table, map))
+            .map_err(|problem| Error::BatchFile { problem })?;
+        Ok(Self {
+            format,
+            bytes,
+            map,
+            table,
+        })
+    }
+
+    /// The columns of the file that the map does not read.
+    pub fn unread_columns(&self) -> Vec<&str> {
+        let read = self.map.columns_read();
+        // Of an object that the map reads something in, the whole is not left aside.
+        let reads = |column: &&str| {
+            let within = |path: &&str| path.split_once('.').is_some_and(|(of, _)| of == *column);
+            read.contains(column) || read.iter().any(within)
         };
-        fitting.map_err(|problem| Error::BatchFile { problem })?;
-        Ok(Self { bytes, map, table })
+        let columns = columns(self.format, &self.table, self.map).into_iter();
+        columns.filter(|column| !reads(column)).collect()
     }
 
     /// How many rows there are.
@@ -148,6 +163,13 @@ fn unguard(cell: &mut Value) {
         && rest.starts_with(GUARDED)
     {
         *text = rest.to_owned();
+    }
+}
+
+fn columns<'t>(format: RowFormat, table: &'t Table, map: &'t ImportMap) -> BTreeSet<&'t str> {
+    match format {
+        RowFormat::Csv => table.header.iter().map(String::as_str).collect(),
+        RowFormat::JsonLines => json_columns(table, map),
     }
 }
 

@@ -26,6 +26,7 @@ use crate::{
 };
 
 pub(crate) use adopt::adopt;
+pub(crate) use init::SCRATCH;
 pub use init::{InitOptions, StoreOptions};
 
 /// An open issuer folder.

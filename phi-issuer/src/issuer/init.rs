@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Everything is made in here and moved into place when it is whole.
-const SCRATCH: &str = ".phi-init";
+pub(crate) const SCRATCH: &str = ".phi-init";
 
 /// What a new issuer is.
 #[derive(Clone, Debug)]

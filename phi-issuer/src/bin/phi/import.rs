@@ -85,7 +85,7 @@ impl Import {
         let results = issuer.import(&file, mode, &session.context(), |done| progress.at(done));
         progress.end();
         let results = results?;
-        let answer = ImportAnswer::new(map.source(), &results, mode);
+        let answer = ImportAnswer::new(map.source(), &file, &results, mode);
         if let (Some(path), Some(form)) = (&self.report, form) {
             durable::create_new(path, &answer.to_file(form), Mode::Private)?;
         }
@@ -96,6 +96,9 @@ impl Import {
         }
         session.output().print(&answer)?;
         say(&answer.summary());
+        if let Some(note) = answer.unread() {
+            say(&note);
+        }
         if self.dry_run {
             say("phi: dry run: nothing was recorded");
         }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use phi_issuer::{BatchMode, ImportResult, ImportWay, write_record};
+use phi_issuer::{BatchMode, ImportFile, ImportResult, ImportWay, write_record};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -24,6 +24,8 @@ pub(crate) struct ImportAnswer {
     dry_run: bool,
     /// How many rows came to what.
     counts: Counts,
+    /// Columns of the file that the map does not read.
+    unread_columns: Vec<String>,
     /// In the order of the file.
     rows: Vec<ImportRow>,
 }
@@ -137,7 +139,12 @@ const REPORT_COLUMNS: [&str; 10] = [
 ];
 
 impl ImportAnswer {
-    pub(super) fn new(source: &str, results: &[ImportResult], mode: BatchMode) -> Self {
+    pub(super) fn new(
+        source: &str,
+        file: &ImportFile<'_>,
+        results: &[ImportResult],
+        mode: BatchMode,
+    ) -> Self {
         let mut counts = Counts::default();
         let mut row = |result: &ImportResult| {
             let row = ImportRow::new(result, mode);
@@ -155,12 +162,32 @@ impl ImportAnswer {
             source: source.to_owned(),
             dry_run: mode == BatchMode::Rehearse,
             counts,
+            unread_columns: file.unread_columns().into_iter().map(Into::into).collect(),
             rows,
         }
     }
 
     pub(super) const fn refused(&self) -> usize {
         self.counts.refused
+    }
+
+    /// A line for standard error about what the map leaves out.
+    pub(super) fn unread(&self) -> Option<String> {
+        let columns = &self.unread_columns;
+        (!columns.is_empty()).then(|| {
+            let listed: Vec<_> = columns.iter().take(MAX_SHOWN).map(String::as_str).collect();
+            let more = columns.len() - listed.len();
+            let end = if more > 0 {
+                format!(" and {more} more")
+            } else {
+                String::new()
+            };
+            format!(
+                "phi: note: the map does not read {}: {}{end}",
+                counted(columns.len(), "column"),
+                listed.join(", ")
+            )
+        })
     }
 
     /// A line for standard error.
