@@ -24,8 +24,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 /// More statements than there are in the source: each is compiled once.
 const STATEMENTS: usize = 64;
 /// Ids are random, so that a batch touches all of their indexes: this holds those of a million
-/// tokens.
-const CACHE_KIBIBYTES: i32 = 128 << 10;
+/// licenses with five million events. Memory is taken only as pages are read.
+const CACHE_KIBIBYTES: i32 = 512 << 10;
 
 /// A connection to a file.
 #[derive(Debug)]
@@ -184,6 +184,8 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.pragma_update(None, "cache_size", -CACHE_KIBIBYTES)?;
+    // Tables that are made a second time to be compared are temporary ones.
+    connection.pragma_update(Some("temp"), "cache_size", -CACHE_KIBIBYTES)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;

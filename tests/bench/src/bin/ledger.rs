@@ -335,6 +335,7 @@ struct Figures {
 
 impl Figures {
     fn add(&mut self, name: &'static str, value: f64) {
+        eprintln!("  {name}: {value:.1}");
         self.values.push((name, value));
     }
 }
@@ -344,9 +345,6 @@ struct Table(Vec<Figures>);
 
 impl Table {
     fn add(&mut self, figures: Figures) {
-        for (name, value) in &figures.values {
-            eprintln!("  {name}: {value:.1}");
-        }
         self.0.push(figures);
     }
 
