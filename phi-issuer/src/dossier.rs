@@ -9,15 +9,14 @@ use std::sync::Arc;
 use phi_verify::{KeyId, LicenseId, Reason, RuleClass, UnixTime, log::Proof};
 
 use crate::{
-    AuditFilter, AuditOrder, AuditRow, Customer, Event, Happening, Issuer, LicenseAt,
-    LicenseRecord, MintedToken, Moment, Past, Proven, Revocation, SignedCheckpoint, State, Subject,
-    audit,
+    AuditFilter, AuditRow, Customer, Event, Happening, Issuer, LicenseAt, LicenseRecord,
+    MintedToken, Moment, Past, Proven, Revocation, SignedCheckpoint, State, Subject, audit,
     catalog::Revision,
     customer,
     error::Error,
     ledger,
     license::{self, no_catalog},
-    store::{CLOCK_TOLERANCE, Query},
+    store::Query,
 };
 
 /// What a dossier is to have.
@@ -196,13 +195,6 @@ impl<'q> Gathering<'q> {
         {
             return Err(no_catalog(product));
         }
-        let (events, newest) = newest(query)?;
-        if request.now.plus(CLOCK_TOLERANCE) < newest {
-            return Err(Error::ClockBehind {
-                now: request.now,
-                newest,
-            });
-        }
         let revoked = query.revocations()?.into_iter().map(|revocation| {
             let subject = &revocation.subject;
             ((subject.class(), subject.id()), revocation)
@@ -211,8 +203,8 @@ impl<'q> Gathering<'q> {
             query,
             request,
             customer,
-            now: request.now.max(newest),
-            events,
+            now: query.lifted(request.now)?,
+            events: query.size()?,
             licenses: query.licenses(Some(id), request.product.as_deref())?,
             revoked: revoked.collect(),
             checkpoint: query.newest_checkpoint()?,
@@ -420,15 +412,4 @@ impl<'q> Gathering<'q> {
 fn same(one: &LicenseAt, other: &LicenseAt) -> bool {
     let granted = |at: &LicenseAt| at.entitled().then(|| at.terms.clone());
     one.state == other.state && granted(one) == granted(other)
-}
-
-/// How many events there are, and when the newest was recorded.
-fn newest(query: &Query<'_>) -> Result<(u64, UnixTime), Error> {
-    let filter = AuditFilter {
-        limit: Some(1),
-        order: AuditOrder::NewestFirst,
-        ..AuditFilter::default()
-    };
-    let newest = audit::collect(query, &filter)?.pop();
-    Ok(newest.map_or((0, UnixTime::EPOCH), |row| (row.entry.seq, row.entry.time)))
 }

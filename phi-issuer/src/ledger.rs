@@ -23,6 +23,7 @@ use crate::{
     event::{Event, SignedCheckpoint},
     keyfile::Signer,
     keys::Role,
+    license::{self, SettledEarly},
     mint,
     passphrase::Passphrase,
     root,
@@ -47,6 +48,15 @@ impl Checkpointed {
             Self::New(checkpoint) | Self::Unchanged(checkpoint) => checkpoint,
         }
     }
+}
+
+/// A clock that was corrected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClockCorrection {
+    /// The time to which the entries of the clock that was ahead had brought the ledger.
+    pub ahead: UnixTime,
+    /// The changes that those entries found due before their time; they stay as they were settled.
+    pub settled: Vec<SettledEarly>,
 }
 
 /// A proof that an entry is in the ledger, with what it is about.
@@ -101,12 +111,14 @@ impl Issuer {
     }
 
     /// Records that the newest entries are of a clock that was ahead: from here on the caller's
-    /// clock counts. The time to which those entries had brought the ledger.
+    /// clock counts. What those entries had done that the correction does not undo.
     ///
     /// # Errors
     /// [`Error::ClockRight`] if no entry is ahead of the caller's clock.
-    pub fn correct_clock(&mut self, context: &Context) -> Result<UnixTime, Error> {
-        self.store.correct_clock(context)
+    pub fn correct_clock(&mut self, context: &Context) -> Result<ClockCorrection, Error> {
+        let early = |query: &Query<'_>| license::settled_early(query, context.now);
+        let (ahead, settled) = self.store.correct_clock(context, early)?;
+        Ok(ClockCorrection { ahead, settled })
     }
 
     /// The newest checkpoint.

@@ -6,6 +6,7 @@
 
 mod change;
 mod difference;
+mod early;
 mod history;
 mod issue;
 mod order;
@@ -15,6 +16,8 @@ mod transfer;
 
 pub use change::{Amendment, Change, LicenseChange, Machine};
 pub use difference::{Difference, DifferenceSubject, Direction, direction};
+pub use early::SettledEarly;
+pub(crate) use early::settled_early;
 pub use history::{Happening, LicenseAt, Moment, Past};
 pub(crate) use history::{at, fold, history};
 pub use issue::NewLicense;
@@ -119,6 +122,7 @@ pub(crate) fn misfit_of(license: LicenseId, misfit: Misfit) -> Error {
             license,
             state,
             act,
+            then: None,
         },
         Misfit::Revision { expected, found } => Error::Conflict {
             license,

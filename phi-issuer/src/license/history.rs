@@ -2,7 +2,7 @@
 
 use phi_verify::{LicenseId, RuleClass, Terms, UnixTime};
 
-use super::{Act, Change, LicenseRecord, Settled, State, find, misfit_of, terms};
+use super::{Act, Change, LicenseRecord, Settled, State, Waiting, find, misfit_of, terms};
 use crate::{
     Issuer, MintedToken, Revocation, Subject, entry::Entry, error::Error, event::Event,
     store::Query,
@@ -42,6 +42,8 @@ pub enum Happening {
     },
     /// A change that waited took effect, or was void by then.
     CameDue(Settled),
+    /// A change that waited is void from now on: what happened just before leaves it nothing to do.
+    Voided(Waiting),
     /// Its time was up and its grace began.
     Lapsed,
     /// Its time and its grace were up.
@@ -265,9 +267,13 @@ impl Timeline {
     }
 
     fn record(&mut self, time: UnixTime, entry: Entry) -> Result<(), Error> {
+        if changes_license(&entry.event) {
+            self.hurry(time, entry.time);
+        }
         let state =
             |record: &Option<LicenseRecord>| record.as_ref().map(|record| record.state(time));
         let before = state(&self.record);
+        let waiting = self.waiting();
         fold(&mut self.record, &entry)?;
         let (Some(after), Some(record)) = (state(&self.record), &self.record) else {
             return Ok(());
@@ -296,38 +302,104 @@ impl Timeline {
             after,
             revision,
         });
+        self.void(time, waiting);
         Ok(())
+    }
+
+    fn waiting(&self) -> Vec<Waiting> {
+        let record = self.record.as_ref();
+        record.map_or_else(Vec::new, |record| record.waiting.clone())
+    }
+
+    /// What waited until the newest moment and does not wait any more, though it had its time
+    /// still before it and nobody called it off.
+    fn void(&mut self, time: UnixTime, waited: Vec<Waiting>) {
+        let (Some(record), Some(newest)) = (&self.record, self.moments.last()) else {
+            return;
+        };
+        let called_off = match &newest.happening {
+            Happening::Changed(Change::Withdraw { withdrawn }) => Some(*withdrawn),
+            Happening::CameDue(settled) => Some(settled.waited.revision),
+            _ => None,
+        };
+        let (after, revision) = (newest.after, newest.revision);
+        let gone = waited
+            .into_iter()
+            .filter(|one| !record.waiting.contains(one) && called_off != Some(one.revision));
+        let moment = |waiting| Moment {
+            time,
+            entry: None,
+            happening: Happening::Voided(waiting),
+            before: Some(after),
+            after,
+            revision,
+        };
+        self.moments.extend(gone.map(moment));
     }
 
     /// What time alone does until this moment.
     fn pass(&mut self, until: UnixTime) {
+        while let Some((time, due)) = self.next_due().filter(|(time, _)| *time <= until) {
+            match due {
+                Due::Lapse => self.by_time(time, |_| Happening::Lapsed),
+                Due::Expire => self.by_time(time, |_| Happening::Expired),
+                Due::Waiting => {
+                    self.by_time(time, |record| Happening::CameDue(record.settle_first()))
+                }
+            }
+        }
+    }
+
+    /// What an entry of a clock that was ahead found due, though its time had not come: it is in
+    /// effect since that entry.
+    fn hurry(&mut self, time: UnixTime, clock: UnixTime) {
+        let due = |timeline: &Self| {
+            let record = timeline.record.as_ref();
+            let first = record.and_then(|record| record.waiting.first());
+            first.is_some_and(|first| first.effective <= clock)
+        };
+        while due(self) {
+            self.by_time(time, |record| Happening::CameDue(record.settle_first()));
+        }
+    }
+
+    fn by_time(&mut self, time: UnixTime, happening: impl FnOnce(&mut LicenseRecord) -> Happening) {
+        let waiting = self.waiting();
         let Some(record) = &mut self.record else {
             return;
         };
-        loop {
-            let last = self.moments.last();
-            let (seen, before) = last.map_or((UnixTime::EPOCH, None), |last| {
-                (last.time, Some(last.after))
-            });
-            let Some((time, due)) = next_due(record, seen).filter(|(time, _)| *time <= until)
-            else {
-                return;
-            };
-            let happening = match due {
-                Due::Lapse => Happening::Lapsed,
-                Due::Expire => Happening::Expired,
-                Due::Waiting => Happening::CameDue(record.settle_first()),
-            };
-            self.moments.push(Moment {
-                time,
-                entry: None,
-                happening,
-                before,
-                after: record.timed(time),
-                revision: record.revision,
-            });
-        }
+        let happening = happening(record);
+        self.moments.push(Moment {
+            time,
+            entry: None,
+            happening,
+            before: self.moments.last().map(|last| last.after),
+            after: record.timed(time),
+            revision: record.revision,
+        });
+        self.void(time, waiting);
     }
+
+    fn next_due(&self) -> Option<(UnixTime, Due)> {
+        let seen = self
+            .moments
+            .last()
+            .map_or(UnixTime::EPOCH, |last| last.time);
+        next_due(self.record.as_ref()?, seen)
+    }
+}
+
+/// Whether the event is one of those that the record of its license is made of.
+const fn changes_license(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::LicenseChanged(_)
+            | Event::Revoked(Revocation {
+                subject: Subject::License(_),
+                issued_before: None,
+                ..
+            })
+    )
 }
 
 /// What time does next.

@@ -135,7 +135,7 @@ impl Issuer {
     /// As [`Issuer::issue_license`].
     pub fn preview_license(&mut self, order: &NewLicense, now: UnixTime) -> Result<Terms, Error> {
         self.store
-            .read(|query| Ok(check(query, order, now, Times::Ahead)?.1))
+            .read(|query| Ok(check(query, order, query.lifted(now)?, Times::Ahead)?.1))
     }
 }
 

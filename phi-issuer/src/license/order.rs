@@ -1,10 +1,10 @@
 //! Changing: what is to become of a license that is there, and what the ledger keeps of it.
 
-use phi_verify::{LicenseId, Reason, UnixTime};
+use phi_verify::{LicenseId, Reason, RuleClass, UnixTime};
 use serde::Serialize;
 
 use super::{
-    Amendment, Change, LicenseAt, LicenseChange, LicenseRecord, Machine, State, check_end,
+    Act, Amendment, Change, LicenseAt, LicenseChange, LicenseRecord, Machine, State, check_end,
     check_machine, each, find, history, misfit_of, no_catalog, terms,
 };
 use crate::{
@@ -122,6 +122,7 @@ impl Issuer {
         now: UnixTime,
     ) -> Result<(LicenseAt, LicenseAt), Error> {
         self.store.read(|query| {
+            let now = query.lifted(now)?;
             let before = find(query, order.license)?;
             let event = decided(query, &before, order, now)?;
             let after = changed(query, &before, &event, now)?;
@@ -168,23 +169,37 @@ pub(crate) fn change(
     Ok(after)
 }
 
-/// Takes back every token that was minted of the license so far.
+/// Takes back every token that was minted of the license so far, and none that is minted from now
+/// on. What was issued in this very second is told from what may be issued in it later by name.
 fn cut_tokens(writer: &mut Writer<'_>, license: LicenseId) -> Result<(), Error> {
-    let (query, now) = (writer.query(), writer.now());
-    let Some(last) = query.last_issued_of(license)? else {
-        return Ok(());
+    let now = writer.now();
+    let issued = writer.query().issued_of(license)?;
+    let (before, by_name): (Vec<_>, Vec<_>) = issued.into_iter().partition(|(_, at)| *at < now);
+    let earlier = writer
+        .query()
+        .revocation(RuleClass::License, &license.to_string())?
+        .map(|earlier| earlier.issued_before);
+    let covered = |time| earlier.is_some_and(|until| until.is_none_or(|until| time <= until));
+    let revocation = |subject, issued_before| {
+        Event::Revoked(Revocation {
+            subject,
+            issued_before,
+            reason: Reason::Superseded,
+            since: now,
+        })
     };
-    let cutoff = if last >= now { now.plus(1) } else { now };
-    let earlier = query.revocation(phi_verify::RuleClass::License, &license.to_string())?;
-    if earlier.is_some_and(|earlier| earlier.issued_before.is_none_or(|before| before >= cutoff)) {
-        return Ok(());
+    if !before.is_empty() && !covered(now) {
+        writer.append(&revocation(Subject::License(license), Some(now)))?;
     }
-    writer.append(&Event::Revoked(Revocation {
-        subject: Subject::License(license),
-        issued_before: Some(cutoff),
-        reason: Reason::Superseded,
-        since: now,
-    }))
+    for (token, at) in by_name {
+        let known = writer
+            .query()
+            .revocation(RuleClass::Token, &token.to_string())?;
+        if known.is_none() && !covered(at.plus(1)) {
+            writer.append(&revocation(Subject::Token(token), None))?;
+        }
+    }
+    Ok(())
 }
 
 /// The event that an order comes to.
@@ -214,7 +229,8 @@ fn decided(
         let catalog = catalog.ok_or_else(|| no_catalog(&license.product))?;
         Ok::<_, Error>(catalog.number())
     };
-    let then = license.at(order.effective.unwrap_or(now));
+    let at = order.effective.unwrap_or(now);
+    let then = license.at(at);
     let change = match order.request.clone() {
         ChangeRequest::Issue
             if license.state(now) == State::Draft
@@ -246,7 +262,9 @@ fn decided(
         ChangeRequest::Renew(expires) => Change::Renew {
             expires: future(expires)?,
         },
-        ChangeRequest::Suspend => Change::Suspend,
+        ChangeRequest::Suspend => Change::Suspend {
+            voids: reinstatements_of(&then),
+        },
         ChangeRequest::Reinstate => Change::Reinstate,
         ChangeRequest::ConvertTrial { expires, amendment } => {
             amendment.check(&then)?;
@@ -264,12 +282,37 @@ fn decided(
         }
         ChangeRequest::Withdraw(withdrawn) => Change::Withdraw { withdrawn },
     };
+    if at > now && change.act().may_wait() {
+        allowed_then(&then, change.act(), at)?;
+    }
     Ok(LicenseChange {
         license: order.license,
         revision: order.base.saturating_add(1),
         effective: order.effective,
         change,
     })
+}
+
+/// The reinstatements that wait for a later time.
+fn reinstatements_of(then: &LicenseRecord) -> Vec<u64> {
+    let waiting = then.waiting.iter();
+    let reinstate = waiting.filter(|waiting| waiting.change.act() == Act::Reinstate);
+    reinstate.map(|waiting| waiting.revision).collect()
+}
+
+/// Whether a change may wait for this time: the state that the license will have then, by all
+/// that waits until then, must allow it.
+fn allowed_then(then: &LicenseRecord, act: Act, at: UnixTime) -> Result<(), Error> {
+    let state = then.state(at);
+    match state.after(act) {
+        Some(_) => Ok(()),
+        None => Err(Error::Transition {
+            license: then.id,
+            state,
+            act,
+            then: Some(at),
+        }),
+    }
 }
 
 /// The license after the event, which must make sense now and whenever something that waits

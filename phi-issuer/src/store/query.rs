@@ -6,6 +6,7 @@ use phi_verify::{DocumentKind, KeyId, LicenseId, PublicKey, RuleClass, TokenId, 
 
 use super::{
     engine::{Engine, Row, Value, damaged, values},
+    lift,
     tiles::Tiles,
 };
 use crate::{
@@ -238,6 +239,40 @@ impl<'c> Query<'c> {
         self.entries(sql, values![id.as_bytes().as_slice()])
     }
 
+    /// The number of the newest correction of the clock; 0 if there was none.
+    pub(crate) fn newest_correction(&self) -> Result<u64, Error> {
+        let sql = "SELECT coalesce(max(seq), 0) FROM corrections";
+        let seq = self.single(sql, &[], |row| row.int(0))?;
+        Ok(seq.cast_unsigned())
+    }
+
+    /// The licenses that entries after this number and of clocks after this time changed, in the
+    /// order in which they did.
+    pub(crate) fn licenses_changed(
+        &self,
+        after: u64,
+        clock: UnixTime,
+    ) -> Result<Vec<LicenseId>, Error> {
+        let sql = "SELECT license FROM trail JOIN events USING (seq)
+                   WHERE seq > ?1 AND time > ?2 AND changes = 1
+                   GROUP BY license ORDER BY min(seq)";
+        self.all(sql, values![after.cast_signed(), seconds(clock)], |row| {
+            let id = <[u8; LicenseId::LENGTH]>::try_from(row.blob(0)?);
+            Ok(LicenseId::from_bytes(id.map_err(|_| damaged("a license"))?))
+        })
+    }
+
+    /// The time of a change that is made now by this clock: that of the newest entry, if the clock
+    /// is a little behind it.
+    ///
+    /// # Errors
+    /// [`Error::ClockBehind`] if it is further behind.
+    pub(crate) fn lifted(&self, clock: UnixTime) -> Result<UnixTime, Error> {
+        let sql = "SELECT time FROM events ORDER BY seq DESC LIMIT 1";
+        let newest = self.engine.one(sql, &[], |row| time(row.int(0)?))?;
+        lift(clock, newest.unwrap_or(UnixTime::EPOCH))
+    }
+
     /// Every entry that is about a license, in order.
     pub(crate) fn trail_of_license(&self, id: LicenseId) -> Result<Vec<Entry>, Error> {
         let sql = "SELECT entry FROM trail JOIN events USING (seq)
@@ -252,12 +287,14 @@ impl<'c> Query<'c> {
         self.entries(sql, values![customer])
     }
 
-    /// When the latest token of the license was minted.
-    pub(crate) fn last_issued_of(&self, id: LicenseId) -> Result<Option<UnixTime>, Error> {
-        let sql = "SELECT max(issued_at) FROM tokens WHERE license = ?1";
-        let id = values![id.as_bytes().as_slice()];
-        let last = self.single(sql, id, |row| row.opt_int(0))?;
-        last.map(time).transpose()
+    /// The tokens of a license and when they were issued, in the order of minting.
+    pub(crate) fn issued_of(&self, id: LicenseId) -> Result<Vec<(TokenId, UnixTime)>, Error> {
+        let sql = "SELECT id, issued_at FROM tokens WHERE license = ?1 ORDER BY seq";
+        self.all(sql, values![id.as_bytes().as_slice()], |row| {
+            let id = <[u8; TokenId::LENGTH]>::try_from(row.blob(0)?);
+            let id = TokenId::from_bytes(id.map_err(|_| damaged("a token"))?);
+            Ok((id, time(row.int(1)?)?))
+        })
     }
 
     /// A token.
