@@ -117,17 +117,70 @@ pub(crate) fn history(
     now: UnixTime,
 ) -> Result<Vec<Moment>, Error> {
     let customer = find(query, license)?.order.customer;
-    let mut entries = query.trail_of_license(license)?;
-    // What takes back all of a customer's licenses is no event of one of them.
-    entries.extend(query.revocations_of_customer(&customer)?);
-    entries.sort_by_key(|entry| entry.seq);
-    let timed = entries
-        .into_iter()
-        .map(|entry| Ok((query.recorded(&entry)?, entry)));
-    Timeline::of(timed.collect::<Result<_, Error>>()?, now)
+    history_of(
+        query,
+        license,
+        &CustomerRevocations::of(query, &customer)?,
+        now,
+    )
 }
 
-pub(crate) fn at(query: &Query<'_>, license: LicenseId, past: Past) -> Result<LicenseAt, Error> {
+/// The history of a license of the customer of these revocations.
+pub(crate) fn history_of(
+    query: &Query<'_>,
+    license: LicenseId,
+    revocations: &CustomerRevocations,
+    now: UnixTime,
+) -> Result<Vec<Moment>, Error> {
+    let mut entries = recorded(query, query.trail_of_license(license)?)?;
+    // What takes back all of a customer's licenses is no event of one of them.
+    entries.extend_from_slice(&revocations.0);
+    entries.sort_by_key(|(_, entry)| entry.seq);
+    Timeline::of(entries, now)
+}
+
+/// What took back all of a customer's licenses, or their tokens up to a time, and when.
+pub(crate) struct CustomerRevocations(Vec<(UnixTime, Entry)>);
+
+impl CustomerRevocations {
+    pub(crate) fn of(query: &Query<'_>, customer: &str) -> Result<Self, Error> {
+        // The table has the newest of them, and is soon asked; the events have them all.
+        match query.revocation(RuleClass::Customer, customer)? {
+            None => Ok(Self(Vec::new())),
+            Some(_) => recorded(query, query.revocations_of_customer(customer)?).map(Self),
+        }
+    }
+
+    /// The newest one until then that took back all.
+    fn newest(&self, time: UnixTime) -> Option<Revocation> {
+        let until = self.0.iter().take_while(|(recorded, _)| *recorded <= time);
+        let whole = until.filter_map(|(_, entry)| match &entry.event {
+            Event::Revoked(revocation) if revocation.issued_before.is_none() => Some(revocation),
+            _ => None,
+        });
+        whole.last().cloned()
+    }
+}
+
+/// The entries with the times at which they count as recorded.
+fn recorded(query: &Query<'_>, entries: Vec<Entry>) -> Result<Vec<(UnixTime, Entry)>, Error> {
+    let timed = entries.into_iter();
+    timed
+        .map(|entry| Ok((query.recorded(&entry)?, entry)))
+        .collect()
+}
+
+fn at(query: &Query<'_>, license: LicenseId, past: Past) -> Result<LicenseAt, Error> {
+    let (record, time) = replayed(query, license, past)?;
+    judged(query, &record, time)
+}
+
+/// The license as its events until then left it, and the time of the question.
+pub(crate) fn replayed(
+    query: &Query<'_>,
+    license: LicenseId,
+    past: Past,
+) -> Result<(LicenseRecord, UnixTime), Error> {
     let mut time = match past {
         Past::Time(time) => time,
         Past::Revision(_) => UnixTime::EPOCH,
@@ -165,7 +218,7 @@ pub(crate) fn at(query: &Query<'_>, license: LicenseId, past: Past) -> Result<Li
             newest: record.revision,
         });
     }
-    judged(query, &record, time)
+    Ok((record, time))
 }
 
 /// The license of a record at a time that is not before its last event.
@@ -174,38 +227,25 @@ pub(super) fn judged(
     record: &LicenseRecord,
     time: UnixTime,
 ) -> Result<LicenseAt, Error> {
+    let revocations = CustomerRevocations::of(query, &record.customer)?;
+    judged_of(query, record, &revocations, time)
+}
+
+/// The same of a license of the customer of these revocations.
+pub(crate) fn judged_of(
+    query: &Query<'_>,
+    record: &LicenseRecord,
+    revocations: &CustomerRevocations,
+    time: UnixTime,
+) -> Result<LicenseAt, Error> {
     let license = record.at(time);
     Ok(LicenseAt {
         state: license.state(time),
         terms: terms(query, &license)?,
-        customer_revoked: customer_revoked(query, &license, time)?,
+        customer_revoked: revocations.newest(time),
         time,
         license,
     })
-}
-
-fn customer_revoked(
-    query: &Query<'_>,
-    license: &LicenseRecord,
-    time: UnixTime,
-) -> Result<Option<Revocation>, Error> {
-    // The table has the newest of them; the events have them all.
-    let newest = query.revocation(RuleClass::Customer, &license.customer)?;
-    if newest.is_none() {
-        return Ok(None);
-    }
-    let mut found = None;
-    for entry in query.revocations_of_customer(&license.customer)? {
-        if query.recorded(&entry)? > time {
-            break;
-        }
-        if let Event::Revoked(revocation) = entry.event
-            && revocation.issued_before.is_none()
-        {
-            found = Some(revocation);
-        }
-    }
-    Ok(found)
 }
 
 /// Applies an entry to the record of the license that it is about. Entries that do not change a
@@ -344,7 +384,7 @@ impl Timeline {
                 Due::Lapse => self.by_time(time, |_| Happening::Lapsed),
                 Due::Expire => self.by_time(time, |_| Happening::Expired),
                 Due::Waiting => {
-                    self.by_time(time, |record| Happening::CameDue(record.settle_first()))
+                    self.by_time(time, |record| Happening::CameDue(record.settle_first()));
                 }
             }
         }

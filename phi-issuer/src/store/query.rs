@@ -1,6 +1,10 @@
 //! Questions to the store; what an event says is always read from the event itself.
 
-use std::{cell::RefCell, collections::HashMap, sync::Arc};
+use std::{
+    cell::RefCell,
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use phi_verify::{DocumentKind, KeyId, LicenseId, PublicKey, RuleClass, TokenId, UnixTime};
 
@@ -295,6 +299,21 @@ impl<'c> Query<'c> {
             let id = TokenId::from_bytes(id.map_err(|_| damaged("a token"))?);
             Ok((id, time(row.int(1)?)?))
         })
+    }
+
+    /// The keys that signed tokens of a customer, all or of a product.
+    pub(crate) fn keys_of_customer(
+        &self,
+        customer: &str,
+        product: Option<&str>,
+    ) -> Result<BTreeSet<KeyId>, Error> {
+        let sql = "SELECT DISTINCT key_id FROM tokens JOIN licenses ON licenses.id = tokens.license
+                   WHERE licenses.customer = ?1
+                     AND (CAST(?2 AS TEXT) IS NULL OR licenses.product = ?2)";
+        let keys = self.all(sql, values![customer, product], |row| {
+            row.text(0)?.parse().map_err(|_| damaged("a key"))
+        })?;
+        Ok(keys.into_iter().collect())
     }
 
     /// A token.

@@ -16,7 +16,7 @@ mod states;
 mod transfer;
 mod words;
 
-pub(crate) use answer::{LicenseAnswer, LicenseShowAnswer};
+pub(crate) use answer::{LicenseAnswer, LicenseShowAnswer, MachineView};
 pub(crate) use change::ChangeAnswer;
 pub(crate) use differences::{DifferenceRow, show_differences, verdict};
 pub(crate) use history::{HistoryAnswer, text as happening};

@@ -97,7 +97,7 @@ impl LicenseAnswer {
             max_status_age_seconds: order.max_status_age,
             catalog_revision: None,
             terms: TermsView::new(terms, &Names::of_revision(&catalog)),
-            machine: MachineView::of(order.machine.as_ref())?,
+            machine: order.machine.as_ref().map(MachineView::of).transpose()?,
             extensions: texts
                 .map(|(number, text)| (number.to_string(), text.clone()))
                 .collect(),
@@ -158,7 +158,7 @@ impl LicenseAnswer {
             since: Some(license.since(time).into()),
             issued_at: Some(license.issued_at.into()),
             catalog_revision: Some(license.catalog_revision),
-            machine: MachineView::of(license.machine.as_ref())?,
+            machine: license.machine.as_ref().map(MachineView::of).transpose()?,
             waiting: WaitingRow::all(license),
             supersedes: license.supersedes.map(|id| id.to_string()),
             successor: license.successor.map(|id| id.to_string()),
@@ -284,7 +284,7 @@ impl Answer for LicenseAnswer {
 
 /// The machine to which a license is bound.
 #[derive(Debug, Serialize, JsonSchema)]
-struct MachineView {
+pub(crate) struct MachineView {
     /// How many components must match.
     required: usize,
     /// The kinds of its components.
@@ -292,19 +292,18 @@ struct MachineView {
 }
 
 impl MachineView {
-    fn of(machine: Option<&phi_issuer::Machine>) -> Result<Option<Self>, Failure> {
-        let Some(machine) = machine else {
-            return Ok(None);
-        };
+    /// # Errors
+    /// If the ledger's text is no fingerprint request.
+    pub(crate) fn of(machine: &phi_issuer::Machine) -> Result<Self, Failure> {
         let (fingerprint, required) = machine.fingerprint()?;
         let kinds = fingerprint.components();
-        Ok(Some(Self {
+        Ok(Self {
             required,
             components: kinds.map(|(kind, _)| kind.to_owned()).collect(),
-        }))
+        })
     }
 
-    fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         format!(
             "bound: {} of {} must match: {}",
             self.required,
