@@ -6,18 +6,18 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use phi_verify::{KeyId, LicenseId, Reason, RuleClass, UnixTime, log::Proof};
+use phi_verify::{LicenseId, Reason, RuleClass, UnixTime, log::Proof};
 
 use crate::{
-    AuditFilter, AuditOrder, AuditRow, Customer, Event, Happening, Issuer, LicenseAt,
-    LicenseRecord, MintedToken, Moment, Past, Proven, Revocation, SignedCheckpoint, State, Subject,
-    audit,
+    AuditFilter, AuditRow, Customer, Event, Happening, Issuer, LicenseAt, LicenseRecord,
+    MintedToken, Moment, Past, Revocation, SignedCheckpoint, State, Subject, audit,
     catalog::Revision,
     customer,
+    entry::Entry,
     error::Error,
-    ledger,
-    license::{self, no_catalog},
-    store::{CLOCK_TOLERANCE, Query},
+    ledger::Prover,
+    license::{self, CustomerRevocations, no_catalog},
+    store::Query,
 };
 
 /// What a dossier is to have.
@@ -130,6 +130,13 @@ impl Occurrence {
         }
     }
 
+    const fn is_voided(&self) -> bool {
+        match self {
+            Self::Recorded(_) => false,
+            Self::ByTime { moment, .. } => matches!(moment.happening, Happening::Voided(_)),
+        }
+    }
+
     /// The license that it is about.
     pub const fn license(&self) -> Option<LicenseId> {
         match self {
@@ -184,6 +191,7 @@ struct Gathering<'q> {
     events: u64,
     licenses: Vec<LicenseRecord>,
     revoked: HashMap<(RuleClass, String), Revocation>,
+    of_customer: CustomerRevocations,
     checkpoint: Option<SignedCheckpoint>,
 }
 
@@ -196,13 +204,6 @@ impl<'q> Gathering<'q> {
         {
             return Err(no_catalog(product));
         }
-        let (events, newest) = newest(query)?;
-        if request.now.plus(CLOCK_TOLERANCE) < newest {
-            return Err(Error::ClockBehind {
-                now: request.now,
-                newest,
-            });
-        }
         let revoked = query.revocations()?.into_iter().map(|revocation| {
             let subject = &revocation.subject;
             ((subject.class(), subject.id()), revocation)
@@ -211,10 +212,11 @@ impl<'q> Gathering<'q> {
             query,
             request,
             customer,
-            now: request.now.max(newest),
-            events,
+            now: query.lifted(request.now)?,
+            events: query.size()?,
             licenses: query.licenses(Some(id), request.product.as_deref())?,
             revoked: revoked.collect(),
+            of_customer: CustomerRevocations::of(query, id)?,
             checkpoint: query.newest_checkpoint()?,
         })
     }
@@ -226,7 +228,7 @@ impl<'q> Gathering<'q> {
         let mut licenses = Vec::new();
         let mut moments = Vec::new();
         for record in &self.licenses {
-            let history = license::history(self.query, record.id, self.now)?;
+            let history = license::history_of(self.query, record.id, &self.of_customer, self.now)?;
             licenses.push(self.license(record, &history)?);
             let by_time = history.into_iter().filter(|moment| moment.entry.is_none());
             moments.extend(by_time.map(|moment| (record.id, moment)));
@@ -265,11 +267,9 @@ impl<'q> Gathering<'q> {
 
     /// The revocations of keys that signed the customer's tokens, and of features of its products.
     fn wide_revocations(&self) -> Result<Vec<AuditRow>, Error> {
-        let mut keys: BTreeSet<KeyId> = BTreeSet::new();
-        for license in &self.licenses {
-            let tokens = self.query.tokens_of(license.id)?;
-            keys.extend(tokens.iter().map(|token| token.key_id));
-        }
+        let keys = self
+            .query
+            .keys_of_customer(&self.customer.id, self.request.product.as_deref())?;
         let products: BTreeSet<_> = self.licenses.iter().map(|one| &one.product).collect();
         let concerns = |row: &AuditRow| match &row.entry.event {
             Event::Revoked(revocation) => match &revocation.subject {
@@ -321,7 +321,8 @@ impl<'q> Gathering<'q> {
     }
 
     fn at(&self, license: LicenseId, time: UnixTime) -> Result<LicenseAt, Error> {
-        license::at(self.query, license, Past::Time(time))
+        let (record, time) = license::replayed(self.query, license, Past::Time(time))?;
+        license::judged_of(self.query, &record, &self.of_customer, time)
     }
 
     fn catalog(&self, at: &LicenseAt) -> Result<Arc<Revision>, Error> {
@@ -337,6 +338,12 @@ impl<'q> Gathering<'q> {
         rows: &[AuditRow],
         licenses: &[LicenseDossier],
     ) -> Result<Vec<TokenDossier>, Error> {
+        let own = licenses.iter().map(|license| &license.present);
+        let own: HashMap<_, _> = own
+            .map(|present| (present.license.id, present.state))
+            .collect();
+        let checkpoint = self.checkpoint.as_ref();
+        let prover = checkpoint.map(|_| Prover::new(self.query)).transpose()?;
         let mut tokens = Vec::new();
         for row in rows {
             let Event::TokenMinted(token) = &row.entry.event else {
@@ -345,15 +352,15 @@ impl<'q> Gathering<'q> {
             let seq = row.entry.seq;
             tokens.push(TokenDossier {
                 seq,
-                standing: self.standing(token, licenses),
+                standing: self.standing(token, own.get(&token.license).copied()),
                 token: token.clone(),
-                proof: self.proof(seq)?,
+                proof: prove(prover.as_ref(), &row.entry)?,
             });
         }
         Ok(tokens)
     }
 
-    fn standing(&self, token: &MintedToken, licenses: &[LicenseDossier]) -> TokenStanding {
+    fn standing(&self, token: &MintedToken, license: Option<State>) -> TokenStanding {
         for subject in [
             Subject::Token(token.token_id),
             Subject::License(token.license),
@@ -370,33 +377,14 @@ impl<'q> Gathering<'q> {
             }
         }
         let over = |time: Option<UnixTime>| time.is_some_and(|time| time <= self.now);
-        let mut own = licenses.iter().map(|license| &license.present);
-        let license = own.find(|present| present.license.id == token.license);
         if over(token.ends) {
             TokenStanding::Ended
-        } else if license.is_some_and(|present| present.state == State::Suspended) {
+        } else if license == Some(State::Suspended) {
             TokenStanding::Suspended
         } else if over(token.expires) {
             TokenStanding::Grace
         } else {
             TokenStanding::Good
-        }
-    }
-
-    fn proof(&self, seq: u64) -> Result<Option<Proof>, Error> {
-        let checkpoint = self.checkpoint.as_ref();
-        if checkpoint.is_none_or(|checkpoint| checkpoint.size < seq) {
-            return Ok(None);
-        }
-        match ledger::prove(self.query, Proven::Event(seq)) {
-            Ok(proof) => Ok(Some(proof.proof)),
-            // A checkpoint of keys that are not in force any more proves nothing to anybody.
-            Err(Error::NotVerified(_)) => Err(Error::NotAllowed {
-                what: "the newest checkpoint".into(),
-                problem: "is not signed by the ledger keys in force",
-                hint: "sign a new one with `phi ledger checkpoint`",
-            }),
-            Err(error) => Err(error),
         }
     }
 
@@ -410,9 +398,28 @@ impl<'q> Gathering<'q> {
         let by_time = by_time.filter(|occurrence| self.within(occurrence.time()));
         let recorded = rows.into_iter().map(Box::new).map(Occurrence::Recorded);
         let mut timeline: Vec<_> = by_time.chain(recorded).collect();
-        // A stable sort: what was recorded in one second stays in its order.
-        timeline.sort_by_key(Occurrence::time);
+        // A stable sort: what was recorded in one second stays in its order, and what it left
+        // nothing to do comes after it.
+        timeline.sort_by_key(|occurrence| (occurrence.time(), occurrence.is_voided()));
         timeline
+    }
+}
+
+/// The proof of an entry, if a checkpoint covers it.
+fn prove(prover: Option<&Prover<'_>>, entry: &Entry) -> Result<Option<Proof>, Error> {
+    let Some(prover) = prover else {
+        return Ok(None);
+    };
+    match prover.prove(entry, &entry.encode()) {
+        Ok(proof) => Ok(Some(proof)),
+        Err(Error::NotCovered { .. }) => Ok(None),
+        // A checkpoint of keys that are not in force any more proves nothing to anybody.
+        Err(Error::NotVerified(_)) => Err(Error::NotAllowed {
+            what: "the newest checkpoint".into(),
+            problem: "is not signed by the ledger keys in force",
+            hint: "sign a new one with `phi ledger checkpoint`",
+        }),
+        Err(error) => Err(error),
     }
 }
 
@@ -420,15 +427,4 @@ impl<'q> Gathering<'q> {
 fn same(one: &LicenseAt, other: &LicenseAt) -> bool {
     let granted = |at: &LicenseAt| at.entitled().then(|| at.terms.clone());
     one.state == other.state && granted(one) == granted(other)
-}
-
-/// How many events there are, and when the newest was recorded.
-fn newest(query: &Query<'_>) -> Result<(u64, UnixTime), Error> {
-    let filter = AuditFilter {
-        limit: Some(1),
-        order: AuditOrder::NewestFirst,
-        ..AuditFilter::default()
-    };
-    let newest = audit::collect(query, &filter)?.pop();
-    Ok(newest.map_or((0, UnixTime::EPOCH), |row| (row.entry.seq, row.entry.time)))
 }

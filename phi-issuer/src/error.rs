@@ -239,6 +239,8 @@ pub enum Error {
         state: State,
         /// What was asked for.
         act: Act,
+        /// When it will be in that state, if the change was to wait until then.
+        then: Option<UnixTime>,
     },
     /// The change fits the license now, but not when a change that waits takes effect.
     WaitingMisfit {
@@ -387,7 +389,7 @@ impl Error {
             Self::NoRevision { license, .. } | Self::NotThen { license, .. } => {
                 format!("run `phi license history {license}`")
             }
-            Self::Transition { state, .. } => allowed(*state),
+            Self::Transition { state, then, .. } => allowed(*state, *then),
             Self::WaitingMisfit {
                 license, revision, ..
             } => {
@@ -555,9 +557,20 @@ impl fmt::Display for Error {
                 license,
                 state,
                 act,
+                then: None,
             } => write!(
                 f,
                 "license {license} is {}: {act} is not allowed",
+                phrase(*state)
+            ),
+            Self::Transition {
+                license,
+                state,
+                act,
+                then: Some(then),
+            } => write!(
+                f,
+                "license {license} will be {} at {then}: {act} is not allowed then",
                 phrase(*state)
             ),
             Self::WaitingMisfit {
@@ -583,13 +596,31 @@ const fn phrase(state: State) -> &'static str {
     }
 }
 
-/// What can be done in a state.
-fn allowed(state: State) -> String {
-    let acts: Vec<_> = state.allows().map(Act::name).collect();
-    match acts.split_last() {
-        None => format!("nothing can be done with a {state} license: issue a new one"),
-        Some((last, [])) => format!("allowed now: {last}"),
-        Some((last, others)) => format!("allowed now: {} or {last}", others.join(", ")),
+/// The commands for what can be done in a state, or for what may wait for the time when the
+/// license will be in it.
+fn allowed(state: State, then: Option<UnixTime>) -> String {
+    let acts = state
+        .allows()
+        .filter(|act| then.is_none() || act.may_wait());
+    let verbs: Vec<_> = acts.filter_map(verb).collect();
+    let verbs = match verbs.split_last() {
+        None => return format!("nothing can be done with a {state} license: issue a new one"),
+        Some((last, [])) => format!("`phi license` {last}"),
+        Some((last, others)) => format!("`phi license` {} or {last}", others.join(", ")),
+    };
+    match then {
+        None => format!("allowed now: {verbs}; `phi revoke license`"),
+        Some(_) => format!("allowed at that time: {verbs}"),
+    }
+}
+
+/// The verb of `phi license` for an act; what is revoked need not be a license.
+const fn verb(act: Act) -> Option<&'static str> {
+    match act {
+        Act::Revoke => None,
+        Act::Issue => Some("issue --from-draft"),
+        Act::ConvertTrial => Some("convert"),
+        act => Some(act.name()),
     }
 }
 

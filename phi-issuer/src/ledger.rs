@@ -8,7 +8,7 @@ mod verify;
 
 pub use copy::{Export, Exported, Replace};
 use phi_verify::{
-    Error as VerifyError, TokenId, UnixTime,
+    Error as VerifyError, Root, TokenId, UnixTime,
     dangerous_inspect::{self, Document},
     log::{
         ConsistencyProof, Hash, LogState, Origin, Proof, UnsignedCheckpoint, UntrustedCheckpoint,
@@ -23,11 +23,12 @@ use crate::{
     event::{Event, SignedCheckpoint},
     keyfile::Signer,
     keys::Role,
+    license::{self, SettledEarly},
     mint,
     passphrase::Passphrase,
     root,
     signers::Signers,
-    store::{Query, damaged_tree},
+    store::{Query, Tiles, damaged_tree},
     tree::Tree,
 };
 
@@ -47,6 +48,15 @@ impl Checkpointed {
             Self::New(checkpoint) | Self::Unchanged(checkpoint) => checkpoint,
         }
     }
+}
+
+/// A clock that was corrected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClockCorrection {
+    /// The time to which the entries of the clock that was ahead had brought the ledger.
+    pub ahead: UnixTime,
+    /// The changes that those entries found due before their time; they stay as they were settled.
+    pub settled: Vec<SettledEarly>,
 }
 
 /// A proof that an entry is in the ledger, with what it is about.
@@ -101,12 +111,14 @@ impl Issuer {
     }
 
     /// Records that the newest entries are of a clock that was ahead: from here on the caller's
-    /// clock counts. The time to which those entries had brought the ledger.
+    /// clock counts. What those entries had done that the correction does not undo.
     ///
     /// # Errors
     /// [`Error::ClockRight`] if no entry is ahead of the caller's clock.
-    pub fn correct_clock(&mut self, context: &Context) -> Result<UnixTime, Error> {
-        self.store.correct_clock(context)
+    pub fn correct_clock(&mut self, context: &Context) -> Result<ClockCorrection, Error> {
+        let early = |query: &Query<'_>| license::settled_early(query, context.now);
+        let (ahead, settled) = self.store.correct_clock(context, early)?;
+        Ok(ClockCorrection { ahead, settled })
     }
 
     /// The newest checkpoint.
@@ -154,30 +166,56 @@ impl Issuer {
     }
 }
 
-pub(crate) fn prove(query: &Query<'_>, what: Proven) -> Result<EntryProof, Error> {
+fn prove(query: &Query<'_>, what: Proven) -> Result<EntryProof, Error> {
     let seq = match what {
         Proven::Event(seq) => seq,
         Proven::Token(id) => query.seq_of_token(id)?.unwrap_or_default(),
     };
     let (entry, bytes) = query.entry(seq)?.ok_or_else(|| not_found(what))?;
-    let checkpoint = newest(query)?;
-    if seq > checkpoint.size {
-        let size = checkpoint.size;
-        return Err(Error::NotCovered { seq, size });
-    }
-    let (tiles, index) = (query.tiles(), seq - 1);
-    let tree = Tree::new(&tiles, query.size()?).map_err(damaged_tree)?;
-    let path = tree.inclusion(index, checkpoint.size);
-    let path = hashes(path.map_err(damaged_tree)?);
-    let proof = Proof::new(index, path, Some(Hash::of(&bytes)), &checkpoint.note);
-    let proof = proof.map_err(Error::NotVerified)?;
-    let checked = proof.verify_leaf(&entry.leaf(&bytes), &root::newest(query)?);
-    checked.map_err(Error::NotVerified)?;
+    let proof = Prover::new(query)?.prove(&entry, &bytes)?;
     Ok(EntryProof {
         proof,
         entry,
         bytes,
     })
+}
+
+/// What proofs are made with: the newest checkpoint, and the root under which they must verify.
+pub(crate) struct Prover<'q> {
+    tiles: Tiles<'q>,
+    events: u64,
+    checkpoint: SignedCheckpoint,
+    root: Root,
+}
+
+impl<'q> Prover<'q> {
+    /// # Errors
+    /// [`Error::NotFound`] if no checkpoint was signed yet.
+    pub(crate) fn new(query: &Query<'q>) -> Result<Self, Error> {
+        Ok(Self {
+            tiles: query.tiles(),
+            events: query.size()?,
+            checkpoint: newest(query)?,
+            root: root::newest(query)?,
+        })
+    }
+
+    /// Proves that the entry with these bytes is in the ledger that the checkpoint covers.
+    pub(crate) fn prove(&self, entry: &Entry, bytes: &[u8]) -> Result<Proof, Error> {
+        let (seq, size) = (entry.seq, self.checkpoint.size);
+        if seq > size {
+            return Err(Error::NotCovered { seq, size });
+        }
+        let index = seq - 1;
+        let tree = Tree::new(&self.tiles, self.events).map_err(damaged_tree)?;
+        let path = tree.inclusion(index, size);
+        let path = hashes(path.map_err(damaged_tree)?);
+        let proof = Proof::new(index, path, Some(Hash::of(bytes)), &self.checkpoint.note);
+        let proof = proof.map_err(Error::NotVerified)?;
+        let checked = proof.verify_leaf(&entry.leaf(bytes), &self.root);
+        checked.map_err(Error::NotVerified)?;
+        Ok(proof)
+    }
 }
 
 /// The newest checkpoint, if it covers every event but itself.

@@ -59,13 +59,14 @@ pub use import::{
 pub use issuer::{Context, InitOptions, Issuer, Settings, StatusTimes, StoreOptions};
 pub use keys::{KeyRecord, Role, Rotation};
 pub use ledger::{
-    Checkpointed, Divergence, EntryProof, Export, Exported, Place, Progress, Proven, Replace,
-    Verified,
+    Checkpointed, ClockCorrection, Divergence, EntryProof, Export, Exported, Place, Progress,
+    Proven, Replace, Verified,
 };
 pub use license::{
     Act, Amendment, Change, ChangeRequest, Difference, DifferenceSubject, Direction, Happening,
     Issuance, LicenseAt, LicenseChange, LicenseOrder, LicenseRecord, Machine, Misfit, Moment,
-    NewLicense, OldTokens, Past, Settled, State, TRANSITIONS, Transition, Waiting, direction,
+    NewLicense, OldTokens, Past, Settled, SettledEarly, State, TRANSITIONS, Transition, Waiting,
+    direction,
 };
 pub use mint::{MAX_TOKENS, MintRequest};
 pub use publish::{Published, StatusReport};

@@ -86,6 +86,7 @@ impl Issuer {
         now: UnixTime,
     ) -> Result<LicenseRecord, Error> {
         self.store.read(|query| {
+            let now = query.lifted(now)?;
             let license = license::find(query, request.license)?.at(now);
             mintable(query, &license, now)?;
             binding(&license, request)?;
@@ -305,19 +306,31 @@ pub(crate) fn mintable(
         State::Revoked => return refuse("is revoked", ANOTHER),
         State::Grace | State::Expired => return refuse("has expired", RENEW),
     }
-    let hits = |revocation: crate::Revocation| {
-        let cutoff = revocation.issued_before;
-        cutoff.is_none_or(|cutoff| now < cutoff)
-    };
-    let revoked = |class, id: &str| Ok::<_, Error>(query.revocation(class, id)?.is_some_and(hits));
-    if revoked(RuleClass::License, &license.id.to_string())? {
-        return refuse(
-            "had its tokens cut this very moment",
-            "mint again in a second",
-        );
-    }
-    if revoked(RuleClass::Customer, &license.customer)? {
-        return refuse("is revoked with its customer", ANOTHER);
+    for (class, id, whose) in [
+        (RuleClass::License, license.id.to_string(), "whose"),
+        (
+            RuleClass::Customer,
+            license.customer.clone(),
+            "whose customer's",
+        ),
+    ] {
+        let Some(revocation) = query.revocation(class, &id)? else {
+            continue;
+        };
+        match revocation.issued_before {
+            None => return refuse("is revoked with its customer", ANOTHER),
+            Some(before) if now < before => {
+                return Err(Error::NotAllowed {
+                    what: format!(
+                        "license {}, {whose} tokens issued before {before} are revoked,",
+                        license.id
+                    ),
+                    problem: "can have none minted until then: it would be one of them",
+                    hint: "mint again at that time",
+                });
+            }
+            Some(_) => {}
+        }
     }
     Ok(())
 }

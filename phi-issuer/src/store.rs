@@ -163,12 +163,17 @@ impl Store {
         context: &Context,
         work: impl FnOnce(&mut Writer<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let clock = |newest| check_clock(context.now, newest);
+        let clock = |newest| lift(context.now, newest).map(drop);
         self.transact(context, clock, work, |transaction| transaction.commit())
     }
 
-    /// Records that the newest entries are of a clock that was ahead of the caller's.
-    pub(crate) fn correct_clock(&mut self, context: &Context) -> Result<UnixTime, Error> {
+    /// Records that the newest entries are of a clock that was ahead of the caller's. What `ask`
+    /// finds out before is the answer, with the time of the newest entry.
+    pub(crate) fn correct_clock<T>(
+        &mut self,
+        context: &Context,
+        ask: impl FnOnce(&Query<'_>) -> Result<T, Error>,
+    ) -> Result<(UnixTime, T), Error> {
         let ahead = |newest: UnixTime| {
             let now = context.now;
             if now < newest {
@@ -177,10 +182,11 @@ impl Store {
             Err(Error::ClockRight { now, newest })
         };
         let correct = |writer: &mut Writer<'_>| {
+            let found = ask(&writer.query())?;
             let newest = writer.newest.time;
             writer.newest.time = context.now;
             writer.append(&Event::ClockCorrected { newest })?;
-            Ok(newest)
+            Ok((newest, found))
         };
         self.transact(context, ahead, correct, |transaction| transaction.commit())
     }
@@ -191,7 +197,7 @@ impl Store {
         context: &Context,
         work: impl FnOnce(&mut Writer<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let clock = |newest| check_clock(context.now, newest);
+        let clock = |newest| lift(context.now, newest).map(drop);
         let result = self.transact(context, clock, work, |transaction| transaction.rollback());
         self.catalogs.get_mut().clear();
         result
@@ -279,12 +285,12 @@ impl Store {
 /// by seconds, and by minutes if nobody sets them.
 pub(crate) const CLOCK_TOLERANCE: u64 = 5 * 60;
 
-/// Whether a clock may be lifted to the newest entry, if it is behind it at all.
-fn check_clock(now: UnixTime, newest: UnixTime) -> Result<(), Error> {
+/// The time of the newest entry, if the clock is a little behind it; else the clock's.
+fn lift(now: UnixTime, newest: UnixTime) -> Result<UnixTime, Error> {
     if now.plus(CLOCK_TOLERANCE) < newest {
         return Err(Error::ClockBehind { now, newest });
     }
-    Ok(())
+    Ok(now.max(newest))
 }
 
 /// A transaction that appends events.

@@ -455,7 +455,8 @@ fn a_clock_that_was_ahead_is_corrected_once_and_seen_for_ever() {
     let reinstate = LicenseOrder::new(license, 2, ChangeRequest::Reinstate);
     let refused = issuer.change_license(&reinstate, &at(right.plus(60)));
     assert_eq!(refused.unwrap_err().code(), "ledger-clock-behind");
-    assert_eq!(issuer.correct_clock(&at(right.plus(60))).unwrap(), ahead);
+    let correction = issuer.correct_clock(&at(right.plus(60))).unwrap();
+    assert_eq!((correction.ahead, correction.settled), (ahead, vec![]));
     let again = issuer.correct_clock(&at(right.plus(70)));
     assert_eq!(again.unwrap_err().code(), "ledger-clock-right");
     issuer
@@ -486,8 +487,7 @@ fn cut_tokens_are_a_part_of_the_history() {
         ..LicenseOrder::new(license, 1, ChangeRequest::Rebind(None))
     };
     issuer.change_license(&order, &at(START.plus(20))).unwrap();
-    let mint = workshop::mint(&mut issuer, license, 1, START.plus(20));
-    assert_eq!(mint.unwrap_err().code(), "not-allowed");
+    workshop::mint(&mut issuer, license, 1, START.plus(20)).unwrap();
     workshop::mint(&mut issuer, license, 1, START.plus(21)).unwrap();
     drop(issuer);
     assert_eq!(place(folder.path(), None), None);

@@ -91,7 +91,7 @@ fn of_change(change: &LicenseChange, words: &mut Vec<String>) {
         Change::Transfer { successor } => words.push(successor.to_string()),
         Change::Issue { .. }
         | Change::Renew { .. }
-        | Change::Suspend
+        | Change::Suspend { .. }
         | Change::Reinstate
         | Change::Rebind { .. }
         | Change::Withdraw { .. } => {}

@@ -50,7 +50,12 @@ pub enum Change {
     },
     /// It is out of force until it is reinstated.
     #[serde(rename = "license-suspended")]
-    Suspend,
+    Suspend {
+        /// The reinstatements that were waiting when it was decided, by their revisions: none of
+        /// them knew of this suspension, and none lifts it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        voids: Vec<u64>,
+    },
     /// It is in force again.
     #[serde(rename = "license-reinstated")]
     Reinstate,
@@ -91,7 +96,7 @@ impl Change {
             Self::Issue { .. } => "draft-issued",
             Self::Amend { .. } => "license-amended",
             Self::Renew { .. } => "license-renewed",
-            Self::Suspend => "license-suspended",
+            Self::Suspend { .. } => "license-suspended",
             Self::Reinstate => "license-reinstated",
             Self::ConvertTrial { .. } => "trial-converted",
             Self::Transfer { .. } => "license-transferred",
@@ -106,7 +111,7 @@ impl Change {
             Self::Issue { .. } => Act::Issue,
             Self::Amend { .. } => Act::Amend,
             Self::Renew { .. } => Act::Renew,
-            Self::Suspend => Act::Suspend,
+            Self::Suspend { .. } => Act::Suspend,
             Self::Reinstate => Act::Reinstate,
             Self::ConvertTrial { .. } => Act::ConvertTrial,
             Self::Transfer { .. } => Act::Transfer,

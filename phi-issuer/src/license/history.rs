@@ -2,7 +2,7 @@
 
 use phi_verify::{LicenseId, RuleClass, Terms, UnixTime};
 
-use super::{Act, Change, LicenseRecord, Settled, State, find, misfit_of, terms};
+use super::{Act, Change, LicenseRecord, Settled, State, Waiting, find, misfit_of, terms};
 use crate::{
     Issuer, MintedToken, Revocation, Subject, entry::Entry, error::Error, event::Event,
     store::Query,
@@ -42,6 +42,8 @@ pub enum Happening {
     },
     /// A change that waited took effect, or was void by then.
     CameDue(Settled),
+    /// A change that waited is void from now on: what happened just before leaves it nothing to do.
+    Voided(Waiting),
     /// Its time was up and its grace began.
     Lapsed,
     /// Its time and its grace were up.
@@ -115,17 +117,70 @@ pub(crate) fn history(
     now: UnixTime,
 ) -> Result<Vec<Moment>, Error> {
     let customer = find(query, license)?.order.customer;
-    let mut entries = query.trail_of_license(license)?;
-    // What takes back all of a customer's licenses is no event of one of them.
-    entries.extend(query.revocations_of_customer(&customer)?);
-    entries.sort_by_key(|entry| entry.seq);
-    let timed = entries
-        .into_iter()
-        .map(|entry| Ok((query.recorded(&entry)?, entry)));
-    Timeline::of(timed.collect::<Result<_, Error>>()?, now)
+    history_of(
+        query,
+        license,
+        &CustomerRevocations::of(query, &customer)?,
+        now,
+    )
 }
 
-pub(crate) fn at(query: &Query<'_>, license: LicenseId, past: Past) -> Result<LicenseAt, Error> {
+/// The history of a license of the customer of these revocations.
+pub(crate) fn history_of(
+    query: &Query<'_>,
+    license: LicenseId,
+    revocations: &CustomerRevocations,
+    now: UnixTime,
+) -> Result<Vec<Moment>, Error> {
+    let mut entries = recorded(query, query.trail_of_license(license)?)?;
+    // What takes back all of a customer's licenses is no event of one of them.
+    entries.extend_from_slice(&revocations.0);
+    entries.sort_by_key(|(_, entry)| entry.seq);
+    Timeline::of(entries, now)
+}
+
+/// What took back all of a customer's licenses, or their tokens up to a time, and when.
+pub(crate) struct CustomerRevocations(Vec<(UnixTime, Entry)>);
+
+impl CustomerRevocations {
+    pub(crate) fn of(query: &Query<'_>, customer: &str) -> Result<Self, Error> {
+        // The table has the newest of them, and is soon asked; the events have them all.
+        match query.revocation(RuleClass::Customer, customer)? {
+            None => Ok(Self(Vec::new())),
+            Some(_) => recorded(query, query.revocations_of_customer(customer)?).map(Self),
+        }
+    }
+
+    /// The newest one until then that took back all.
+    fn newest(&self, time: UnixTime) -> Option<Revocation> {
+        let until = self.0.iter().take_while(|(recorded, _)| *recorded <= time);
+        let whole = until.filter_map(|(_, entry)| match &entry.event {
+            Event::Revoked(revocation) if revocation.issued_before.is_none() => Some(revocation),
+            _ => None,
+        });
+        whole.last().cloned()
+    }
+}
+
+/// The entries with the times at which they count as recorded.
+fn recorded(query: &Query<'_>, entries: Vec<Entry>) -> Result<Vec<(UnixTime, Entry)>, Error> {
+    let timed = entries.into_iter();
+    timed
+        .map(|entry| Ok((query.recorded(&entry)?, entry)))
+        .collect()
+}
+
+fn at(query: &Query<'_>, license: LicenseId, past: Past) -> Result<LicenseAt, Error> {
+    let (record, time) = replayed(query, license, past)?;
+    judged(query, &record, time)
+}
+
+/// The license as its events until then left it, and the time of the question.
+pub(crate) fn replayed(
+    query: &Query<'_>,
+    license: LicenseId,
+    past: Past,
+) -> Result<(LicenseRecord, UnixTime), Error> {
     let mut time = match past {
         Past::Time(time) => time,
         Past::Revision(_) => UnixTime::EPOCH,
@@ -163,7 +218,7 @@ pub(crate) fn at(query: &Query<'_>, license: LicenseId, past: Past) -> Result<Li
             newest: record.revision,
         });
     }
-    judged(query, &record, time)
+    Ok((record, time))
 }
 
 /// The license of a record at a time that is not before its last event.
@@ -172,38 +227,25 @@ pub(super) fn judged(
     record: &LicenseRecord,
     time: UnixTime,
 ) -> Result<LicenseAt, Error> {
+    let revocations = CustomerRevocations::of(query, &record.customer)?;
+    judged_of(query, record, &revocations, time)
+}
+
+/// The same of a license of the customer of these revocations.
+pub(crate) fn judged_of(
+    query: &Query<'_>,
+    record: &LicenseRecord,
+    revocations: &CustomerRevocations,
+    time: UnixTime,
+) -> Result<LicenseAt, Error> {
     let license = record.at(time);
     Ok(LicenseAt {
         state: license.state(time),
         terms: terms(query, &license)?,
-        customer_revoked: customer_revoked(query, &license, time)?,
+        customer_revoked: revocations.newest(time),
         time,
         license,
     })
-}
-
-fn customer_revoked(
-    query: &Query<'_>,
-    license: &LicenseRecord,
-    time: UnixTime,
-) -> Result<Option<Revocation>, Error> {
-    // The table has the newest of them; the events have them all.
-    let newest = query.revocation(RuleClass::Customer, &license.customer)?;
-    if newest.is_none() {
-        return Ok(None);
-    }
-    let mut found = None;
-    for entry in query.revocations_of_customer(&license.customer)? {
-        if query.recorded(&entry)? > time {
-            break;
-        }
-        if let Event::Revoked(revocation) = entry.event
-            && revocation.issued_before.is_none()
-        {
-            found = Some(revocation);
-        }
-    }
-    Ok(found)
 }
 
 /// Applies an entry to the record of the license that it is about. Entries that do not change a
@@ -265,9 +307,13 @@ impl Timeline {
     }
 
     fn record(&mut self, time: UnixTime, entry: Entry) -> Result<(), Error> {
+        if changes_license(&entry.event) {
+            self.hurry(time, entry.time);
+        }
         let state =
             |record: &Option<LicenseRecord>| record.as_ref().map(|record| record.state(time));
         let before = state(&self.record);
+        let waiting = self.waiting();
         fold(&mut self.record, &entry)?;
         let (Some(after), Some(record)) = (state(&self.record), &self.record) else {
             return Ok(());
@@ -296,38 +342,104 @@ impl Timeline {
             after,
             revision,
         });
+        self.void(time, waiting);
         Ok(())
+    }
+
+    fn waiting(&self) -> Vec<Waiting> {
+        let record = self.record.as_ref();
+        record.map_or_else(Vec::new, |record| record.waiting.clone())
+    }
+
+    /// What waited until the newest moment and does not wait any more, though it had its time
+    /// still before it and nobody called it off.
+    fn void(&mut self, time: UnixTime, waited: Vec<Waiting>) {
+        let (Some(record), Some(newest)) = (&self.record, self.moments.last()) else {
+            return;
+        };
+        let called_off = match &newest.happening {
+            Happening::Changed(Change::Withdraw { withdrawn }) => Some(*withdrawn),
+            Happening::CameDue(settled) => Some(settled.waited.revision),
+            _ => None,
+        };
+        let (after, revision) = (newest.after, newest.revision);
+        let gone = waited
+            .into_iter()
+            .filter(|one| !record.waiting.contains(one) && called_off != Some(one.revision));
+        let moment = |waiting| Moment {
+            time,
+            entry: None,
+            happening: Happening::Voided(waiting),
+            before: Some(after),
+            after,
+            revision,
+        };
+        self.moments.extend(gone.map(moment));
     }
 
     /// What time alone does until this moment.
     fn pass(&mut self, until: UnixTime) {
+        while let Some((time, due)) = self.next_due().filter(|(time, _)| *time <= until) {
+            match due {
+                Due::Lapse => self.by_time(time, |_| Happening::Lapsed),
+                Due::Expire => self.by_time(time, |_| Happening::Expired),
+                Due::Waiting => {
+                    self.by_time(time, |record| Happening::CameDue(record.settle_first()));
+                }
+            }
+        }
+    }
+
+    /// What an entry of a clock that was ahead found due, though its time had not come: it is in
+    /// effect since that entry.
+    fn hurry(&mut self, time: UnixTime, clock: UnixTime) {
+        let due = |timeline: &Self| {
+            let record = timeline.record.as_ref();
+            let first = record.and_then(|record| record.waiting.first());
+            first.is_some_and(|first| first.effective <= clock)
+        };
+        while due(self) {
+            self.by_time(time, |record| Happening::CameDue(record.settle_first()));
+        }
+    }
+
+    fn by_time(&mut self, time: UnixTime, happening: impl FnOnce(&mut LicenseRecord) -> Happening) {
+        let waiting = self.waiting();
         let Some(record) = &mut self.record else {
             return;
         };
-        loop {
-            let last = self.moments.last();
-            let (seen, before) = last.map_or((UnixTime::EPOCH, None), |last| {
-                (last.time, Some(last.after))
-            });
-            let Some((time, due)) = next_due(record, seen).filter(|(time, _)| *time <= until)
-            else {
-                return;
-            };
-            let happening = match due {
-                Due::Lapse => Happening::Lapsed,
-                Due::Expire => Happening::Expired,
-                Due::Waiting => Happening::CameDue(record.settle_first()),
-            };
-            self.moments.push(Moment {
-                time,
-                entry: None,
-                happening,
-                before,
-                after: record.timed(time),
-                revision: record.revision,
-            });
-        }
+        let happening = happening(record);
+        self.moments.push(Moment {
+            time,
+            entry: None,
+            happening,
+            before: self.moments.last().map(|last| last.after),
+            after: record.timed(time),
+            revision: record.revision,
+        });
+        self.void(time, waiting);
     }
+
+    fn next_due(&self) -> Option<(UnixTime, Due)> {
+        let seen = self
+            .moments
+            .last()
+            .map_or(UnixTime::EPOCH, |last| last.time);
+        next_due(self.record.as_ref()?, seen)
+    }
+}
+
+/// Whether the event is one of those that the record of its license is made of.
+const fn changes_license(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::LicenseChanged(_)
+            | Event::Revoked(Revocation {
+                subject: Subject::License(_),
+                issued_before: None,
+                ..
+            })
+    )
 }
 
 /// What time does next.

@@ -215,6 +215,13 @@ impl LicenseRecord {
         if expected != found {
             return Err(Misfit::Revision { expected, found });
         }
+        if let Change::Suspend { voids } = &event.change
+            && !voids.iter().all(|voided| self.waits_to_reinstate(*voided))
+        {
+            return Err(Misfit::Rule(
+                "has no waiting reinstatement of this revision",
+            ));
+        }
         match event.effective {
             Some(effective) => self.wait(now, effective, event)?,
             None => drop(self.carry_out(now, &event.change)?),
@@ -252,11 +259,10 @@ impl LicenseRecord {
                 "cannot change in the past: leave the time out to change it now",
             ));
         }
-        // Reinstating waits for the end of a suspension that may itself still wait.
-        if act == Act::Amend || act == Act::Suspend {
-            self.next(now, act)?;
-        } else if self.timed(now).allows().next().is_none() {
-            let state = self.timed(now);
+        // Whether the state then will allow it is asked of who asks for it, not of what is in the
+        // ledger: it may be decided otherwise until then, and what does not fit is void.
+        let state = self.timed(now);
+        if state.allows().next().is_none() {
             return Err(Misfit::Transition { state, act });
         }
         let after = |waiting: &Waiting| waiting.effective <= effective;
@@ -287,7 +293,10 @@ impl LicenseRecord {
                 self.read_in(*catalog_revision);
             }
             Change::Renew { expires } => self.renew(*expires)?,
-            Change::Suspend | Change::Reinstate => {}
+            Change::Suspend { voids } => self
+                .waiting
+                .retain(|waiting| !voids.contains(&waiting.revision)),
+            Change::Reinstate => {}
             Change::ConvertTrial {
                 catalog_revision,
                 expires,
@@ -315,6 +324,11 @@ impl LicenseRecord {
         }
         self.enter(before, after, now);
         Ok(self.timed(now))
+    }
+
+    fn waits_to_reinstate(&self, revision: u64) -> bool {
+        let mut waiting = self.waiting.iter();
+        waiting.any(|one| one.revision == revision && one.change.act() == Act::Reinstate)
     }
 
     fn renew(&mut self, expires: Option<UnixTime>) -> Result<(), Misfit> {

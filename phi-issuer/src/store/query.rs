@@ -1,11 +1,16 @@
 //! Questions to the store; what an event says is always read from the event itself.
 
-use std::{cell::RefCell, collections::HashMap, sync::Arc};
+use std::{
+    cell::RefCell,
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use phi_verify::{DocumentKind, KeyId, LicenseId, PublicKey, RuleClass, TokenId, UnixTime};
 
 use super::{
     engine::{Engine, Row, Value, damaged, values},
+    lift,
     tiles::Tiles,
 };
 use crate::{
@@ -238,6 +243,40 @@ impl<'c> Query<'c> {
         self.entries(sql, values![id.as_bytes().as_slice()])
     }
 
+    /// The number of the newest correction of the clock; 0 if there was none.
+    pub(crate) fn newest_correction(&self) -> Result<u64, Error> {
+        let sql = "SELECT coalesce(max(seq), 0) FROM corrections";
+        let seq = self.single(sql, &[], |row| row.int(0))?;
+        Ok(seq.cast_unsigned())
+    }
+
+    /// The licenses that entries after this number and of clocks after this time changed, in the
+    /// order in which they did.
+    pub(crate) fn licenses_changed(
+        &self,
+        after: u64,
+        clock: UnixTime,
+    ) -> Result<Vec<LicenseId>, Error> {
+        let sql = "SELECT license FROM trail JOIN events USING (seq)
+                   WHERE seq > ?1 AND time > ?2 AND changes = 1
+                   GROUP BY license ORDER BY min(seq)";
+        self.all(sql, values![after.cast_signed(), seconds(clock)], |row| {
+            let id = <[u8; LicenseId::LENGTH]>::try_from(row.blob(0)?);
+            Ok(LicenseId::from_bytes(id.map_err(|_| damaged("a license"))?))
+        })
+    }
+
+    /// The time of a change that is made now by this clock: that of the newest entry, if the clock
+    /// is a little behind it.
+    ///
+    /// # Errors
+    /// [`Error::ClockBehind`] if it is further behind.
+    pub(crate) fn lifted(&self, clock: UnixTime) -> Result<UnixTime, Error> {
+        let sql = "SELECT time FROM events ORDER BY seq DESC LIMIT 1";
+        let newest = self.engine.one(sql, &[], |row| time(row.int(0)?))?;
+        lift(clock, newest.unwrap_or(UnixTime::EPOCH))
+    }
+
     /// Every entry that is about a license, in order.
     pub(crate) fn trail_of_license(&self, id: LicenseId) -> Result<Vec<Entry>, Error> {
         let sql = "SELECT entry FROM trail JOIN events USING (seq)
@@ -252,12 +291,29 @@ impl<'c> Query<'c> {
         self.entries(sql, values![customer])
     }
 
-    /// When the latest token of the license was minted.
-    pub(crate) fn last_issued_of(&self, id: LicenseId) -> Result<Option<UnixTime>, Error> {
-        let sql = "SELECT max(issued_at) FROM tokens WHERE license = ?1";
-        let id = values![id.as_bytes().as_slice()];
-        let last = self.single(sql, id, |row| row.opt_int(0))?;
-        last.map(time).transpose()
+    /// The tokens of a license and when they were issued, in the order of minting.
+    pub(crate) fn issued_of(&self, id: LicenseId) -> Result<Vec<(TokenId, UnixTime)>, Error> {
+        let sql = "SELECT id, issued_at FROM tokens WHERE license = ?1 ORDER BY seq";
+        self.all(sql, values![id.as_bytes().as_slice()], |row| {
+            let id = <[u8; TokenId::LENGTH]>::try_from(row.blob(0)?);
+            let id = TokenId::from_bytes(id.map_err(|_| damaged("a token"))?);
+            Ok((id, time(row.int(1)?)?))
+        })
+    }
+
+    /// The keys that signed tokens of a customer, all or of a product.
+    pub(crate) fn keys_of_customer(
+        &self,
+        customer: &str,
+        product: Option<&str>,
+    ) -> Result<BTreeSet<KeyId>, Error> {
+        let sql = "SELECT DISTINCT key_id FROM tokens JOIN licenses ON licenses.id = tokens.license
+                   WHERE licenses.customer = ?1
+                     AND (CAST(?2 AS TEXT) IS NULL OR licenses.product = ?2)";
+        let keys = self.all(sql, values![customer, product], |row| {
+            row.text(0)?.parse().map_err(|_| damaged("a key"))
+        })?;
+        Ok(keys.into_iter().collect())
     }
 
     /// A token.

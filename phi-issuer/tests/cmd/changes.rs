@@ -103,6 +103,73 @@ fn cut_tokens_stay_cut_when_a_license_is_suspended_and_reinstated() {
     assert!(revoked(&old) && !revoked(&new));
 }
 
+/// A license whose tokens were cut is not revoked; the tokens are.
+#[test]
+fn what_was_cut_is_told_from_what_is_revoked() {
+    let (folder, license) = Folder::with_license();
+    folder.ok(&format!("mint {license}"));
+    let cut = format!("license amend {license} --limit seats=9 --old-tokens cut");
+    folder.json("license-amend", &cut);
+    folder.ok(&format!("mint {license}"));
+    let late = format!("license amend {license} --limit seats=8 --old-tokens cut --now 2026-06-02");
+    let late = folder.plain(&late);
+    assert!(late.status.success(), "{late:?}");
+    let minted = folder.plain(&format!("mint {license} --now 2026-06-02"));
+    assert!(minted.status.success(), "at the very second: {minted:?}");
+    let shown = folder.json("license-show", &format!("license show {license}"));
+    assert_eq!(shown["revoked"], Value::Null);
+    assert_eq!(shown["cut_before"], "2026-06-02T00:00:00Z");
+    let tokens = shown["tokens"].as_array().unwrap().iter();
+    let revoked: Vec<_> = tokens.map(|token| token["revoked"].as_str()).collect();
+    let cut = Some("superseded, cut at 2026-06-02T00:00:00Z");
+    assert_eq!(revoked, [Some("superseded"), cut, None]);
+    let list = folder.json("license-list", "license list");
+    assert_eq!(list["licenses"][0]["revoked"], Value::Null);
+}
+
+/// What waits beyond the expiry is for a license that is renewed until then.
+#[test]
+fn a_change_that_waits_beyond_the_expiry_says_so() {
+    let (folder, _) = Folder::with_license();
+    let issue = "license issue --customer globex --plan starter --expires 2026-12-31";
+    let repeated = format!("{issue} --idempotency-key one");
+    let issued = folder.json("license-issue", &repeated);
+    assert_eq!(
+        (&issued["repeated"], &issued["first_carried_out"]),
+        (&false.into(), &Value::Null)
+    );
+    let again = folder.json("license-issue", &repeated);
+    assert_eq!(again["repeated"], true);
+    assert_eq!(again["first_carried_out"], issued["issued_at"]);
+    let license = issued["license"].as_str().unwrap();
+    let amend = |effective: &str| {
+        format!("license amend {license} --limit seats=2 --effective {effective}")
+    };
+    let before = folder.json("license-amend", &amend("2026-12-31"));
+    assert_eq!(before["past_expiry"], false);
+    let at_it = folder.json("license-amend", &amend("2027-01-01"));
+    assert_eq!(at_it["past_expiry"], true);
+    assert_eq!(at_it["waiting"][0]["past_expiry"], false);
+    assert_eq!(at_it["waiting"][1]["past_expiry"], true);
+    let output = folder.run(&format!("{} --dry-run", amend("2027-06-01")));
+    let note = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        note.contains("it will have expired by then unless it is renewed"),
+        "{note}"
+    );
+    // Renewed, but not for long enough; then it is.
+    let renew = |expires: &str| format!("license renew {license} --expires {expires}");
+    folder.json("license-amend", &amend("2027-06-01"));
+    assert_eq!(
+        folder.json("license-renew", &renew("2027-02-01"))["past_expiry"],
+        true
+    );
+    assert_eq!(
+        folder.json("license-renew", &renew("2027-12-31"))["past_expiry"],
+        false
+    );
+}
+
 /// A span ahead is of the time when the request was first made.
 #[test]
 fn a_request_that_is_repeated_later_is_the_same_request() {

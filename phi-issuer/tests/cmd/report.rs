@@ -215,6 +215,24 @@ fn a_report_has_everything_about_the_customer() {
 }
 
 #[test]
+fn a_report_says_to_which_machine_licenses_and_tokens_are_bound() {
+    let (folder, license) = Folder::with_license();
+    let machine = "fingerprint --product atlas --component board=x --component disk=y";
+    fs::write(folder.path("machine.txt"), folder.ok(machine)).unwrap();
+    folder.ok(&format!(
+        "license rebind {license} --fingerprint machine.txt --match 1"
+    ));
+    folder.ok(&format!("mint {license}"));
+    folder.ok("report globex --out bound.html");
+    let html = read(&folder, "bound.html");
+    sound(&html);
+    let license = "bound: 1 of 2 must match: board, disk";
+    assert_eq!(html.matches(license).count(), 1);
+    let token = "bound: 1 of 2 components must match";
+    assert_eq!(html.matches(token).count(), 1);
+}
+
+#[test]
 fn what_people_wrote_is_text() {
     let folder = Folder::with_license().0;
     let name = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>&lt;\u{202e}evil";

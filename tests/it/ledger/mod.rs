@@ -6,3 +6,4 @@ mod interleaved;
 mod model;
 mod operators;
 mod sequences;
+mod waiting;

@@ -149,7 +149,7 @@ impl License {
         }
         after.revision += 1;
         match effective {
-            None => after.carry_out(now, catalog, ask)?,
+            None => after.carry_out(now, catalog, after.revision, ask)?,
             Some(effective) => after.wait(now, catalog, ask, effective)?,
         }
         after.sense()?;
@@ -216,7 +216,7 @@ impl License {
             let mut after = then.clone();
             // What is not allowed by then is void.
             if after
-                .carry_out(first.effective, first.catalog, &first.ask)
+                .carry_out(first.effective, first.catalog, first.revision, &first.ask)
                 .is_ok()
             {
                 then = after;
@@ -247,20 +247,17 @@ impl License {
     }
 
     fn wait(&mut self, now: u64, catalog: u64, ask: &Ask, effective: u64) -> Result<(), Refusal> {
-        let state = self.state_now(now);
-        let allowed = match ask {
-            Ask::Amend(_) => leads(state, "amend").is_some(),
-            Ask::Suspend => leads(state, "suspend").is_some(),
-            // It may wait for the end of a suspension that itself waits.
-            Ask::Reinstate => !matches!(state, "revoked" | "superseded"),
+        let act = match ask {
+            Ask::Amend(_) => "amend",
+            Ask::Suspend => "suspend",
+            Ask::Reinstate => "reinstate",
             _ => return Err("not-allowed"),
         };
         if effective <= now {
             return Err("not-allowed");
         }
-        if !allowed {
-            return Err("transition-refused");
-        }
+        // What it finds then is what must allow it.
+        leads(self.state(effective), act).ok_or("transition-refused")?;
         self.waiting.push(Waiting {
             revision: self.revision,
             effective,
@@ -272,7 +269,13 @@ impl License {
         Ok(())
     }
 
-    fn carry_out(&mut self, now: u64, catalog: u64, ask: &Ask) -> Result<(), Refusal> {
+    fn carry_out(
+        &mut self,
+        now: u64,
+        catalog: u64,
+        revision: u64,
+        ask: &Ask,
+    ) -> Result<(), Refusal> {
         let act = match ask {
             Ask::Issue => "issue",
             Ask::Amend(_) => "amend",
@@ -310,7 +313,11 @@ impl License {
                     return Err("not-allowed");
                 }
             }
-            Ask::Suspend | Ask::Reinstate => {}
+            // A reinstatement that was planned before does not know of it, and is void.
+            Ask::Suspend => self
+                .waiting
+                .retain(|waiting| waiting.ask != Ask::Reinstate || waiting.revision > revision),
+            Ask::Reinstate => {}
         }
         self.standing = match to {
             "grace" | "expired" => "active",

@@ -7,8 +7,8 @@
 use std::{cell::RefCell, collections::BTreeMap, fs, ops::Range, path::Path};
 
 use phi_issuer::{
-    Amendment, Context, Customer, Error, Issuer, LicenseAt, LicenseOrder, Machine, NewLicense,
-    OldTokens, Past, RevokeRequest, Subject,
+    Amendment, Context, Customer, Error, Issuer, LicenseAt, LicenseOrder, Machine, MintedToken,
+    NewLicense, OldTokens, Past, RevokeRequest, Subject,
 };
 use phi_tests::{
     snakeoil::{DAY, START},
@@ -178,9 +178,8 @@ struct Track {
     id: LicenseId,
     /// When each revision was made, and the license then.
     revisions: Vec<(u64, License)>,
-    last_minted: Option<u64>,
-    /// Tokens minted before are taken back.
-    cut: Option<u64>,
+    /// The tokens that were minted, and whether they were taken back since.
+    tokens: Vec<(MintedToken, bool)>,
 }
 
 impl Track {
@@ -391,8 +390,7 @@ impl World<'_> {
         self.tracks.push(Track {
             id,
             revisions: vec![(now, license)],
-            last_minted: None,
-            cut: None,
+            tokens: Vec::new(),
         });
         self.check(self.tracks.len() - 1);
     }
@@ -442,9 +440,8 @@ impl World<'_> {
             assert_eq!(record.at(time(when)), then.license, "as it was simulated");
             let track = &mut self.tracks[place];
             track.revisions.push((now, after));
-            if let Some(last) = track.last_minted.filter(|_| cut) {
-                let before = now + u64::from(last >= now);
-                track.cut = track.cut.max(Some(before));
+            for (_, taken_back) in &mut track.tokens {
+                *taken_back |= cut;
             }
         }
     }
@@ -468,9 +465,8 @@ impl World<'_> {
         let now = now.max(self.now);
         let track = &self.tracks[place];
         let license = track.newest();
-        let cut = track.cut.is_some_and(|before| now < before);
         let customer = self.customers_revoked[license.customer].is_some();
-        let expected = if license.state(now) == "active" && !cut && !customer {
+        let expected = if license.state(now) == "active" && !customer {
             Ok(())
         } else {
             Err("not-allowed")
@@ -480,7 +476,8 @@ impl World<'_> {
             let licensed = self.tracks[place].newest().at(now);
             assert_eq!(tokens[0].license_revision, licensed.revision);
             assert_eq!(tokens[0].expires, licensed.expires.map(time));
-            self.tracks[place].last_minted = Some(now);
+            let tokens = tokens.into_iter().map(|token| (token, false));
+            self.tracks[place].tokens.extend(tokens);
         }
     }
 
@@ -529,6 +526,7 @@ impl World<'_> {
             }
         }
         self.check_history(place);
+        self.check_tokens(place);
     }
 
     fn compare(&self, found: &LicenseAt, license: &License, moment: u64) {
@@ -577,6 +575,25 @@ impl World<'_> {
         let last = history.last().unwrap();
         assert_eq!(last.after.name(), track.newest().state(self.now));
         assert_eq!(last.revision, track.newest().revision);
+    }
+}
+
+impl World<'_> {
+    /// What was cut is taken back, and what was minted since is not.
+    fn check_tokens(&mut self, place: usize) {
+        let revocations = self.issuer.revocations().unwrap();
+        let track = &self.tracks[place];
+        let over = matches!(track.newest().state(self.now), "revoked" | "superseded");
+        for (token, taken_back) in &track.tokens {
+            let reaches = |one: &phi_issuer::Revocation| match &one.subject {
+                Subject::Token(id) => *id == token.token_id,
+                Subject::License(id) if *id == track.id => one
+                    .issued_before
+                    .is_none_or(|before| token.issued_at < before),
+                _ => false,
+            };
+            assert_eq!(revocations.iter().any(reaches), *taken_back || over);
+        }
     }
 }
 

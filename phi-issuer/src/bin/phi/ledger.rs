@@ -9,7 +9,7 @@ use copies::{Backup, Export, Import, Restore};
 pub(crate) use copies::{BackupAnswer, ExportAnswer};
 use indicatif::{ProgressBar, ProgressStyle};
 use phi_issuer::durable::{self, Mode};
-use phi_issuer::{Checkpointed, Progress, Proven, SignedCheckpoint, Verified};
+use phi_issuer::{Checkpointed, Progress, Proven, SettledEarly, SignedCheckpoint, Verified};
 use phi_verify::TokenId;
 use phi_verify::log::{Hash, MAX_NOTE};
 use schemars::JsonSchema;
@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::input::read_file;
+use crate::license::detail;
 use crate::output::{Answer, Page, Tone, print_text, say};
 use crate::session::Session;
 use crate::view::{Stamp, shown};
@@ -109,7 +110,9 @@ struct What {
         machine's, which is right.\n\n\
         The ledger's times never fall by themselves, so one wrong clock would keep everybody from \
         recording until its time has come. The correction is an event that every audit shows; \
-        entries before it count as recorded no later than it.",
+        entries before it count as recorded no later than it.\n\n\
+        What those entries did stands. Changes that waited for a later time and that they found \
+        due stay in effect: they are listed, to be undone where that is not what is wanted.",
     after_help = "Example:\n  phi ledger correct-clock --reason \"build machine was set to 2062\""
 )]
 pub(crate) struct CorrectClock {
@@ -181,11 +184,19 @@ impl CorrectClock {
     fn run(&self, session: &Session) -> Result<(), Failure> {
         let mut context = session.context();
         context.reason = Some(self.reason.clone());
-        let ahead = session.issuer()?.correct_clock(&context)?;
+        let correction = session.issuer()?.correct_clock(&context)?;
         session.output().print(&ClockAnswer {
-            was: ahead.into(),
+            was: correction.ahead.into(),
             now: context.now.into(),
-        })
+            settled_early: correction.settled.iter().map(EarlyRow::new).collect(),
+        })?;
+        if !correction.settled.is_empty() {
+            say(
+                "phi: next: undo what is not to be in effect yet with phi license amend, reinstate \
+                 or suspend, and plan it again with --effective",
+            );
+        }
+        Ok(())
     }
 }
 
@@ -261,12 +272,83 @@ pub(crate) struct ClockAnswer {
     was: Stamp,
     /// The time from which the ledger goes on.
     now: Stamp,
+    /// Changes that waited for a later time than that, and that the entries of the wrong clock
+    /// found due: they stay as they were settled.
+    settled_early: Vec<EarlyRow>,
+}
+
+/// A change that was settled before its time.
+#[derive(Debug, Serialize, JsonSchema)]
+struct EarlyRow {
+    /// The license.
+    license: String,
+    /// Its customer.
+    customer: String,
+    /// The revision that the change made when it was recorded.
+    revision: u64,
+    /// `amend`, `suspend` or `reinstate`.
+    act: String,
+    /// What it changes, in words; empty if the act says all.
+    detail: String,
+    /// The time for which it was planned.
+    effective: Stamp,
+    /// Whether it is in effect; else it was void.
+    in_effect: bool,
+    /// The state in which the license is now.
+    state: String,
+}
+
+impl EarlyRow {
+    fn new(early: &SettledEarly) -> Self {
+        let waited = &early.settled.waited;
+        Self {
+            license: early.license.to_string(),
+            customer: early.customer.clone(),
+            revision: waited.revision,
+            act: waited.change.act().name().to_owned(),
+            detail: detail(&waited.change),
+            effective: waited.effective.into(),
+            in_effect: early.settled.after.is_some(),
+            state: early.state.name().to_owned(),
+        }
+    }
+
+    fn cells(&self) -> [String; 6] {
+        let change = match self.detail.as_str() {
+            "" => self.act.clone(),
+            detail => format!("{}: {detail}", self.act),
+        };
+        let outcome = if self.in_effect { "in effect" } else { "void" };
+        [
+            self.license.clone(),
+            self.customer.clone(),
+            change,
+            self.effective.to_string(),
+            outcome.to_owned(),
+            self.state.clone(),
+        ]
+    }
 }
 
 impl Answer for ClockAnswer {
     fn show(&self, page: &mut Page) {
         page.field("was ahead at", &self.was);
         page.field("goes on from", &self.now);
+        if self.settled_early.is_empty() {
+            return;
+        }
+        page.gap();
+        page.line("the wrong clock settled changes before their time, which stay as they are:");
+        let rows: Vec<_> = self.settled_early.iter().map(EarlyRow::cells).collect();
+        let columns = [
+            "LICENSE",
+            "CUSTOMER",
+            "CHANGE",
+            "PLANNED FOR",
+            "IS",
+            "LICENSE IS",
+        ];
+        page.table(columns, &rows);
     }
 }
 

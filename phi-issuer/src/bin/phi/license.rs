@@ -16,10 +16,11 @@ mod states;
 mod transfer;
 mod words;
 
-pub(crate) use answer::{LicenseAnswer, LicenseShowAnswer};
+pub(crate) use answer::{LicenseAnswer, LicenseShowAnswer, MachineView};
 pub(crate) use change::ChangeAnswer;
 pub(crate) use differences::{DifferenceRow, show_differences, verdict};
 pub(crate) use history::{HistoryAnswer, text as happening};
+pub(crate) use issue::IssueAnswer;
 pub(crate) use past::{AtAnswer, Point, past};
 pub(crate) use rows::{LicenseListAnswer, LicenseRow, TokenRow};
 pub(crate) use show::lines;

@@ -108,7 +108,8 @@ impl Mint {
         }
         let passphrase = session.passphrase()?;
         let minted = issuer.mint(&request, self.count, &passphrase, &session.context())?;
-        let tokens = TokenRow::all(&mut issuer, &minted)?;
+        let customer = issuer.license(license)?.customer.clone();
+        let tokens = TokenRow::all(&mut issuer, &customer, &minted)?;
         // From here on the tokens are in the store: a failure to write them loses nothing.
         self.deliver(tokens, session).map_err(|failure| {
             let way = "the tokens are recorded: phi license show";

@@ -72,7 +72,7 @@ fn all() -> Vec<(&'static str, Schema)> {
         ("proof-verify", of::<proof::ProofVerifyAnswer>()),
         ("ledger-correct-clock", of::<ledger::ClockAnswer>()),
         ("ledger-rebuild", of::<ledger::RebuildAnswer>()),
-        ("license-issue", of::<license::LicenseAnswer>()),
+        ("license-issue", of::<license::IssueAnswer>()),
         ("license-list", of::<license::LicenseListAnswer>()),
         ("license-show", of::<license::LicenseShowAnswer>()),
         ("license-amend", of::<license::ChangeAnswer>()),

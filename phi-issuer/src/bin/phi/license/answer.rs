@@ -17,7 +17,6 @@ use phi_issuer::when::Length;
 
 /// A license in the store.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(title = "phi license issue")]
 pub(crate) struct LicenseAnswer {
     /// Its id, 16 hexadecimal digits; null in a dry run.
     license: Option<String>,
@@ -65,6 +64,8 @@ pub(crate) struct LicenseAnswer {
     successor: Option<String>,
     /// Why it is revoked; null if it is not.
     revoked: Option<String>,
+    /// Tokens issued before this time are taken back, though the license is not; null if none are.
+    cut_before: Option<Stamp>,
 }
 
 impl LicenseAnswer {
@@ -96,7 +97,7 @@ impl LicenseAnswer {
             max_status_age_seconds: order.max_status_age,
             catalog_revision: None,
             terms: TermsView::new(terms, &Names::of_revision(&catalog)),
-            machine: MachineView::of(order.machine.as_ref())?,
+            machine: order.machine.as_ref().map(MachineView::of).transpose()?,
             extensions: texts
                 .map(|(number, text)| (number.to_string(), text.clone()))
                 .collect(),
@@ -104,6 +105,7 @@ impl LicenseAnswer {
             supersedes: None,
             successor: None,
             revoked: None,
+            cut_before: None,
         })
     }
 
@@ -118,8 +120,12 @@ impl LicenseAnswer {
     ) -> Result<Self, Failure> {
         let then = license.at(now);
         let terms = issuer.terms_of(&then)?;
-        let revoked = Revoked::load(issuer)?.license(&then);
-        Self::standing(&then, now, &terms, revoked, issuer)
+        let revoked = Revoked::load(issuer)?;
+        let answer = Self::standing(&then, now, &terms, revoked.license(&then), issuer)?;
+        Ok(Self {
+            cut_before: revoked.cut_before(&then).map(Stamp::from),
+            ..answer
+        })
     }
 
     /// A license as it was.
@@ -152,7 +158,7 @@ impl LicenseAnswer {
             since: Some(license.since(time).into()),
             issued_at: Some(license.issued_at.into()),
             catalog_revision: Some(license.catalog_revision),
-            machine: MachineView::of(license.machine.as_ref())?,
+            machine: license.machine.as_ref().map(MachineView::of).transpose()?,
             waiting: WaitingRow::all(license),
             supersedes: license.supersedes.map(|id| id.to_string()),
             successor: license.successor.map(|id| id.to_string()),
@@ -201,6 +207,9 @@ impl LicenseAnswer {
         }
         if let Some(revoked) = &self.revoked {
             page.field("revoked", revoked);
+        }
+        if let Some(before) = &self.cut_before {
+            page.field("tokens cut", format!("those issued before {before}"));
         }
         if let Some(supersedes) = &self.supersedes {
             page.field("supersedes", supersedes);
@@ -275,7 +284,7 @@ impl Answer for LicenseAnswer {
 
 /// The machine to which a license is bound.
 #[derive(Debug, Serialize, JsonSchema)]
-struct MachineView {
+pub(crate) struct MachineView {
     /// How many components must match.
     required: usize,
     /// The kinds of its components.
@@ -283,19 +292,18 @@ struct MachineView {
 }
 
 impl MachineView {
-    fn of(machine: Option<&phi_issuer::Machine>) -> Result<Option<Self>, Failure> {
-        let Some(machine) = machine else {
-            return Ok(None);
-        };
+    /// # Errors
+    /// If the ledger's text is no fingerprint request.
+    pub(crate) fn of(machine: &phi_issuer::Machine) -> Result<Self, Failure> {
         let (fingerprint, required) = machine.fingerprint()?;
         let kinds = fingerprint.components();
-        Ok(Some(Self {
+        Ok(Self {
             required,
             components: kinds.map(|(kind, _)| kind.to_owned()).collect(),
-        }))
+        })
     }
 
-    fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         format!(
             "bound: {} of {} must match: {}",
             self.required,
@@ -316,6 +324,8 @@ pub(super) struct WaitingRow {
     act: String,
     /// What changes, in words; empty if the act says all.
     detail: String,
+    /// Whether the license's time will be up by then, unless it is renewed.
+    past_expiry: bool,
 }
 
 impl WaitingRow {
@@ -326,6 +336,7 @@ impl WaitingRow {
             effective: waiting.effective.into(),
             act: waiting.change.act().name().to_owned(),
             detail: words::detail(&waiting.change),
+            past_expiry: expired_by(license, waiting.effective).is_some(),
         };
         license.waiting.iter().map(row).collect()
     }
@@ -341,12 +352,24 @@ impl WaitingRow {
             effective,
             act,
             detail,
+            past_expiry,
         } = self;
+        let late = if *past_expiry {
+            ", past its expiry"
+        } else {
+            ""
+        };
         match detail.as_str() {
-            "" => format!("{act} at {effective} (revision {revision})"),
-            detail => format!("{act} at {effective}: {detail} (revision {revision})"),
+            "" => format!("{act} at {effective} (revision {revision}{late})"),
+            detail => format!("{act} at {effective}: {detail} (revision {revision}{late})"),
         }
     }
+}
+
+/// The license's expiry, if its time will be up by then, by all that is known of it.
+pub(super) fn expired_by(license: &LicenseRecord, then: UnixTime) -> Option<UnixTime> {
+    let expires = license.at(then).expires;
+    expires.filter(|expires| *expires <= then)
 }
 
 /// A license and its tokens.

@@ -3,13 +3,14 @@
 use std::ffi::OsString;
 
 use clap::Args;
-use phi_issuer::{ChangeRequest, LicenseOrder, OldTokens};
+use phi_issuer::{ChangeRequest, LicenseAt, LicenseOrder, OldTokens};
 use phi_verify::{LicenseId, UnixTime};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::answer::expired_by;
 use super::differences::show_differences;
-use super::options::{AmendOptions, ChangeOptions, Tokens, machine};
+use super::options::{AmendOptions, ChangeOptions, Repetition, Tokens, machine};
 use super::{DifferenceRow, LicenseAnswer};
 use crate::failure::Failure;
 use crate::output::{Answer, Page, say};
@@ -289,15 +290,14 @@ pub(super) fn carry_out(
         let license = LicenseAnswer::of_record(&license, now, &mut issuer)?;
         session.output().print(&ChangeAnswer {
             dry_run: false,
-            repeated: true,
+            repetition: Repetition::of(Some(earlier)),
             license,
             effective: order.effective.map(Stamp::from),
+            past_expiry: false,
             tokens_cut: false,
             differences: Vec::new(),
         })?;
-        say(&format!(
-            "phi: this was done at {earlier} and is not done again"
-        ));
+        Repetition::of(Some(earlier)).say();
         return Ok(());
     }
     let (before, after) = issuer.simulate_change(&order, now)?;
@@ -309,19 +309,21 @@ pub(super) fn carry_out(
         let license = issuer.change_license(&order, &context)?;
         LicenseAnswer::of_record(&license, now, &mut issuer)?
     };
+    let late = late(&order, &after);
     let answer = ChangeAnswer {
         dry_run: options.dry_run,
-        repeated: false,
+        repetition: Repetition::of(None),
         license,
         effective: order.effective.map(Stamp::from),
+        past_expiry: !late.is_empty(),
         tokens_cut: order.old_tokens == OldTokens::Cut && minted,
         differences,
     };
     session.output().print(&answer)?;
-    if answer.is_void(&order) {
-        let state = after.state;
+    for (effective, expires) in late {
         say(&format!(
-            "phi: note: by what is known now it does nothing then: the license will be {state}"
+            "phi: note: the change waits until {effective}, and the license expires at {expires}: it \
+             will have expired by then unless it is renewed"
         ));
     }
     if options.dry_run {
@@ -332,18 +334,37 @@ pub(super) fn carry_out(
     Ok(())
 }
 
+/// The changes that wait beyond the expiry of the license, with that: the one of this order, and
+/// after a renewal all that wait.
+fn late(order: &LicenseOrder, after: &LicenseAt) -> Vec<(UnixTime, UnixTime)> {
+    let license = &after.license;
+    let waiting: Vec<_> = match (&order.request, order.effective) {
+        (_, Some(effective)) => vec![effective],
+        (ChangeRequest::Renew(_), None) => {
+            license.waiting.iter().map(|one| one.effective).collect()
+        }
+        _ => Vec::new(),
+    };
+    let late = waiting.into_iter();
+    late.filter_map(|effective| Some((effective, expired_by(license, effective)?)))
+        .collect()
+}
+
 /// A change of a license.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(title = "a change of a license")]
 pub(crate) struct ChangeAnswer {
     /// Whether nothing was recorded.
     dry_run: bool,
-    /// Whether it was carried out before, under the same idempotency key.
-    repeated: bool,
+    #[serde(flatten)]
+    repetition: Repetition,
     #[serde(flatten)]
     license: LicenseAnswer,
     /// When it takes effect, if it waits for that.
     effective: Option<Stamp>,
+    /// Whether it waits beyond the expiry of the license, which will have expired by then unless
+    /// it is renewed; of a renewal, whether anything still does.
+    past_expiry: bool,
     /// Whether the next status document takes back the tokens that were minted before.
     tokens_cut: bool,
     /// What is different after it; of one that waits, when it takes effect.
@@ -351,17 +372,6 @@ pub(crate) struct ChangeAnswer {
 }
 
 impl ChangeAnswer {
-    /// Whether a change of the state that waits finds the license where it cannot change it.
-    fn is_void(&self, order: &LicenseOrder) -> bool {
-        let of_state = matches!(
-            order.request,
-            ChangeRequest::Suspend | ChangeRequest::Reinstate
-        );
-        self.effective.is_some()
-            && of_state
-            && !self.differences.iter().any(DifferenceRow::is_state)
-    }
-
     /// The commands that carry the change to where it is seen.
     fn next(&self, order: &LicenseOrder) -> Option<String> {
         if self.effective.is_some() {
@@ -386,7 +396,7 @@ impl ChangeAnswer {
 impl Answer for ChangeAnswer {
     fn show(&self, page: &mut Page) {
         self.license.show(page);
-        if self.repeated {
+        if self.repetition.repeated {
             return;
         }
         page.gap();

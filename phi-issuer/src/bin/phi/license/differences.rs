@@ -56,11 +56,6 @@ impl DifferenceRow {
         self.kind != "license" || !beside.contains(&self.name.as_str())
     }
 
-    /// Whether the state is another.
-    pub(super) fn is_state(&self) -> bool {
-        self.kind == "license" && self.name == "state"
-    }
-
     fn subject(&self) -> String {
         match self.kind.as_str() {
             "license" => self.name.clone(),

@@ -1,7 +1,7 @@
 //! `phi license history`: everything that happened to a license, and who did it and why.
 
 use clap::Args;
-use phi_issuer::{Happening, Moment, State};
+use phi_issuer::{Happening, Moment, State, Waiting};
 use phi_verify::LicenseId;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -17,7 +17,8 @@ use crate::view::{Stamp, counted};
 #[command(
     long_about = "Show everything that happened to a license, who did it and why.\n\n\
         What time alone brought, an expiry or a change that had waited, has no actor. A change \
-        that did not fit any more when its time came is void: it did nothing.",
+        that did not fit any more when its time came is void: it did nothing. A suspension voids \
+        the reinstatements that were planned before it.",
     after_help = "Examples:\n  \
         phi license history 6c6963656e736531\n  \
         phi license history 6c6963656e736531 --tokens --json"
@@ -72,7 +73,7 @@ struct MomentRow {
     after: String,
     /// When the change takes effect, if it was recorded ahead.
     effective: Option<Stamp>,
-    /// The revision of the change whose time came.
+    /// The revision of the change whose time came, or that is void.
     due_revision: Option<u64>,
     /// Who did it; null if time did.
     actor: Option<String>,
@@ -86,6 +87,7 @@ impl MomentRow {
         let (effective, due_revision) = match &moment.happening {
             Happening::Scheduled { effective, .. } => (Some(*effective), None),
             Happening::CameDue(settled) => (None, Some(settled.waited.revision)),
+            Happening::Voided(waiting) => (None, Some(waiting.revision)),
             _ => (None, None),
         };
         Self {
@@ -118,6 +120,7 @@ impl MomentRow {
 const fn by_time(happening: &Happening) -> &'static str {
     match happening {
         Happening::Lapsed => "lapsed",
+        Happening::Voided(_) => "change-void",
         Happening::CameDue(settled) if settled.after.is_none() => "change-void",
         Happening::CameDue(_) => "change-due",
         _ => State::Expired.name(),
@@ -145,6 +148,15 @@ pub(crate) fn text(happening: &Happening) -> String {
             };
             let act = format!("{act}, as planned in revision {}", waited.revision);
             with(act, words::detail(change))
+        }
+        Happening::Voided(waiting) => {
+            let Waiting {
+                revision,
+                effective,
+                change,
+            } = waiting;
+            let act = change.act();
+            format!("void from now on: {act} planned for {effective} in revision {revision}")
         }
         Happening::Lapsed => "expired, and its grace began".into(),
         Happening::Expired => "expired for good".into(),

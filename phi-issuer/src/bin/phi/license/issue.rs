@@ -5,12 +5,14 @@ use std::ffi::OsString;
 use clap::Args;
 use phi_issuer::{ChangeRequest, Issuer, NewLicense, OldTokens};
 use phi_verify::{Allowance, LicenseId, UnixTime};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::LicenseAnswer;
 use super::change::{Decision, carry_out};
-use super::options::{ChangeOptions, Record, amount, extension, machine, unique};
+use super::options::{ChangeOptions, Record, Repetition, amount, extension, machine, unique};
 use crate::failure::Failure;
-use crate::output::say;
+use crate::output::{Answer, Page, say};
 use crate::session::Session;
 use phi_issuer::when::{Length, When};
 
@@ -119,7 +121,7 @@ impl Issue {
         if dry_run {
             let terms = issuer.preview_license(&order, session.now())?;
             let answer = LicenseAnswer::of_order(&order, &terms, &mut issuer)?;
-            session.output().print(&answer)?;
+            session.output().print(&IssueAnswer::new(answer, None))?;
             say("phi: dry run: nothing was recorded");
             return Ok(());
         }
@@ -129,12 +131,9 @@ impl Issue {
             issuer.issue_license(order, &context)?
         };
         let answer = LicenseAnswer::of_record(&license, session.now(), &mut issuer)?;
+        let answer = IssueAnswer::new(answer, earlier);
         session.output().print(&answer)?;
-        if let Some(earlier) = earlier {
-            say(&format!(
-                "phi: this was done at {earlier} and is not done again"
-            ));
-        }
+        answer.repetition.say();
         let next = if draft {
             "phi license issue --from-draft"
         } else {
@@ -173,5 +172,30 @@ impl Issue {
             order.machine = Some(machine(request, self.required)?);
         }
         Ok(order)
+    }
+}
+
+/// A license that was issued.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(title = "phi license issue")]
+pub(crate) struct IssueAnswer {
+    #[serde(flatten)]
+    repetition: Repetition,
+    #[serde(flatten)]
+    license: LicenseAnswer,
+}
+
+impl IssueAnswer {
+    fn new(license: LicenseAnswer, earlier: Option<UnixTime>) -> Self {
+        Self {
+            repetition: Repetition::of(earlier),
+            license,
+        }
+    }
+}
+
+impl Answer for IssueAnswer {
+    fn show(&self, page: &mut Page) {
+        self.license.show(page);
     }
 }

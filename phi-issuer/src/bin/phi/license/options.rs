@@ -6,10 +6,14 @@ use std::ffi::OsString;
 use clap::{Args, ValueEnum};
 use phi_issuer::{Amendment, Context, Issuer, Machine, OldTokens, majority};
 use phi_verify::{Allowance, LicenseId, UnixTime};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::fingerprint::read_request;
+use crate::output::say;
 use crate::session::Session;
+use crate::view::Stamp;
 use phi_issuer::when::Length;
 
 /// What an amendment changes.
@@ -109,6 +113,35 @@ impl Record {
         match &self.idempotency_key {
             Some(key) => Ok(issuer.answered_at(key)?),
             None => Ok(None),
+        }
+    }
+}
+
+/// Whether an answer is to a request that was carried out before.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Repetition {
+    /// Whether it was carried out before, under the same idempotency key. The license is then shown
+    /// as it is now.
+    pub(super) repeated: bool,
+    /// When it was carried out, if that was before.
+    first_carried_out: Option<Stamp>,
+}
+
+impl Repetition {
+    pub(super) fn of(earlier: Option<UnixTime>) -> Self {
+        Self {
+            repeated: earlier.is_some(),
+            first_carried_out: earlier.map(Stamp::from),
+        }
+    }
+
+    /// Says that nothing was done, if that is so.
+    pub(super) fn say(&self) {
+        if let Some(earlier) = &self.first_carried_out {
+            say(&format!(
+                "phi: this was done at {earlier} and is not done again; the license is shown as it \
+                 is now"
+            ));
         }
     }
 }

@@ -17,17 +17,19 @@ use phi_issuer::when::When;
 #[derive(Debug, Args)]
 #[command(
     long_about = "Show what a license was and what it entitled to, at a time or after a change.\n\n\
-        Nothing but the ledger's events until then is looked at. A date is its first moment. Of \
-        a time ahead it shows what will be if nobody changes anything.",
+        Nothing but the ledger's events until then is looked at. A date is its first moment in \
+        UTC, as it is wherever something begins: for what was so at the end of a day, name the \
+        moment, as in the second example. The answer says which moment it is about. Of a time \
+        ahead it shows what will be if nobody changes anything.",
     after_help = "Examples:\n  \
         phi license at 6c6963656e736531 --time 2031-01-04\n  \
-        phi license at 6c6963656e736531 --time 2031-01-04T12:00:00Z --json\n  \
+        phi license at 6c6963656e736531 --time 2031-01-04T23:59:59Z --json\n  \
         phi license at 6c6963656e736531 --revision 3"
 )]
 pub(crate) struct At {
     /// The license's id
     license: LicenseId,
-    /// The time
+    /// The time: a date (its first moment, 00:00 UTC), a time, or a span ahead
     #[arg(long, value_name = "TIME", required_unless_present = "revision")]
     time: Option<When>,
     /// As the change of this revision left it

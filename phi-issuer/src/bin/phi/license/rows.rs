@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use phi_issuer::{Issuer, LicenseRecord, MintedToken, State, Subject};
+use phi_issuer::{Issuer, LicenseRecord, MintedToken, Revocation, State};
 use phi_verify::{RuleClass, UnixTime};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -28,12 +28,21 @@ pub(crate) struct TokenRow {
     pub(crate) characters: usize,
     /// The token itself.
     pub(crate) token: String,
-    /// Why it is revoked by itself; null if it is not.
+    /// Why it is revoked, by itself or with its license, customer or key, or when it was cut with
+    /// those issued before; null if it is not revoked.
     pub(crate) revoked: Option<String>,
 }
 
 impl TokenRow {
-    pub(crate) fn all(issuer: &mut Issuer, tokens: &[MintedToken]) -> Result<Vec<Self>, Failure> {
+    /// The tokens of licenses of one customer.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub(crate) fn all(
+        issuer: &mut Issuer,
+        customer: &str,
+        tokens: &[MintedToken],
+    ) -> Result<Vec<Self>, Failure> {
         let revoked = Revoked::load(issuer)?;
         let row = |token: &MintedToken| Self {
             id: token.token_id.to_string(),
@@ -43,7 +52,7 @@ impl TokenRow {
             expires: token.expires.map(Stamp::from),
             characters: token.token.len(),
             token: token.token.clone(),
-            revoked: revoked.reason(RuleClass::Token, &token.token_id.to_string()),
+            revoked: revoked.token(token, customer),
         };
         Ok(tokens.iter().map(row).collect())
     }
@@ -142,32 +151,69 @@ impl Answer for LicenseListAnswer {
 }
 
 /// What the store says is revoked, whether or not it was published yet.
-pub(crate) struct Revoked(BTreeMap<(RuleClass, String), (Option<UnixTime>, &'static str)>);
+pub(crate) struct Revoked(BTreeMap<(RuleClass, String), Revocation>);
 
 impl Revoked {
     pub(crate) fn load(issuer: &mut Issuer) -> Result<Self, Failure> {
-        let entry = |revocation: phi_issuer::Revocation| {
-            let subject: Subject = revocation.subject;
-            let what = (revocation.issued_before, revocation.reason.name());
-            ((subject.class(), subject.id()), what)
+        let entry = |revocation: Revocation| {
+            let subject = &revocation.subject;
+            ((subject.class(), subject.id()), revocation)
         };
         Ok(Self(issuer.revocations()?.into_iter().map(entry).collect()))
     }
 
-    /// The reason, and from when on if it does not reach everything.
-    pub(super) fn reason(&self, class: RuleClass, id: &str) -> Option<String> {
-        let (before, reason) = self.0.get(&(class, id.to_owned()))?;
-        Some(match before {
-            Some(before) => format!("{reason}, issued before {before}"),
-            None => (*reason).to_owned(),
+    fn of(&self, class: RuleClass, id: &str) -> Option<&Revocation> {
+        self.0.get(&(class, id.to_owned()))
+    }
+
+    /// Why the license is taken back. One whose tokens were cut is not.
+    pub(super) fn license(&self, license: &LicenseRecord) -> Option<String> {
+        let whole = |class, id: &str| {
+            let found = self.of(class, id);
+            found.filter(|revocation| revocation.issued_before.is_none())
+        };
+        let own = whole(RuleClass::License, &license.id.to_string());
+        let own = own.map(|revocation| revocation.reason.name().to_owned());
+        own.or_else(|| {
+            let reason = whole(RuleClass::Customer, &license.customer)?.reason;
+            Some(format!("{}, as all of the customer's", reason.name()))
         })
     }
 
-    pub(super) fn license(&self, license: &LicenseRecord) -> Option<String> {
-        self.reason(RuleClass::License, &license.id.to_string())
-            .or_else(|| {
-                let reason = self.reason(RuleClass::Customer, &license.customer)?;
-                Some(format!("{reason}, as all of the customer's"))
-            })
+    /// Up to when tokens of the license are taken back, whoever else's are as well.
+    pub(super) fn cut_before(&self, license: &LicenseRecord) -> Option<UnixTime> {
+        let own = self.of(RuleClass::License, &license.id.to_string());
+        let all = self.of(RuleClass::Customer, &license.customer);
+        let until = |revocation: &Revocation| revocation.issued_before;
+        own.and_then(until).max(all.and_then(until))
+    }
+
+    /// Why the token is taken back, by the narrowest of the revocations that reach it.
+    fn token(&self, token: &MintedToken, customer: &str) -> Option<String> {
+        let with = [
+            (RuleClass::Token, token.token_id.to_string(), ""),
+            (
+                RuleClass::License,
+                token.license.to_string(),
+                ", with its license",
+            ),
+            (
+                RuleClass::Customer,
+                customer.to_owned(),
+                ", with its customer",
+            ),
+            (RuleClass::Key, token.key_id.to_string(), ", with its key"),
+        ];
+        with.into_iter().find_map(|(class, id, with)| {
+            let revocation = self.of(class, &id)?;
+            let (reason, since) = (revocation.reason.name(), revocation.since);
+            match revocation.issued_before {
+                None => Some(format!("{reason}{with}")),
+                Some(before) if token.issued_at < before => {
+                    Some(format!("{reason}, cut at {since}"))
+                }
+                Some(_) => None,
+            }
+        })
     }
 }

@@ -66,7 +66,7 @@ impl Show {
         }
         session.output().print(&LicenseShowAnswer {
             license: LicenseAnswer::of_record(&license, session.now(), &mut issuer)?,
-            tokens: TokenRow::all(&mut issuer, &tokens)?,
+            tokens: TokenRow::all(&mut issuer, &license.customer, &tokens)?,
         })
     }
 }

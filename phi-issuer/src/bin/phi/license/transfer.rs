@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::LicenseAnswer;
-use super::options::ChangeOptions;
+use super::options::{ChangeOptions, Repetition};
 use crate::failure::Failure;
 use crate::output::{Answer, Page, say};
 use crate::session::Session;
@@ -48,12 +48,14 @@ impl Transfer {
         let answer = if dry_run {
             TransferAnswer {
                 dry_run,
+                repetition: Repetition::of(None),
                 old: LicenseAnswer::of_record(&old, now, &mut issuer)?.without_successor(),
                 new: LicenseAnswer::of_record(&new, now, &mut issuer)?.without_id(),
             }
         } else {
             TransferAnswer {
                 dry_run,
+                repetition: Repetition::of(earlier),
                 old: LicenseAnswer::of_record(&old, now, &mut issuer)?,
                 new: LicenseAnswer::of_record(&new, now, &mut issuer)?,
             }
@@ -63,11 +65,7 @@ impl Transfer {
             say("phi: dry run: nothing was recorded");
             return Ok(());
         }
-        if let Some(earlier) = earlier {
-            say(&format!(
-                "phi: this was done at {earlier} and is not done again"
-            ));
-        }
+        answer.repetition.say();
         say(&format!(
             "phi: next: phi status publish, then phi mint {}",
             new.id
@@ -82,6 +80,8 @@ impl Transfer {
 pub(crate) struct TransferAnswer {
     /// Whether nothing was recorded.
     dry_run: bool,
+    #[serde(flatten)]
+    repetition: Repetition,
     /// The license that is superseded.
     old: LicenseAnswer,
     /// The license that takes its place; its id is null in a dry run.

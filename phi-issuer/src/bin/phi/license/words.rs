@@ -33,6 +33,10 @@ pub(crate) fn detail(change: &Change) -> String {
     match change {
         Change::Amend { amendment, .. } => amended(amendment),
         Change::Renew { expires } => until(*expires),
+        Change::Suspend { voids } if !voids.is_empty() => {
+            let voids: Vec<_> = voids.iter().map(u64::to_string).collect();
+            format!("voids the reinstatement of revision {}", voids.join(", "))
+        }
         Change::ConvertTrial {
             expires, amendment, ..
         } if amendment.is_empty() => until(*expires),

@@ -2,10 +2,11 @@
 
 use maud::{Markup, html};
 use phi_issuer::{AuditRow, Dossier, Event, TokenDossier, TokenStanding};
+use phi_verify::dangerous_inspect;
 use phi_verify::log::{Hash, Origin};
 
 use super::parts::{event, id, said, short, table, time, time_or};
-use crate::view::hex;
+use crate::view::{BindingView, hex};
 
 /// The tokens that were minted.
 pub(super) fn tokens(dossier: &Dossier) -> Markup {
@@ -21,7 +22,7 @@ pub(super) fn tokens(dossier: &Dossier) -> Markup {
         } @else {
             (table(
                 "The tokens minted in this range, and what the ledger says of them now",
-                &["Token, its SHA-256", "License, key", "Minted, expires", "Now", "Event"],
+                &["Token, its SHA-256", "License, key, machine", "Minted, expires", "Now", "Event"],
                 &rows,
             ))
         }
@@ -37,12 +38,23 @@ fn token(dossier: &TokenDossier) -> Markup {
                 (short(&token.token_id.to_string())) br;
                 span.small.soft { (id(&hex(Hash::of(&token.token).as_bytes()))) }
             }
-            td { (short(&token.license.to_string())) br; (short(&token.key_id.to_string())) }
+            td {
+                (short(&token.license.to_string())) br; (short(&token.key_id.to_string()))
+                @if let Some(binding) = binding(&token.token) {
+                    br; span.small.soft { (binding.line()) }
+                }
+            }
             td { (time(token.issued_at)) br; (time_or(token.expires, "never")) }
             td.word { span class=(if good { "good" } else { "bad" }) { (standing) } }
             td.number { (event(dossier.seq)) }
         }
     }
+}
+
+/// The machine to which a token is bound: its license may be bound to none.
+fn binding(token: &str) -> Option<BindingView> {
+    let (_, claims) = dangerous_inspect::token(token).ok()?;
+    claims.binding.as_ref().map(BindingView::new)
 }
 
 fn standing(standing: &TokenStanding) -> (bool, String) {

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use maud::{Markup, html};
 use phi_issuer::catalog::{Kind, Meaning, Offer, Revision, Term};
 use phi_issuer::when::Length;
-use phi_issuer::{Interval, LicenseAt, LicenseDossier};
+use phi_issuer::{Interval, LicenseAt, LicenseDossier, Machine};
 use phi_verify::{Allowance, UnixTime};
 
 use super::parts::{id, nothing_because, said, state, table, time, time_or};
-use crate::license::detail;
+use crate::license::{MachineView, detail};
 
 /// A license as it is now, with what it grants.
 pub(super) fn present(dossier: &LicenseDossier) -> Markup {
@@ -43,7 +43,7 @@ pub(super) fn present(dossier: &LicenseDossier) -> Markup {
                 @if let Some(age) = license.max_status_age {
                     dt { "Status list" } dd { "at most " (Length(age)) " old" }
                 }
-                @if license.machine.is_some() { dt { "Machine" } dd { "bound to one" } }
+                @if let Some(machine) = &license.machine { dt { "Machine" } dd { (bound(machine)) } }
                 @if let Some(earlier) = license.supersedes {
                     dt { "Takes the place of" } dd { (id(&earlier.to_string())) }
                 }
@@ -61,6 +61,15 @@ pub(super) fn present(dossier: &LicenseDossier) -> Markup {
             (granted(present, catalog))
         }
     }
+}
+
+/// The machine to which it is bound, by the kinds of its components.
+fn bound(machine: &Machine) -> String {
+    let machine = MachineView::of(machine);
+    machine.map_or_else(
+        |_| "bound to one that does not read".into(),
+        |machine| machine.line(),
+    )
 }
 
 /// What is recorded and waits for its time.

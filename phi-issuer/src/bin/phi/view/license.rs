@@ -172,7 +172,7 @@ pub(crate) struct BindingView {
 }
 
 impl BindingView {
-    fn new(binding: &Binding) -> Self {
+    pub(crate) fn new(binding: &Binding) -> Self {
         Self {
             required: binding.required(),
             components: binding

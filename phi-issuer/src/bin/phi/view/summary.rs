@@ -210,7 +210,14 @@ mod tests {
 
     #[test]
     fn other_events_are_told_apart() {
-        check(&change(None, Change::Suspend), "suspended");
+        check(
+            &change(None, Change::Suspend { voids: vec![] }),
+            "suspended",
+        );
+        check(
+            &change(None, Change::Suspend { voids: vec![2] }),
+            "suspended: voids the reinstatement of revision 2",
+        );
         let license = LicenseId::from_bytes([2; 8]);
         let revoked = |subject, issued_before| {
             Event::Revoked(Revocation {
