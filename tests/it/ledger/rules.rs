@@ -136,6 +136,130 @@ fn customers_are_what_phi_takes() {
         (added("", ""), "1 to 64 bytes"),
         (added("new", "two\nlines"), "one line"),
         (added("new", &long), "at most 200 bytes"),
+        (
+            Event::CustomerChanged { customer: globex },
+            "changes nothing",
+        ),
+    ] {
+        refused(folder.path(), &event, problem);
+    }
+    refused_as(folder.path(), &added("new", ""), " ", "names somebody");
+    refused_as(
+        folder.path(),
+        &added("new", ""),
+        "a\u{1b}[2J",
+        "names somebody",
+    );
+}
+
+/// Names that look like others were taken once: their ledgers verify, and new ones are refused.
+#[test]
+fn names_that_hide_something_are_kept_and_not_taken_any_more() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(workshop::furnished(folder.path()).unwrap());
+    let turned = |name: &str| Customer {
+        id: "initech".into(),
+        kind: CustomerKind::Organization,
+        name: name.into(),
+    };
+    let customer = turned("\u{202e}hcetinI");
+    append(folder.path(), &Event::CustomerAdded { customer }, NOW);
+    let mut issuer = Issuer::open(folder.path()).unwrap();
+    issuer.verify_ledger(None, |_| {}).unwrap();
+    for name in [
+        "\u{202e}hcetinI!",
+        "Ini\u{200b}tech",
+        "\u{feff}Initech",
+        "Ini\u{2066}tech",
+    ] {
+        let refused = issuer.change_customer(turned(name), &at(NOW)).unwrap_err();
+        assert_eq!(refused.code(), "input-invalid", "{name:?}");
+        let mut new = turned(name);
+        new.id = "new".into();
+        let refused = issuer.add_customer(new, &at(NOW)).unwrap_err();
+        assert!(refused.to_string().contains("nobody sees"), "{refused}");
+    }
+    let mut id = turned("Initech");
+    id.id = "ini\u{200d}tech".into();
+    issuer.add_customer(id, &at(NOW)).unwrap_err();
+    let mut context = at(NOW);
+    context.actor = "al\u{202e}ice".into();
+    let refused = issuer
+        .change_customer(turned("Initech"), &context)
+        .unwrap_err();
+    assert!(refused.to_string().contains("the actor"), "{refused}");
+    let mut context = at(NOW);
+    context.reason = Some("order \u{2067}4711".into());
+    let refused = issuer
+        .change_customer(turned("Initech"), &context)
+        .unwrap_err();
+    assert!(refused.to_string().contains("a reason"), "{refused}");
+    issuer.change_customer(turned("Initech"), &at(NOW)).unwrap();
+    issuer.verify_ledger(None, |_| {}).unwrap();
+}
+
+/// A folder with two catalog revisions and a license that is read in the second.
+fn licensed(folder: &Path) -> LicenseId {
+    let mut issuer = workshop::furnished(folder).unwrap();
+    let edited = CATALOG.replace("calls = 1000", "calls = 2000");
+    let day = START.plus(DAY);
+    issuer
+        .publish_catalog(&edited, &passphrase(), &at(day))
+        .unwrap();
+    let license = workshop::issue(&mut issuer, day).unwrap();
+    let order = LicenseOrder::new(license, 1, ChangeRequest::Amend(more()));
+    issuer.change_license(&order, &at(day)).unwrap();
+    license
+}
+
+/// A license that is over soon.
+fn short(folder: &Path) -> LicenseId {
+    let order = NewLicense {
+        expires: Some(START.plus(3 * DAY)),
+        ..NewLicense::new("globex", PRODUCT, "team")
+    };
+    let mut issuer = Issuer::open(folder).unwrap();
+    let license = issuer.issue_license(order, &at(START.plus(2 * DAY)));
+    license.unwrap().id
+}
+
+fn more() -> Amendment {
+    Amendment {
+        quotas: [("calls".into(), phi_verify::Allowance::Limited(7))].into(),
+        ..Amendment::default()
+    }
+}
+
+#[test]
+fn changes_of_licenses_are_what_phi_decides() {
+    let folder = tempfile::tempdir().unwrap();
+    let license = licensed(folder.path());
+    let changed = |change| {
+        Event::LicenseChanged(LicenseChange {
+            license,
+            revision: 3,
+            effective: None,
+            change,
+        })
+    };
+    let amended = |catalog_revision, amendment| {
+        changed(Change::Amend {
+            catalog_revision,
+            amendment,
+        })
+    };
+    let board = Fingerprint::new("other").with("board", "one");
+    let machine = Some(Machine::new(&board, 1).unwrap());
+    let unknown = Amendment {
+        remove: vec!["support".into()],
+        ..Amendment::default()
+    };
+    for (event, problem) in [
+        (amended(1, more()), "the newest is 2"),
+        (amended(3, more()), "the newest is 2"),
+        (amended(2, Amendment::default()), "changes nothing"),
+        (amended(2, unknown), "which is not there"),
+        (changed(Change::Rebind { machine }), "is for product other"),
     ] {
         refused(folder.path(), &event, problem);
     }
