@@ -2,7 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Context, Issuer, error::Error, event::Event, store::Writer};
+use crate::{
+    Context, Issuer,
+    error::Error,
+    event::Event,
+    line,
+    store::{Query, Writer},
+};
 
 /// A customer. Its id goes into every token; its name stays in the ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,13 +54,19 @@ const MAX_ID_BYTES: usize = 64;
 const MAX_NAME_BYTES: usize = 200;
 
 impl Customer {
+    /// Whether it may be written into the ledger now.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        let invalid = |what, problem: &str| {
-            Err(Error::Invalid {
-                what,
-                problem: problem.into(),
-            })
-        };
+        self.check_form()?;
+        for (what, text) in [("a customer id", &self.id), ("a customer name", &self.name)] {
+            if !line::shows_itself(text) {
+                return invalid(what, &format!("is {}: {text:?}", line::RULE));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether it can be in a ledger: names that hide something were taken once.
+    fn check_form(&self) -> Result<(), Error> {
         let blank = |c: char| c.is_control() || c.is_whitespace();
         if self.id.is_empty() || self.id.len() > MAX_ID_BYTES || self.id.chars().any(blank) {
             return invalid("a customer id", "is 1 to 64 bytes without blanks");
@@ -64,6 +76,13 @@ impl Customer {
         }
         Ok(())
     }
+}
+
+fn invalid(what: &'static str, problem: &str) -> Result<(), Error> {
+    Err(Error::Invalid {
+        what,
+        problem: problem.into(),
+    })
 }
 
 impl Issuer {
@@ -111,13 +130,29 @@ impl Issuer {
 /// Adds a customer as part of a larger change.
 pub(crate) fn add(writer: &mut Writer<'_>, customer: Customer) -> Result<(), Error> {
     customer.check()?;
-    if writer.query().customer(&customer.id)?.is_some() {
+    writer.append(&Event::CustomerAdded { customer })
+}
+
+/// Whether a customer can be added to those that are there.
+pub(crate) fn check_new(query: &Query<'_>, customer: &Customer) -> Result<(), Error> {
+    customer.check_form()?;
+    if query.customer(&customer.id)?.is_some() {
         return Err(Error::AlreadyExists {
             what: "customer",
-            name: customer.id,
+            name: customer.id.clone(),
         });
     }
-    writer.append(&Event::CustomerAdded { customer })
+    Ok(())
+}
+
+/// Whether what is known of a customer can become this.
+pub(crate) fn check_change(query: &Query<'_>, customer: &Customer) -> Result<(), Error> {
+    customer.check_form()?;
+    let known = query.customer(&customer.id)?;
+    if known.ok_or_else(|| not_found(&customer.id))? == *customer {
+        return invalid("a change of a customer", "changes nothing");
+    }
+    Ok(())
 }
 
 pub(crate) fn not_found(id: &str) -> Error {

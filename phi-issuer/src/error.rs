@@ -27,6 +27,15 @@ pub enum Error {
         /// Its name.
         name: String,
     },
+    /// What was handed in is no backup, export or checkpoint that can be used here.
+    BadCopy {
+        /// The thing, by its path if that is known.
+        what: String,
+        /// What is wrong with it, as a predicate.
+        problem: String,
+        /// The way out.
+        hint: &'static str,
+    },
     /// A batch row was carried out before with other contents.
     BatchConflict {
         /// The row's reference.
@@ -120,6 +129,18 @@ pub enum Error {
         /// Where its file should be.
         path: PathBuf,
     },
+    /// A key would be published for the first time whose private half is not in the folder and
+    /// for which nobody answers.
+    KeyNotKnown {
+        /// The key's role.
+        role: Role,
+        /// The key.
+        key_id: KeyId,
+        /// Who brought it into the ledger, as the store says.
+        actor: String,
+        /// When that was, as the store says.
+        added: UnixTime,
+    },
     /// The license never had this revision.
     NoRevision {
         /// The license.
@@ -160,6 +181,13 @@ pub enum Error {
         license: LicenseId,
         /// When it was recorded.
         since: UnixTime,
+    },
+    /// The store is older than what its folder has published.
+    OlderThanPublished {
+        /// What was published beyond it.
+        ahead: String,
+        /// A document among it that the store cannot take up, by its file.
+        fixed: Option<String>,
     },
     /// What was just made does not pass phi-verify, and was not given out.
     NotVerified(phi_verify::Error),
@@ -275,6 +303,7 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match self {
             Self::AlreadyExists { .. } => "already-exists",
+            Self::BadCopy { .. } => "copy-invalid",
             Self::BatchConflict { .. } => "batch-conflict",
             Self::BatchFile { .. } => "batch-file",
             Self::Catalog(_) => "catalog-invalid",
@@ -293,12 +322,14 @@ impl Error {
             Self::Invalid { .. } => "input-invalid",
             Self::Key(error) => error.code(),
             Self::KeyFileMissing { .. } => "key-file-missing",
+            Self::KeyNotKnown { .. } => "key-not-known",
             Self::NoRevision { .. } => "no-such-revision",
             Self::NotAllowed { .. } => "not-allowed",
             Self::NotCovered { .. } => "checkpoint-behind",
             Self::NotFound { .. } => "not-found",
             Self::NotThen { .. } => "not-there-then",
             Self::NotVerified(_) => "not-verified",
+            Self::OlderThanPublished { .. } => "older-than-published",
             Self::PublicationBehind { .. } => "publication-behind",
             Self::Sign(_) => "sign-failed",
             Self::SignersMissing { .. } => "signers-missing",
@@ -323,6 +354,7 @@ impl Error {
     pub const fn class(&self) -> ErrorClass {
         match self {
             Self::AlreadyExists { .. }
+            | Self::BadCopy { .. }
             | Self::BatchConflict { .. }
             | Self::BatchFile { .. }
             | Self::Catalog(_)
@@ -342,7 +374,8 @@ impl Error {
             | Self::KeyFileMissing { .. }
             | Self::Sign(_)
             | Self::SignersMissing { .. } => ErrorClass::Key,
-            Self::PublicationBehind { .. }
+            Self::KeyNotKnown { .. }
+            | Self::PublicationBehind { .. }
             | Self::PublicationUnwritten(_)
             | Self::NotVerified(_) => ErrorClass::Publication,
             Self::ClockBehind { .. }
@@ -352,6 +385,7 @@ impl Error {
             | Self::EntryNewer { .. }
             | Self::EventDamaged { .. }
             | Self::NotAllowed { .. }
+            | Self::OlderThanPublished { .. }
             | Self::Store(_)
             | Self::StoreForeign { .. }
             | Self::StoreMissing { .. }
@@ -418,7 +452,24 @@ impl Error {
             Self::SignersMissing { .. } => {
                 "bring as many of the missing keys' files into keys/ as must sign".into()
             }
-            Self::NotAllowed { hint, .. }
+            Self::KeyNotKnown { actor, key_id, .. } => format!(
+                "ask {actor} on another way whether the key is theirs, and compare the id; if it \
+                 is, pass --accept-key {key_id}; if nobody made it, keep the store for the \
+                 inquiry and run `phi ledger verify`"
+            ),
+            Self::OlderThanPublished { fixed: None, .. } => {
+                "restore a newer backup; if there is none, --older-than-published goes on after \
+                 what was published (docs/ledger.md, \"Backups\")"
+                    .into()
+            }
+            Self::OlderThanPublished {
+                fixed: Some(file), ..
+            } => format!(
+                "restore a newer backup: what {file} rests on is in the newer ledger only \
+                 (docs/ledger.md, \"Backups\")"
+            ),
+            Self::BadCopy { hint, .. }
+            | Self::NotAllowed { hint, .. }
             | Self::NotFound { hint, .. }
             | Self::PublicationBehind { hint, .. }
             | Self::StoreForeign { hint, .. }
@@ -496,6 +547,7 @@ impl fmt::Display for Error {
                     "another request was made under the idempotency key {key:?}"
                 )
             }
+            Self::BadCopy { what, problem, .. } => write!(f, "{what} {problem}"),
             Self::Invalid { what, problem } => write!(f, "{what} {problem}"),
             Self::Key(error) => error.fmt(f),
             Self::KeyFileMissing { role, key_id, path } => {
@@ -505,6 +557,16 @@ impl fmt::Display for Error {
                     path.display()
                 )
             }
+            Self::KeyNotKnown {
+                role,
+                key_id,
+                actor,
+                added,
+            } => write!(
+                f,
+                "{role} key {key_id} would be published for the first time and is not in keys/ \
+                 here: {actor} added it on {added}"
+            ),
             Self::NoRevision {
                 license,
                 asked,
@@ -521,6 +583,12 @@ impl fmt::Display for Error {
             Self::NotFound { what, name, .. } => write!(f, "there is no {what} {name}"),
             Self::NotThen { license, since } => {
                 write!(f, "license {license} was not there yet: it is of {since}")
+            }
+            Self::OlderThanPublished { ahead, .. } => {
+                write!(
+                    f,
+                    "the ledger is older than what was published of it: {ahead}"
+                )
             }
             Self::NotVerified(_) => f.write_str("what was made does not pass verification"),
             Self::BatchFile { problem } | Self::PublicationBehind { problem, .. } => {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use phi_verify::{
-    DocumentKind, Error as VerifyError, TrustState, UnixTime,
+    DocumentKind, Error as VerifyError, KeyId, TrustState, UnixTime,
     log::{LogState, MAX_NOTE},
 };
 use serde::{Deserialize, Serialize};
@@ -21,11 +21,11 @@ use crate::{
     error::Error,
     keyfile::KdfStrength,
     license::no_catalog,
-    root,
+    line, root,
     store::{Location, Query, Store},
 };
 
-pub(crate) use adopt::adopt;
+pub(crate) use adopt::{adopt, check_anchor};
 pub(crate) use init::SCRATCH;
 pub use init::{InitOptions, StoreOptions};
 
@@ -35,6 +35,8 @@ pub struct Issuer {
     pub(crate) folder: PathBuf,
     pub(crate) settings: Settings,
     pub(crate) store: Store,
+    /// Keys for which the operator answers: their private halves are elsewhere.
+    pub(crate) accepted: Vec<KeyId>,
     /// Held, with others, for as long as the issuer is open: a store in use is not replaced.
     pub(crate) _in_use: Option<File>,
 }
@@ -75,24 +77,42 @@ impl Context {
             ),
         ];
         let is_line = |text: &str, limit: usize| {
-            !text.trim().is_empty() && text.len() <= limit && !text.chars().any(char::is_control)
+            !text.trim().is_empty() && text.len() <= limit && line::shows_itself(text)
         };
         for (what, text, limit) in fields {
             if text.is_some_and(|text| !is_line(text, limit)) {
                 return Err(Error::Invalid {
                     what,
-                    problem: format!("is one line of 1 to {limit} bytes"),
+                    problem: format!("is one line of 1 to {limit} bytes {}", line::RULE),
                 });
             }
         }
-        if self.actor.trim().is_empty() || self.actor.chars().any(char::is_control) {
+        if !line::shows_itself(&self.actor) {
             return Err(Error::Invalid {
                 what: "the actor",
-                problem: "is one line that names somebody: --actor NAME".into(),
+                problem: format!("is one line {}: --actor NAME", line::RULE),
             });
         }
-        Ok(())
+        check_lines(&self.actor, None)
     }
+}
+
+/// Whether an entry of this actor and reason can be in a ledger: those that hide something were
+/// taken once.
+pub(crate) fn check_lines(actor: &str, reason: Option<&str>) -> Result<(), Error> {
+    if actor.trim().is_empty() || actor.chars().any(char::is_control) {
+        return Err(Error::Invalid {
+            what: "the actor",
+            problem: "is one line that names somebody: --actor NAME".into(),
+        });
+    }
+    if reason.is_some_and(|reason| reason.chars().any(char::is_control)) {
+        return Err(Error::Invalid {
+            what: "a reason",
+            problem: "is one line".into(),
+        });
+    }
+    Ok(())
 }
 
 /// A reason is a sentence or two, in every report about the license.
@@ -180,8 +200,10 @@ const LOCK: &str = "phi.lock";
 /// Locked by everyone who has the store open.
 const IN_USE: &str = "phi.in-use";
 const CATALOG: &str = "catalog.toml";
-const KEYS: &str = "keys";
-const PUBLISHED: &str = "published";
+pub(crate) const KEYS: &str = "keys";
+pub(crate) const PUBLISHED: &str = "published";
+/// The first root, which applications have compiled in.
+pub(crate) const ANCHOR: &str = "root-1.phi";
 /// The newest checkpoint of the ledger, beside the published documents and in an export.
 pub(crate) const CHECKPOINT: &str = "checkpoint";
 /// Settings are a few lines.
@@ -200,8 +222,15 @@ impl Issuer {
             folder: folder.into(),
             settings,
             store,
+            accepted: Vec::new(),
             _in_use: in_use,
         })
+    }
+
+    /// From here on publications may name these keys for the first time although their private
+    /// halves are not in the folder: somebody else, whom the operator asked, made them.
+    pub fn accept_keys(&mut self, keys: impl IntoIterator<Item = KeyId>) {
+        self.accepted.extend(keys);
     }
 
     /// The settings.
@@ -376,7 +405,7 @@ pub(crate) fn trust_state(query: &Query<'_>) -> Result<TrustState, Error> {
 }
 
 /// The issuer's name is a claim of every token.
-fn check_issuer(issuer: &str) -> Result<(), Error> {
+pub(crate) fn check_issuer(issuer: &str) -> Result<(), Error> {
     let bad = |c: char| c.is_control() || c.is_whitespace();
     if issuer.is_empty() || issuer.len() > 64 || issuer.chars().any(bad) {
         let problem = "is 1 to 64 bytes without blanks".into();

@@ -1,7 +1,12 @@
 //! Keys: made, rotated and retired; each role has its own.
 
+mod known;
+mod life;
+
 use std::{fmt, path::PathBuf};
 
+pub(crate) use known::KnownKeys;
+pub(crate) use life::check as check_life;
 use phi_verify::{KeyId, KeyState, LicenseKey, PublicKey, RoleKeys, Scope, UnixTime};
 use serde::{Deserialize, Serialize};
 
@@ -279,6 +284,7 @@ impl Issuer {
         if role == Role::Root {
             signing.extend(fresh.signer.as_deref());
         }
+        let known = self.known_keys();
         let (at, public) = (context.now, &fresh.public);
         let (old, root) = self.store.write(context, |writer| {
             signers.still_in_force(&writer.query())?;
@@ -291,7 +297,7 @@ impl Issuer {
             let current = root::newest(&writer.query())?;
             let next = root::next(&writer.query(), &current, &changed, writer.now())?;
             let document = publish::sealed(&next.unsigned(), &signing)?;
-            Ok((old.id(), root::record(writer, &next, document)?))
+            Ok((old.id(), root::record(writer, &next, document, &known)?))
         })?;
         self.write_published()?;
         Ok(Rotation {
@@ -378,8 +384,13 @@ impl Issuer {
     }
 
     pub(crate) fn key_path(&self, role: Role, key_id: KeyId) -> PathBuf {
-        self.keys_folder().join(format!("{role}-{key_id}.key"))
+        self.keys_folder().join(key_file(role, key_id))
     }
+}
+
+/// The name of the file with a key's private half.
+fn key_file(role: Role, key_id: KeyId) -> String {
+    format!("{role}-{key_id}.key")
 }
 
 /// The key that is to take over, opened if it signs the root that names it.

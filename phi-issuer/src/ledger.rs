@@ -3,9 +3,12 @@
 //! That the store is what its events make it is `verify`'s to find out; backups, exports and what
 //! is made of them again are `copy`'s.
 
+mod ahead;
 mod copy;
+mod judge;
 mod verify;
 
+pub use ahead::Older;
 pub use copy::{Export, Exported, Replace};
 use phi_verify::{
     Error as VerifyError, Root, TokenId, UnixTime,
@@ -278,9 +281,10 @@ fn newest(query: &Query<'_>) -> Result<SignedCheckpoint, Error> {
 
 /// A checkpoint that somebody kept, as what it says of this ledger.
 fn held(query: &Query<'_>, text: &str) -> Result<LogState, Error> {
-    let unreadable = |cause: VerifyError| Error::Invalid {
-        what: "the checkpoint",
+    let unreadable = |cause: VerifyError| Error::BadCopy {
+        what: "the checkpoint".into(),
         problem: format!("does not read: {cause}"),
+        hint: "hand in the file as `phi ledger checkpoint` wrote it",
     };
     let origin = Origin::of_issuer(&root::newest(query)?.issuer);
     let checkpoint = UntrustedCheckpoint::parse(text).map_err(unreadable)?;
@@ -298,9 +302,10 @@ fn held(query: &Query<'_>, text: &str) -> Result<LogState, Error> {
             return Ok(LogState::begin(checkpoint));
         }
     }
-    Err(Error::Invalid {
-        what: "the checkpoint",
+    Err(Error::BadCopy {
+        what: "the checkpoint".into(),
         problem: "is signed by no ledger key that this issuer has or had".into(),
+        hint: "compare it with another copy: it was changed, or this is not the ledger that it is of",
     })
 }
 

@@ -31,11 +31,13 @@ mod issuer;
 mod keys;
 mod ledger;
 mod license;
+pub mod line;
 mod mint;
 mod publish;
 mod revoke;
 mod root;
 mod rows;
+mod rule;
 mod signers;
 mod store;
 mod tree;
@@ -59,8 +61,8 @@ pub use import::{
 pub use issuer::{Context, InitOptions, Issuer, Settings, StatusTimes, StoreOptions};
 pub use keys::{KeyRecord, Role, Rotation};
 pub use ledger::{
-    Checkpointed, ClockCorrection, Divergence, EntryProof, Export, Exported, Place, Progress,
-    Proven, Replace, Verified,
+    Checkpointed, ClockCorrection, Divergence, EntryProof, Export, Exported, Older, Place,
+    Progress, Proven, Replace, Verified,
 };
 pub use license::{
     Act, Amendment, Change, ChangeRequest, Difference, DifferenceSubject, Direction, Happening,

@@ -3,9 +3,9 @@
 use std::{collections::HashMap, sync::Arc};
 
 use phi_verify::{
-    Claims, DocumentKind, Error as VerifyError, ExactList, FlagCode, KeyId, Keyset, PayloadHash,
-    Reason, Rule, RuleClass, Status, Subject as WireSubject, TrustState, UnixTime,
-    UnsignedDocument, UntrustedDocument, Verdict,
+    Claims, DocumentKind, Error as VerifyError, ExactList, FlagCode, KeyId, KeyState, Keyset,
+    LicenseKey, PayloadHash, Reason, Rule, RuleClass, Status, Subject as WireSubject, TrustState,
+    UnixTime, UnsignedDocument, UntrustedDocument, Verdict,
 };
 
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     event::{Event, Publication, Subject},
     issuer::random,
     keyfile::{Signer, SigningKey},
-    keys::{self, Role},
+    keys::{self, KnownKeys, Role},
     license,
     passphrase::Passphrase,
     root,
@@ -63,18 +63,19 @@ impl Issuer {
     /// valid any more are dropped. Catalogs signed by an earlier keyset key are signed anew.
     ///
     /// # Errors
-    /// If the keyset key cannot be opened, or [`Error::PublicationUnwritten`].
+    /// If the keyset key cannot be opened, [`Error::KeyNotKnown`] for a license key that was not
+    /// published before and was made elsewhere, or [`Error::PublicationUnwritten`].
     pub fn publish_keyset(
         &mut self,
         passphrase: &Passphrase,
         context: &Context,
     ) -> Result<Published, Error> {
         let signers = self.signers(Role::Keyset, passphrase)?;
-        let issuer = self.settings.issuer.clone();
+        let (issuer, known) = (self.settings.issuer.clone(), self.known_keys());
         let published = self.store.write(context, |writer| {
             signers.still_in_force(&writer.query())?;
             keys::drop_ended(writer)?;
-            let published = keyset(writer, &issuer, &signers)?;
+            let published = keyset(writer, &issuer, &signers, &known)?;
             resign_catalogs(writer, &issuer, &signers)?;
             Ok(published)
         })?;
@@ -181,21 +182,39 @@ pub(crate) fn first_root(
     key: &SigningKey,
     context: &Context,
 ) -> Result<(), Error> {
-    let name = issuer.settings.issuer.clone();
+    let (name, known) = (issuer.settings.issuer.clone(), issuer.known_keys());
     issuer.store.write(context, |writer| {
         let first = root::first(&writer.query(), name, writer.now())?;
         let document = sealed(&first.unsigned(), &[key])?;
-        root::record(writer, &first, document).map(drop)
+        root::record(writer, &first, document, &known).map(drop)
     })
 }
 
+/// The keys that a keyset lets sign, now or later; those that are revoked it keeps from it.
+fn let_sign(entries: &[LicenseKey]) -> Vec<(Role, KeyId)> {
+    let live = entries
+        .iter()
+        .filter(|entry| !matches!(entry.state, KeyState::Revoked { .. }));
+    live.map(|entry| (Role::License, entry.key.id())).collect()
+}
+
 /// The keyset, if it says anything new.
-fn keyset(writer: &mut Writer<'_>, issuer: &str, signers: &Signers) -> Result<Published, Error> {
+fn keyset(
+    writer: &mut Writer<'_>,
+    issuer: &str,
+    signers: &Signers,
+    known: &KnownKeys,
+) -> Result<Published, Error> {
     let query = writer.query();
     let (now, root) = (writer.now(), root::newest(&query)?);
     let held = query.newest(DocumentKind::Keyset, "")?;
     let version = held.as_ref().map_or(1, |held| held.version + 1);
     let entries = keys::license_keys(&query)?;
+    let before = match &held {
+        None => Vec::new(),
+        Some(held) => let_sign(keyset_in(&query, held)?.as_ref().map_or(&[], Keyset::keys)),
+    };
+    known.check(&query, let_sign(&entries), &before)?;
     let make = |version, at| {
         Keyset::new(issuer.into(), version, at, root.version, entries.clone())
             .map_err(|error| Error::NotVerified(VerifyError::Key(error)))
@@ -218,6 +237,16 @@ fn keyset(writer: &mut Writer<'_>, issuer: &str, signers: &Signers) -> Result<Pu
     import(&query, &publication)?;
     writer.append(&Event::DocumentPublished(publication.clone()))?;
     Ok(Published::New(publication))
+}
+
+/// The published keyset, if it is signed by keys that the root names now: what somebody wrote
+/// into the store is not, and what earlier keys signed counts no more.
+fn keyset_in(query: &Query<'_>, publication: &Publication) -> Result<Option<Keyset>, Error> {
+    let trust = root::chain(query)?;
+    Ok(trust.and_then(|mut trust| {
+        trust.import(&publication.document).ok()?;
+        trust.keyset().cloned()
+    }))
 }
 
 /// Catalogs are signed by the keyset role: its new keys sign them again, as they are.

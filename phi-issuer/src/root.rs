@@ -4,13 +4,14 @@
 //! says of them beside it is their history.
 
 use phi_verify::{
-    DocumentKind, Error as VerifyError, Floors, KeyState, RoleKeys, Root, TrustState, UnixTime,
+    DocumentKind, Error as VerifyError, Floors, KeyId, KeyState, RoleKeys, Root, TrustState,
+    UnixTime,
 };
 
 use crate::{
     error::Error,
     event::{Event, Publication},
-    keys::Role,
+    keys::{KnownKeys, Role},
     store::{Query, Writer},
 };
 
@@ -64,6 +65,13 @@ pub(crate) const fn of(root: &Root, role: Role) -> Option<&RoleKeys> {
         Role::Ledger => Some(&root.ledger),
         Role::License => None,
     }
+}
+
+/// Every key that a root names, with its role.
+fn all_named(root: &Root) -> Vec<(Role, KeyId)> {
+    let keys = |role| of(root, role).into_iter().flat_map(RoleKeys::keys);
+    let ids = |role| keys(role).map(move |key| (role, key.id()));
+    NAMED.into_iter().flat_map(ids).collect()
 }
 
 /// The first root names the keys that the issuer was made with.
@@ -128,19 +136,27 @@ pub(crate) fn next(
     Ok(next)
 }
 
-/// Records a signed root, if it follows the newest one, and with it which keys begin and which
-/// end.
+/// Records a signed root, if it follows the newest one and names no new key that is not known
+/// here, and with it which keys begin and which end.
 pub(crate) fn record(
     writer: &mut Writer<'_>,
     root: &Root,
     document: Vec<u8>,
+    known: &KnownKeys,
 ) -> Result<Publication, Error> {
-    match chain(&writer.query())? {
+    let chain = chain(&writer.query())?;
+    let before = chain.as_ref().map(|trust| all_named(trust.root()));
+    match chain {
         None => TrustState::from_anchor(&document).map(drop),
         Some(mut trust) => trust.import(&document).map(drop),
     }
     .map_err(Error::NotVerified)?;
     settle(writer, root)?;
+    known.check(
+        &writer.query(),
+        all_named(root),
+        &before.unwrap_or_default(),
+    )?;
     let publication = Publication {
         kind: DocumentKind::Root,
         product: String::new(),

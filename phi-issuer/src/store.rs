@@ -34,6 +34,7 @@ use crate::{
     error::Error,
     event::{self, Event},
     license::{self, LicenseRecord},
+    rule,
     tree::{Appender, Hash},
 };
 
@@ -342,6 +343,7 @@ impl Writer<'_> {
             idempotency_key: key.map(str::to_owned),
             event: event.clone(),
         };
+        rule::check(&self.query(), &entry)?;
         let bytes = entry.encode();
         failpoint!("append-before-insert");
         insert(self.engine, &entry, &bytes)?;

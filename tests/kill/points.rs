@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-use phi_issuer::{Exported, FAIL_POINTS, Issuer, Replace};
+use phi_issuer::{Exported, FAIL_POINTS, Issuer, Older, Replace};
 use phi_tests::{
     home::{Home, Sql, Store},
     on_every_store,
@@ -396,7 +396,7 @@ fn a_backup_is_killed() {
             issuer.backup(&made, |_| {}).unwrap();
         }
         let elsewhere = folder.join("elsewhere");
-        Issuer::restore(&elsewhere, &made, Replace::Refuse, |_| {}).unwrap();
+        Issuer::restore(&elsewhere, &made, Replace::Refuse, Older::Refuse, |_| {}).unwrap();
         assert_eq!(Sql::open(&elsewhere).tables(), Sql::open(folder).tables());
     });
     assert!(there > 0 && absent > 0);
@@ -408,7 +408,8 @@ fn an_export_is_killed() {
         check(folder, &[]);
         let made = folder.join("made");
         let elsewhere = folder.join("elsewhere");
-        let imported = Issuer::import_ledger(&elsewhere, &made, Replace::Refuse, |_| {});
+        let imported =
+            Issuer::import_ledger(&elsewhere, &made, Replace::Refuse, Older::Refuse, |_| {});
         // The file that says what all the others are is written last.
         assert_eq!(imported.is_ok(), made.join("checkpoint").exists());
     });
@@ -437,7 +438,7 @@ fn replacing_is_killed(act: &Act, again: impl Fn(&Path)) {
 fn restoring_is_killed() {
     replacing_is_killed(&RESTORING, |folder| {
         let backup = folder.join("backup.db");
-        Issuer::restore(folder, &backup, Replace::MoveAside, |_| {}).unwrap();
+        Issuer::restore(folder, &backup, Replace::MoveAside, Older::Refuse, |_| {}).unwrap();
     });
 }
 
@@ -445,7 +446,7 @@ fn restoring_is_killed() {
 fn importing_is_killed() {
     replacing_is_killed(&IMPORTING, |folder| {
         let export = folder.join("export");
-        Issuer::import_ledger(folder, &export, Replace::MoveAside, |_| {}).unwrap();
+        Issuer::import_ledger(folder, &export, Replace::MoveAside, Older::Refuse, |_| {}).unwrap();
     });
 }
 

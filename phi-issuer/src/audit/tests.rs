@@ -50,6 +50,7 @@ fn office() -> Office {
             status: StatusTimes::default(),
         },
         store,
+        accepted: Vec::new(),
         _in_use: None,
     };
     let revision = Revision::first(&Source::parse(CATALOG).unwrap()).unwrap();

@@ -10,6 +10,7 @@ use super::map::{self, Arrival, Field, ImportMap};
 use crate::{
     Customer, CustomerKind, Machine, NewLicense,
     batch::{check_reference, digest_of, majority},
+    line,
     when::{Length, When},
 };
 
@@ -620,7 +621,7 @@ impl Row<'_> {
             }
             reason.push_str(before);
             // The ledger's reasons are one line.
-            reason.extend(text.chars().map(|c| if c.is_control() { ' ' } else { c }));
+            reason.extend(text.chars().map(|c| if line::hides(c) { ' ' } else { c }));
         }
         Ok(reason)
     }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    IN_USE, KEYS, LOCK, PUBLISHED, SETTINGS, STORE, StoreOptions, init::write_settings,
+    ANCHOR, IN_USE, KEYS, LOCK, PUBLISHED, SETTINGS, STORE, StoreOptions, init::write_settings,
     read_settings, system,
 };
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
     error::Error,
     event::Event,
     keyfile::KdfStrength,
-    store::{Empty, Location, Store, files_of},
+    store::{Empty, Location, Query, Store, files_of},
 };
 
 /// Puts a store, which is in a file of the folder, in the place where the settings have it, which
@@ -35,7 +35,7 @@ pub(crate) fn adopt(
             problem: "the ledger does not begin with its issuer".into(),
         });
     };
-    check_anchor(folder, &mut store)?;
+    store.read(|query| check_anchor(folder, query))?;
     let fresh = !folder.join(SETTINGS).exists();
     let settings = if fresh {
         StoreOptions::default().settings(issuer, KdfStrength::Standard)
@@ -80,19 +80,22 @@ pub(crate) fn adopt(
 }
 
 /// A folder keeps the trust anchor that it published: applications have it compiled in.
-fn check_anchor(folder: &Path, store: &mut Store) -> Result<(), Error> {
-    let documents = store.read(|query| query.published())?;
+pub(crate) fn check_anchor(folder: &Path, query: &Query<'_>) -> Result<(), Error> {
+    let documents = query.published()?;
     let Some(anchor) = documents.first() else {
         return Ok(());
     };
-    let path = folder.join(PUBLISHED).join(anchor.file_name());
+    // Always the first root, whatever version the store's says that it has.
+    let path = folder.join(PUBLISHED).join(ANCHOR);
     match fs::read(&path) {
-        Ok(published) if published != anchor.document => Err(Error::Invalid {
-            what: "the store",
+        Ok(published) if published != anchor.document => Err(Error::BadCopy {
+            what: "the store".into(),
             problem: format!(
                 "is of another issuer: its trust anchor is not {}",
                 path.display()
             ),
+            hint: "name the folder of its issuer with --dir; if this is it, keep the store for the \
+                   inquiry: its beginning was replaced",
         }),
         _ => Ok(()),
     }

@@ -140,6 +140,7 @@ impl Issuer {
                 folder: folder.into(),
                 settings,
                 store,
+                accepted: Vec::new(),
                 _in_use: None,
             };
             joined.write_published()
@@ -205,6 +206,7 @@ fn make(
         folder: folder.into(),
         settings,
         store,
+        accepted: Vec::new(),
         _in_use: use_store(folder)?,
     };
     let created = Event::IssuerCreated {

@@ -5,19 +5,19 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, BufRead as _, BufReader, BufWriter, Write as _},
+    io::{self, BufRead as _, BufReader, BufWriter, Read, Write as _},
     path::{Path, PathBuf},
 };
 
-use ciborium::Value;
 use phi_verify::log::LogState;
+use serde::de::IgnoredAny;
 
-use super::{Progress, Verified, verify};
+use super::{Older, Progress, Verified, ahead::Ahead, verify};
 use crate::{
     Issuer,
     durable::{self, FileError, Mode},
     error::Error,
-    event::{self, SignedCheckpoint},
+    event::SignedCheckpoint,
     issuer::{self, CHECKPOINT, system},
     store::{Location, Store, damaged_tree, files_of},
     tree::{Hash, TILE_WIDTH, TilePath, TileStore as _, Tree, tile_width, write_bundle},
@@ -45,6 +45,8 @@ pub struct Export {
 
 /// The entries as a sequence of CBOR items (RFC 8742).
 const EVENTS: &str = "events.cbor";
+const WHOLE_EXPORT: &str =
+    "name the folder that `phi ledger export` wrote, whole and as it was written";
 /// A store is made here before it takes its place.
 const SCRATCH: &str = ".phi-restore.db";
 
@@ -116,15 +118,17 @@ impl Issuer {
     ///
     /// # Errors
     /// [`Error::Diverged`] if the backup is not what its events make it,
-    /// [`Error::StoreInUse`] if there is a store that is not to be replaced.
+    /// [`Error::StoreInUse`] if there is a store that is not to be replaced,
+    /// [`Error::OlderThanPublished`] if numbers that the folder has published would be used twice.
     pub fn restore(
         folder: &Path,
         backup: &Path,
         replace: Replace,
+        older: Older<'_>,
         progress: impl FnMut(Progress),
     ) -> Result<Verified, Error> {
         let scratch = folder.join(SCRATCH);
-        into_place(folder, replace, progress, None, |_| {
+        into_place(folder, (replace, older), progress, None, |_| {
             check_source(backup)?;
             let mut from = durable::open(backup)?;
             let mut copy = private_file(&scratch)?;
@@ -209,42 +213,55 @@ impl Issuer {
     ///
     /// # Errors
     /// [`Error::Diverged`] if the events are not those of the export's checkpoint,
-    /// [`Error::StoreInUse`] if there is a store that is not to be replaced.
+    /// [`Error::StoreInUse`] if there is a store that is not to be replaced,
+    /// [`Error::OlderThanPublished`] if numbers that the folder has published would be used twice.
     pub fn import_ledger(
         folder: &Path,
         export: &Path,
         replace: Replace,
+        older: Older<'_>,
         progress: impl FnMut(Progress),
     ) -> Result<Verified, Error> {
         let limit = phi_verify::log::MAX_NOTE as u64;
-        let checkpoint = durable::read_bounded(&export.join(CHECKPOINT), limit)?;
-        let checkpoint = String::from_utf8(checkpoint).map_err(|_| Error::Invalid {
-            what: "the export's checkpoint",
-            problem: "is not UTF-8".into(),
-        })?;
+        let path = export.join(CHECKPOINT);
+        let unreadable = |problem: String| Error::BadCopy {
+            what: path.display().to_string(),
+            problem,
+            hint: WHOLE_EXPORT,
+        };
+        let checkpoint = durable::read_bounded(&path, limit)?;
+        let checkpoint = String::from_utf8(checkpoint);
+        let checkpoint = checkpoint.map_err(|_| unreadable("is not UTF-8".into()))?;
         let total = LogState::restore(&checkpoint)
-            .map_err(Error::NotVerified)?
+            .map_err(|cause| unreadable(format!("is no checkpoint: {cause}")))?
             .size();
         let events = durable::open(&export.join(EVENTS)).map_err(|error| match error {
-            FileError::Missing { .. } => Error::Invalid {
-                what: "the export",
+            FileError::Missing { .. } => Error::BadCopy {
+                what: export.display().to_string(),
                 problem: format!("has no {EVENTS}: it was made to be published"),
+                hint: "export it again without --public: what is published has no events",
             },
             error => error.into(),
         })?;
         let mut events = BufReader::new(events);
         let location = Location::File(folder.join(SCRATCH));
-        into_place(folder, replace, progress, Some(&checkpoint), |told| {
-            Store::create_from(&location, |each| {
-                let mut done = 0;
-                while let Some(bytes) = next_entry(&mut events, done)? {
-                    done += 1;
-                    told(Progress { done, total });
-                    each(&bytes)?;
-                }
-                Ok(())
-            })
-        })
+        into_place(
+            folder,
+            (replace, older),
+            progress,
+            Some(&checkpoint),
+            |told| {
+                Store::create_from(&location, |each| {
+                    let mut done = 0;
+                    while let Some(bytes) = next_entry(&mut events, done)? {
+                        done += 1;
+                        told(Progress { done, total });
+                        each(&bytes)?;
+                    }
+                    Ok(())
+                })
+            },
+        )
     }
 }
 
@@ -260,7 +277,7 @@ pub enum Replace {
 /// Makes a store in the scratch file, verifies it, and puts it where the folder's settings say.
 fn into_place<P: FnMut(Progress)>(
     folder: &Path,
-    replace: Replace,
+    (replace, older): (Replace, Older<'_>),
     mut progress: P,
     checkpoint: Option<&str>,
     make: impl FnOnce(&mut P) -> Result<Store, Error>,
@@ -271,8 +288,12 @@ fn into_place<P: FnMut(Progress)>(
     let placed = make(&mut progress).and_then(|mut store| {
         failpoint!("restore-before-verification");
         let verified = verify::run(&mut store, checkpoint, &mut progress)?;
+        store.read(|query| issuer::check_anchor(folder, query))?;
+        let ahead = Ahead::of(folder, &mut store)?;
+        ahead.settle(&mut store, older)?;
         failpoint!("restore-before-place");
         issuer::adopt(folder, store, &scratch, replace)?;
+        ahead.keep_checkpoint(folder)?;
         Ok(verified)
     });
     remove_store(&scratch)?;
@@ -374,24 +395,45 @@ fn writing_events(source: io::Error) -> Error {
     }
 }
 
-/// The next entry of a sequence of CBOR items, after so many.
+/// The bytes of the next entry of a sequence of CBOR items, after so many: as they are, for the
+/// checkpoint is of them.
 fn next_entry(events: &mut BufReader<File>, done: u64) -> Result<Option<Vec<u8>>, Error> {
     let rest = events.fill_buf().map_err(system("reading the events"))?;
     if rest.is_empty() {
         return Ok(None);
     }
-    let value: Value = ciborium::from_reader(events).map_err(|error| Error::EventDamaged {
+    let mut item = Recorded {
+        source: events,
+        bytes: Vec::new(),
+    };
+    let read: Result<IgnoredAny, _> = ciborium::from_reader(&mut item);
+    read.map_err(|error| Error::EventDamaged {
         problem: format!("{EVENTS} does not read after event {done}: {error}"),
     })?;
-    Ok(Some(event::encode(&value)))
+    Ok(Some(item.bytes))
+}
+
+/// Keeps what is read from the source.
+struct Recorded<'s, R> {
+    source: &'s mut R,
+    bytes: Vec<u8>,
+}
+
+impl<R: Read> Read for Recorded<'_, R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let count = self.source.read(into)?;
+        self.bytes.extend_from_slice(&into[..count]);
+        Ok(count)
+    }
 }
 
 /// A backup is one regular file: a store with a journal beside it is not whole without it.
 fn check_source(backup: &Path) -> Result<(), Error> {
     let invalid = |problem: &str| {
-        Err(Error::Invalid {
-            what: "the backup",
+        Err(Error::BadCopy {
+            what: backup.display().to_string(),
             problem: problem.into(),
+            hint: "name one file that `phi ledger backup` wrote",
         })
     };
     if fs::metadata(backup).is_ok_and(|file| !file.is_file()) {
@@ -399,7 +441,7 @@ fn check_source(backup: &Path) -> Result<(), Error> {
     }
     let [_, journal, ..] = files_of(backup);
     if fs::metadata(&journal).is_ok_and(|file| file.len() > 0) {
-        return invalid("has a journal beside it (-wal): make it with `phi ledger backup`");
+        return invalid("has a journal beside it (-wal): it is a store, and no backup");
     }
     Ok(())
 }

@@ -217,69 +217,27 @@ fn decided(
             found: license.revision,
         });
     }
-    let future = |expires: Option<UnixTime>| match expires {
-        Some(expires) if expires <= now => Err(Error::Invalid {
-            what: "a new expiry",
-            problem: "is in the past".into(),
-        }),
-        expires => Ok(expires),
-    };
-    let catalog = || {
-        let catalog = query.newest_catalog(&license.product)?;
-        let catalog = catalog.ok_or_else(|| no_catalog(&license.product))?;
-        Ok::<_, Error>(catalog.number())
-    };
     let at = order.effective.unwrap_or(now);
     let then = license.at(at);
     let change = match order.request.clone() {
-        ChangeRequest::Issue
-            if license.state(now) == State::Draft
-                && then.expires.is_some_and(|expires| expires <= now) =>
-        {
-            return Err(Error::NotAllowed {
-                what: format!("license {}", license.id),
-                problem: "is a draft that would have expired by now",
-                hint: "write another with `phi license issue --draft`",
-            });
-        }
         ChangeRequest::Issue => Change::Issue {
-            catalog_revision: catalog()?,
+            catalog_revision: newest_revision(query, license)?,
         },
-        ChangeRequest::Amend(amendment) if amendment.is_empty() => {
-            let problem = "changes nothing: name a plan, an add-on, a flag, a quota or a limit";
-            return Err(Error::Invalid {
-                what: "an amendment",
-                problem: problem.into(),
-            });
-        }
-        ChangeRequest::Amend(amendment) => {
-            amendment.check(&then)?;
-            Change::Amend {
-                catalog_revision: catalog()?,
-                amendment,
-            }
-        }
-        ChangeRequest::Renew(expires) => Change::Renew {
-            expires: future(expires)?,
+        ChangeRequest::Amend(amendment) => Change::Amend {
+            catalog_revision: newest_revision(query, license)?,
+            amendment,
         },
+        ChangeRequest::Renew(expires) => Change::Renew { expires },
         ChangeRequest::Suspend => Change::Suspend {
             voids: reinstatements_of(&then),
         },
         ChangeRequest::Reinstate => Change::Reinstate,
-        ChangeRequest::ConvertTrial { expires, amendment } => {
-            amendment.check(&then)?;
-            Change::ConvertTrial {
-                catalog_revision: catalog()?,
-                expires: future(expires)?,
-                amendment,
-            }
-        }
-        ChangeRequest::Rebind(machine) => {
-            if let Some(machine) = &machine {
-                check_machine(machine, &license.product)?;
-            }
-            Change::Rebind { machine }
-        }
+        ChangeRequest::ConvertTrial { expires, amendment } => Change::ConvertTrial {
+            catalog_revision: newest_revision(query, license)?,
+            expires,
+            amendment,
+        },
+        ChangeRequest::Rebind(machine) => Change::Rebind { machine },
         ChangeRequest::Withdraw(withdrawn) => Change::Withdraw { withdrawn },
     };
     if at > now && change.act().may_wait() {
@@ -315,6 +273,94 @@ fn allowed_then(then: &LicenseRecord, act: Act, at: UnixTime) -> Result<(), Erro
     }
 }
 
+/// Whether the change makes sense of this license, whatever state it is in.
+fn check_change(
+    query: &Query<'_>,
+    license: &LicenseRecord,
+    event: &LicenseChange,
+    now: UnixTime,
+) -> Result<(), Error> {
+    let then = license.at(event.effective.unwrap_or(now));
+    match &event.change {
+        Change::Issue { catalog_revision } => {
+            check_draft(license, &then, now)?;
+            check_revision(query, license, *catalog_revision)
+        }
+        Change::Amend { amendment, .. } if amendment.is_empty() => {
+            let problem = "changes nothing: name a plan, an add-on, a flag, a quota or a limit";
+            Err(Error::Invalid {
+                what: "an amendment",
+                problem: problem.into(),
+            })
+        }
+        Change::Amend {
+            catalog_revision,
+            amendment,
+        } => {
+            amendment.check(&then)?;
+            check_revision(query, license, *catalog_revision)
+        }
+        Change::Renew { expires } => check_expiry(*expires, now),
+        Change::ConvertTrial {
+            catalog_revision,
+            expires,
+            amendment,
+        } => {
+            amendment.check(&then)?;
+            check_revision(query, license, *catalog_revision)?;
+            check_expiry(*expires, now)
+        }
+        Change::Rebind {
+            machine: Some(machine),
+        } => check_machine(machine, &license.product),
+        Change::Rebind { machine: None }
+        | Change::Suspend { .. }
+        | Change::Reinstate
+        | Change::Transfer { .. }
+        | Change::Withdraw { .. } => Ok(()),
+    }
+}
+
+fn check_draft(license: &LicenseRecord, then: &LicenseRecord, now: UnixTime) -> Result<(), Error> {
+    let over = then.expires.is_some_and(|expires| expires <= now);
+    if license.state(now) != State::Draft || !over {
+        return Ok(());
+    }
+    Err(Error::NotAllowed {
+        what: format!("license {}", license.id),
+        problem: "is a draft that would have expired by now",
+        hint: "write another with `phi license issue --draft`",
+    })
+}
+
+fn check_expiry(expires: Option<UnixTime>, now: UnixTime) -> Result<(), Error> {
+    if expires.is_none_or(|expires| expires > now) {
+        return Ok(());
+    }
+    Err(Error::Invalid {
+        what: "a new expiry",
+        problem: "is in the past".into(),
+    })
+}
+
+/// What is decided now is read in the catalog that is newest now.
+fn check_revision(query: &Query<'_>, license: &LicenseRecord, revision: u64) -> Result<(), Error> {
+    let newest = newest_revision(query, license)?;
+    if newest == revision {
+        return Ok(());
+    }
+    Err(Error::Invalid {
+        what: "a change of a license",
+        problem: format!("is read in catalog revision {revision}, and the newest is {newest}"),
+    })
+}
+
+fn newest_revision(query: &Query<'_>, license: &LicenseRecord) -> Result<u64, Error> {
+    let catalog = query.newest_catalog(&license.product)?;
+    let catalog = catalog.ok_or_else(|| no_catalog(&license.product))?;
+    Ok(catalog.number())
+}
+
 /// The license after the event, which must make sense now and whenever something that waits
 /// takes effect.
 pub(crate) fn changed(
@@ -323,6 +369,7 @@ pub(crate) fn changed(
     event: &LicenseChange,
     now: UnixTime,
 ) -> Result<LicenseRecord, Error> {
+    check_change(query, license, event, now)?;
     let mut after = license.clone();
     after
         .apply(now, event)

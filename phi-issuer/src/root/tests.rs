@@ -60,11 +60,12 @@ impl Rig {
         let rows = rows.into_iter().filter(|row| row.role == role);
         let keys = rows.filter(|row| row.until.is_none()).map(|row| row.public);
         let keys = role_keys(keys.collect(), threshold).unwrap();
+        let known = self.issuer.known_keys();
         let work = |writer: &mut Writer<'_>| {
             let query = writer.query();
             let next = next(&query, &newest(&query)?, &[(role, keys)], writer.now())?;
             let document = publish::sealed(&next.unsigned(), &signers.all())?;
-            record(writer, &next, document)?;
+            record(writer, &next, document, &known)?;
             Ok(next)
         };
         self.issuer.store.write(&self.context, work).unwrap()
@@ -190,11 +191,12 @@ fn a_key_that_was_replaced_does_not_come_back() {
     let signers = rig.issuer.signers(Role::Root, &rig.passphrase).unwrap();
     for role in [Role::Status, Role::Keyset] {
         let keys = role_keys(vec![old.clone()], 1).unwrap();
+        let known = rig.issuer.known_keys();
         let work = |writer: &mut Writer<'_>| {
             let query = writer.query();
             let next = next(&query, &newest(&query)?, &[(role, keys)], writer.now())?;
             let document = publish::sealed(&next.unsigned(), &signers.all())?;
-            record(writer, &next, document)
+            record(writer, &next, document, &known)
         };
         let refused = rig.issuer.store.write(&rig.context, work).unwrap_err();
         assert_eq!(refused.code(), "not-allowed", "{role}");

@@ -96,6 +96,13 @@ impl<'c> Query<'c> {
         })
     }
 
+    /// The entry that a key is of.
+    pub(crate) fn entry_of_key(&self, key_id: KeyId) -> Result<Option<Entry>, Error> {
+        let sql = "SELECT entry FROM keys JOIN events USING (seq) WHERE id = ?1";
+        let mut found = self.entries(sql, values![&key_id.to_string()])?;
+        Ok(found.pop())
+    }
+
     /// Whether no token under the key can be accepted any more.
     pub(crate) fn all_ended_under(&self, key_id: KeyId, now: UnixTime) -> Result<bool, Error> {
         let sql = "SELECT NOT EXISTS

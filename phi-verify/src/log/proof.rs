@@ -112,13 +112,19 @@ impl Proof {
     /// That this leaf is in the log of this root's issuer, at the index of the proof.
     ///
     /// # Errors
-    /// Why the checkpoint is refused, and [`Error::NotIncluded`].
+    /// Why the checkpoint is refused, [`Error::NotIncluded`], and [`Error::LogProof`] if the proof
+    /// has the hash of another entry than the leaf's.
     pub fn verify_leaf(&self, leaf: &Leaf, root: &Root) -> Result<Inclusion, Error> {
         let origin = Origin::of_issuer(&root.issuer);
         let checkpoint =
             UntrustedCheckpoint::parse(&self.checkpoint)?.verify(&root.ledger, &origin)?;
         let (size, tree) = (checkpoint.size(), checkpoint.root());
         merkle::verify_inclusion(leaf.hash(), self.index, &self.path, size, tree)?;
+        // Nothing signs the extra line: whoever reads it must find there what was verified.
+        if self.entry.is_some_and(|entry| entry != leaf.entry) {
+            let problem = "has an extra line with the hash of another entry";
+            return Err(Error::LogProof(problem));
+        }
         Ok(Inclusion {
             index: self.index,
             checkpoint,

@@ -344,6 +344,14 @@ fn t3_a_leaf_speaks_of_one_event_only() {
         2
     );
     refused(proof.verify_leaf(&document, &trusted), "not-included");
+    // The extra line is not signed: one that names another entry is no proof of this one.
+    let text = log.proof(3, 5);
+    let extra = text.lines().nth(1).unwrap();
+    let lying = text.replace(extra, &format!("extra {subject}"));
+    let lying = Proof::parse(&lying).unwrap();
+    refused(lying.verify_leaf(&leaf, &trusted), "proof-invalid");
+    let silent = Proof::parse(&text.replace(&format!("{extra}\n"), "")).unwrap();
+    assert_eq!(silent.verify_leaf(&leaf, &trusted).unwrap().index(), 3);
     for other in [
         Leaf {
             word: "revoked".into(),

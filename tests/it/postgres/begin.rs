@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use phi_issuer::{Issuer, Replace};
+use phi_issuer::{Issuer, Older, Replace};
 use phi_tests::{
     home::{Home, Sql, Store},
     postgres::{Database, Server, Stop, is_there},
@@ -127,7 +127,15 @@ fn an_issuer_moves_into_a_database_and_back() {
     let settings = folder.path().join("phi.toml");
     let text = fs::read_to_string(&settings).unwrap();
     fs::write(&settings, format!("store = \"{}\"\n{text}", database.url())).unwrap();
-    let restore = || Issuer::restore(folder.path(), &moved, Replace::Refuse, |_| {});
+    let restore = || {
+        Issuer::restore(
+            folder.path(),
+            &moved,
+            Replace::Refuse,
+            Older::Refuse,
+            |_| {},
+        )
+    };
     restore().unwrap();
     // What is in a database is never replaced.
     assert_eq!(restore().unwrap_err().code(), "store-in-use");
@@ -143,7 +151,14 @@ fn an_issuer_moves_into_a_database_and_back() {
     issuer.backup(&back, |_| {}).unwrap();
     drop(issuer);
     fs::write(&settings, text).unwrap();
-    Issuer::restore(folder.path(), &back, Replace::MoveAside, |_| {}).unwrap();
+    Issuer::restore(
+        folder.path(),
+        &back,
+        Replace::MoveAside,
+        Older::Refuse,
+        |_| {},
+    )
+    .unwrap();
     let mut issuer = Issuer::open(folder.path()).unwrap();
     assert_eq!(issuer.tokens_of(license).unwrap(), [tokens, more].concat());
 }

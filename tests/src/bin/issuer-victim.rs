@@ -8,8 +8,8 @@
 use std::{env, error::Error, path::Path};
 
 use phi_issuer::{
-    Amendment, ChangeRequest, Customer, Exported, Issuer, LicenseOrder, LicenseRecord, Replace,
-    RevokeRequest, Role, StoreOptions, Subject,
+    Amendment, ChangeRequest, Customer, Exported, Issuer, LicenseOrder, LicenseRecord, Older,
+    Replace, RevokeRequest, Role, StoreOptions, Subject,
 };
 use phi_tests::{
     snakeoil::START,
@@ -39,12 +39,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         "restore" => {
             let backup = folder.join("backup.db");
-            Issuer::restore(folder, &backup, Replace::MoveAside, |_| {})?;
+            Issuer::restore(folder, &backup, Replace::MoveAside, Older::Refuse, |_| {})?;
             return Ok(());
         }
         "import" => {
             let export = folder.join("export");
-            Issuer::import_ledger(folder, &export, Replace::MoveAside, |_| {})?;
+            Issuer::import_ledger(folder, &export, Replace::MoveAside, Older::Refuse, |_| {})?;
             return Ok(());
         }
         _ => {}

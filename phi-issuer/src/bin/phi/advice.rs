@@ -444,6 +444,21 @@ const TABLE: &[(&str, ExitCode, &str)] = &[
         "bring as many of the missing keys' files into keys/ as must sign",
     ),
     (
+        "key-not-known",
+        ExitCode::PUBLICATION,
+        "ask whoever added the key, and compare its id; then pass --accept-key KEY",
+    ),
+    (
+        "copy-invalid",
+        ExitCode::BAD_INPUT,
+        "hand in the file or folder as phi ledger wrote it",
+    ),
+    (
+        "older-than-published",
+        ExitCode::STORE,
+        "restore a newer backup, or pass --older-than-published",
+    ),
+    (
         "store-in-use",
         ExitCode::BAD_INPUT,
         "pass --replace to move a file aside; join what is in a database with phi init --join",

@@ -70,9 +70,26 @@ pub(crate) struct Rotate {
     /// When the new license key begins to sign [default: now]
     #[arg(long, value_name = "TIME")]
     from: Option<When>,
+    #[command(flatten)]
+    accepted: AcceptedKeys,
     /// Say what would be recorded, and do nothing
     #[arg(long)]
     dry_run: bool,
+}
+
+/// Keys that others made, for commands that publish a keyset or a root.
+#[derive(Debug, Args)]
+pub(crate) struct AcceptedKeys {
+    /// A key to publish for the first time although it is not in keys/: who made it was asked
+    #[arg(long = "accept-key", value_name = "KEY", allow_hyphen_values = true)]
+    accept_key: Vec<KeyId>,
+}
+
+impl AcceptedKeys {
+    /// Lets the issuer publish them.
+    pub(crate) fn tell(&self, issuer: &mut Issuer) {
+        issuer.accept_keys(self.accept_key.iter().copied());
+    }
 }
 
 /// Take a waiting key back, or let a key that is being succeeded sign no more
@@ -152,6 +169,7 @@ impl Rotate {
             return Ok(());
         }
         let passphrase = session.passphrase()?;
+        self.accepted.tell(&mut issuer);
         let rotation = issuer.rotate_key(self.role, from, &passphrase, &session.context())?;
         session.output().print(&RotationAnswer {
             dry_run: false,

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::failure::Failure;
+use crate::key::AcceptedKeys;
 use crate::output::{Answer, Page};
 use crate::session::Session;
 use crate::view::{KeysetView, shown};
@@ -21,8 +22,19 @@ pub(crate) enum Command {
 
 /// Sign and publish the license keys as they are now
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  phi keyset publish")]
-pub(crate) struct Publish {}
+#[command(
+    long_about = "Sign and publish the license keys as they are now.\n\n\
+        A key that no keyset named before must be in keys/ of this folder: whoever can write the \
+        store could have put it there. If another operator made it, ask, and name it with \
+        --accept-key.",
+    after_help = "Examples:\n  \
+        phi keyset publish\n  \
+        phi keyset publish --accept-key 3q2-7wEjRWeJ"
+)]
+pub(crate) struct Publish {
+    #[command(flatten)]
+    accepted: AcceptedKeys,
+}
 
 /// Show the keyset that is published
 #[derive(Debug, Args)]
@@ -33,8 +45,9 @@ impl Command {
     pub(crate) fn run(&self, session: &Session) -> Result<(), Failure> {
         let mut issuer = session.issuer()?;
         let (changed, publication) = match self {
-            Self::Publish(_) => {
+            Self::Publish(command) => {
                 let passphrase = session.passphrase()?;
+                command.accepted.tell(&mut issuer);
                 match issuer.publish_keyset(&passphrase, &session.context())? {
                     Published::New(publication) => (Some(true), publication),
                     Published::Unchanged(publication) => (Some(false), publication),

@@ -7,6 +7,7 @@ use std::fmt::{Display, Write as _};
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
+use phi_issuer::line::hides;
 use phi_issuer::qr::Ink;
 use serde::Serialize;
 
@@ -64,7 +65,11 @@ pub(crate) fn to_json(value: &impl Serialize) -> String {
 
 /// JSON that leaves a terminal that shows it as it is; it says the same.
 pub(crate) fn harmless_json(text: &str) -> String {
-    escaped(text, |c| format!("\\u{:04x}", u32::from(c)))
+    escaped(text, |c| {
+        let mut units = [0; 2];
+        let units = c.encode_utf16(&mut units).iter();
+        units.map(|unit| format!("\\u{unit:04x}")).collect()
+    })
 }
 
 /// Prints text as it is, without its colors if they are off.
@@ -284,15 +289,9 @@ pub(crate) fn one_line(text: &str) -> String {
     text.split(['\r', '\n']).collect::<Vec<_>>().join(" ")
 }
 
-/// With `escape` in place of what could move a terminal's cursor or turn its text around.
+/// With `escape` in place of what could move a terminal's cursor, turn its text around or hide.
 fn escaped(text: &str, escape: impl Fn(char) -> String) -> String {
-    let harmful = |c: char| {
-        let turns = matches!(
-            c,
-            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
-        );
-        (c.is_control() && c != '\n') || turns
-    };
+    let harmful = |c: char| c != '\n' && hides(c);
     if !text.contains(harmful) {
         return text.to_owned();
     }
@@ -337,10 +336,10 @@ mod tests {
     #[test]
     fn what_others_wrote_cannot_drive_the_terminal() {
         let mut page = Page::default();
-        page.field("customer", "a\u{1b}[2Jb\u{202e}c\u{61c}");
-        let shown = r"a\u{1b}[2Jb\u{202e}c\u{61c}";
+        page.field("customer", "a\u{1b}[2Jb\u{202e}c\u{61c}d\u{200b}e");
+        let shown = r"a\u{1b}[2Jb\u{202e}c\u{61c}d\u{200b}e";
         assert_eq!(plain(page), format!("customer  {shown}\n"));
-        let json = to_json(&"a\u{9b}2Jb\u{202e}c\n");
-        assert_eq!(json, "\"a\\u009b2Jb\\u202ec\\n\"\n");
+        let json = to_json(&"a\u{9b}2Jb\u{202e}c\n\u{e0041}");
+        assert_eq!(json, "\"a\\u009b2Jb\\u202ec\\n\\udb40\\udc41\"\n");
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use phi_issuer::{Exported, Issuer, Replace};
+use phi_issuer::{Context, Exported, Issuer, Older, Replace};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -30,10 +30,14 @@ pub(crate) struct Backup {
 #[derive(Debug, Args)]
 #[command(
     long_about = "Bring a backup back, after all of it was verified. What happened since the \
-        backup is not in it: tokens minted since are unknown to the restored ledger.",
+        backup is not in it: tokens minted since are unknown to the restored ledger.\n\n\
+        A backup that is older than what the folder has published is refused. With \
+        --older-than-published the ledger takes up the published keyset and status list: the \
+        next ones have higher numbers, and what they took back stays taken back.",
     after_help = "Examples:\n  \
         phi ledger restore /media/safe/phi-2026-06.db\n  \
-        phi ledger restore /media/safe/phi-2026-06.db --replace"
+        phi ledger restore /media/safe/phi-2026-06.db --replace\n  \
+        phi ledger restore /media/safe/phi-2026-05.db --replace --older-than-published"
 )]
 pub(crate) struct Restore {
     /// The backup
@@ -41,6 +45,9 @@ pub(crate) struct Restore {
     /// Move the store that is there aside, to phi.db.replaced-1 and so on
     #[arg(long)]
     replace: bool,
+    /// Go on after what was published since, whose entries are lost
+    #[arg(long)]
+    older_than_published: bool,
 }
 
 /// Write the ledger as static files that others can check
@@ -76,6 +83,17 @@ pub(crate) struct Import {
     /// Move the store that is there aside, to phi.db.replaced-1 and so on
     #[arg(long)]
     replace: bool,
+    /// Go on after what was published since, whose entries are lost
+    #[arg(long)]
+    older_than_published: bool,
+}
+
+const fn older(take_up: bool, context: &Context) -> Older<'_> {
+    if take_up {
+        Older::TakeUp(context)
+    } else {
+        Older::Refuse
+    }
 }
 
 const fn choice(replace: bool) -> Replace {
@@ -85,6 +103,9 @@ const fn choice(replace: bool) -> Replace {
         Replace::Refuse
     }
 }
+
+const GO_ON: &str = "phi: next: look with phi audit query what was taken up, suspend again what was \
+                     suspended since, then phi keyset publish and phi status publish";
 
 impl Backup {
     pub(super) fn run(&self, session: &Session) -> Result<(), Failure> {
@@ -101,10 +122,16 @@ impl Backup {
 impl Restore {
     pub(super) fn run(&self, session: &Session) -> Result<(), Failure> {
         let bar = bar("events");
-        let replace = choice(self.replace);
-        let restored = Issuer::restore(session.dir(), &self.file, replace, |at| tell(&bar, at));
+        let (replace, context) = (choice(self.replace), session.context());
+        let older = older(self.older_than_published, &context);
+        let restored = Issuer::restore(session.dir(), &self.file, replace, older, |at| {
+            tell(&bar, at);
+        });
         bar.finish_and_clear();
         session.output().print(&VerifiedAnswer::new(&restored?))?;
+        if self.older_than_published {
+            say(GO_ON);
+        }
         say("phi: next: bring the key files into keys/, if they are not there");
         Ok(())
     }
@@ -140,10 +167,16 @@ impl Export {
 impl Import {
     pub(super) fn run(&self, session: &Session) -> Result<(), Failure> {
         let bar = bar("events");
-        let replace = choice(self.replace);
-        let made = Issuer::import_ledger(session.dir(), &self.folder, replace, |at| tell(&bar, at));
+        let (replace, context) = (choice(self.replace), session.context());
+        let older = older(self.older_than_published, &context);
+        let made = Issuer::import_ledger(session.dir(), &self.folder, replace, older, |at| {
+            tell(&bar, at);
+        });
         bar.finish_and_clear();
         session.output().print(&VerifiedAnswer::new(&made?))?;
+        if self.older_than_published {
+            say(GO_ON);
+        }
         say("phi: next: bring the key files into keys/");
         Ok(())
     }

@@ -1,0 +1,80 @@
+//! Keys that are known here: what keeps a key out of a document that somebody wrote into the store.
+//!
+//! A key that a document names for the first time has its private half in the issuer's folder, or
+//! the operator answers for it. Whoever can write the store can do neither.
+
+use std::path::PathBuf;
+
+use phi_verify::KeyId;
+
+use super::{Role, key_file};
+use crate::{
+    Issuer,
+    error::Error,
+    event::Event,
+    issuer::{KEYS, check_anchor},
+    store::Query,
+};
+
+/// What is known of keys where documents are made.
+#[derive(Debug)]
+pub(crate) struct KnownKeys {
+    /// The issuer's folder, with the private halves and the trust anchor.
+    folder: PathBuf,
+    /// Those for which the operator answers.
+    accepted: Vec<KeyId>,
+}
+
+impl Issuer {
+    pub(crate) fn known_keys(&self) -> KnownKeys {
+        KnownKeys {
+            folder: self.folder.clone(),
+            accepted: self.accepted.clone(),
+        }
+    }
+}
+
+impl KnownKeys {
+    /// Whether a document may name these keys that the one before it does not name.
+    ///
+    /// # Errors
+    /// [`Error::KeyNotKnown`] for the first that is not known here, [`Error::BadCopy`] if the
+    /// store does not begin with the trust anchor that the folder published.
+    pub(crate) fn check(
+        &self,
+        query: &Query<'_>,
+        named: impl IntoIterator<Item = (Role, KeyId)>,
+        before: &[(Role, KeyId)],
+    ) -> Result<(), Error> {
+        // Of a beginning that was replaced, what stands before is worth nothing.
+        check_anchor(&self.folder, query)?;
+        let new = named.into_iter().filter(|key| !before.contains(key));
+        for (role, key_id) in new {
+            let is_here = self.folder.join(KEYS).join(key_file(role, key_id)).exists();
+            if !is_here && !self.accepted.contains(&key_id) {
+                return Err(unknown(query, role, key_id)?);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Who brought the key into the ledger, for the operator to ask.
+fn unknown(query: &Query<'_>, role: Role, key_id: KeyId) -> Result<Error, Error> {
+    let entry = query.entry_of_key(key_id)?;
+    let entry = entry.filter(|entry| match &entry.event {
+        Event::KeyAdded { public, .. } => public.id() == key_id,
+        _ => false,
+    });
+    let Some(entry) = entry else {
+        return Ok(Error::EventDamaged {
+            problem: format!("no event adds the {role} key {key_id}"),
+        });
+    };
+    Ok(Error::KeyNotKnown {
+        role,
+        key_id,
+        actor: entry.actor,
+        added: entry.time,
+    })
+}

@@ -1,0 +1,154 @@
+//! The life of a key: what may follow in it.
+//!
+//! A key is added once. A license key then gets its window, which may begin earlier but not over
+//! again and may end earlier but not later; it is dropped when nothing under it can be accepted
+//! any more; and what is dropped or revoked stays so. A key that a root names begins and ends
+//! once, with the roots that name it.
+
+use phi_verify::{KeyId, KeyState, PublicKey, UnixTime};
+
+use super::{DROP_LEEWAY, Role, find};
+use crate::{
+    entry::{ENTRY_VERSION, Entry},
+    error::Error,
+    event::Event,
+    store::{CLOCK_TOLERANCE, KeyRow, Query},
+};
+
+/// Whether the entry may follow in the life of the key that it is about.
+pub(crate) fn check(query: &Query<'_>, entry: &Entry) -> Result<(), Error> {
+    let moment = Moment::of(entry);
+    match &entry.event {
+        Event::KeyAdded { role, public, from } => added(query, *role, public, *from, moment),
+        Event::KeyActivated { key_id, from } => activated(&find(query, *key_id)?, *from, moment),
+        Event::KeyRetired { key_id, until } => {
+            retired(query, &find(query, *key_id)?, *until, moment)
+        }
+        Event::KeyDropped { key_id } => dropped(query, &find(query, *key_id)?, moment),
+        _ => Ok(()),
+    }
+}
+
+/// When something is recorded.
+#[derive(Clone, Copy)]
+enum Moment {
+    /// At this time, after everything before it.
+    At(UnixTime),
+    /// In a store of version 1, where times could fall: they decide nothing.
+    Early,
+}
+
+impl Moment {
+    const fn of(entry: &Entry) -> Self {
+        if entry.version < ENTRY_VERSION {
+            Self::Early
+        } else {
+            Self::At(entry.time)
+        }
+    }
+
+    /// Whether the time is not before this, by the clock of an operator who is a little behind.
+    fn allows(self, time: UnixTime) -> bool {
+        match self {
+            Self::At(now) => time.plus(CLOCK_TOLERANCE) >= now,
+            Self::Early => true,
+        }
+    }
+}
+
+fn added(
+    query: &Query<'_>,
+    role: Role,
+    public: &PublicKey,
+    from: Option<UnixTime>,
+    moment: Moment,
+) -> Result<(), Error> {
+    let id = public.id();
+    if query.keys()?.iter().any(|row| row.public.id() == id) {
+        return Err(Error::AlreadyExists {
+            what: "key",
+            name: id.to_string(),
+        });
+    }
+    let back_dated = from.is_some_and(|from| !moment.allows(from));
+    if role == Role::License && back_dated {
+        return refuse(id, "would have signed before it was added");
+    }
+    Ok(())
+}
+
+fn activated(row: &KeyRow, from: UnixTime, moment: Moment) -> Result<(), Error> {
+    let id = row.public.id();
+    let waits = match row.state() {
+        Some(KeyState::Staged) => true,
+        Some(KeyState::Active { from: later } | KeyState::Retired { from: later, .. }) => {
+            row.role == Role::License && from < later
+        }
+        _ => false,
+    };
+    if !waits {
+        return refuse(id, "does not wait to take over");
+    }
+    if !moment.allows(from) {
+        return refuse(id, "would have taken over in the past");
+    }
+    Ok(())
+}
+
+fn retired(query: &Query<'_>, row: &KeyRow, until: UnixTime, moment: Moment) -> Result<(), Error> {
+    let id = row.public.id();
+    let (from, end) = match row.state() {
+        Some(KeyState::Active { from }) => (from, None),
+        Some(KeyState::Retired { from, until }) => (from, Some(until)),
+        _ => return refuse(id, "has no window that could end"),
+    };
+    if row.role != Role::License && end.is_some() {
+        return refuse(id, "was replaced before");
+    }
+    if until < from {
+        return refuse(id, "would sign no more before it begins to");
+    }
+    if end.is_some_and(|end| until > end) {
+        return refuse(id, "would sign again after it was retired");
+    }
+    if query
+        .last_issued_under(id)?
+        .is_some_and(|last| last >= until)
+    {
+        return refuse(id, "has signed tokens after the end of its window");
+    }
+    if !moment.allows(until) {
+        return refuse(id, "would have signed no more in the past");
+    }
+    Ok(())
+}
+
+fn dropped(query: &Query<'_>, row: &KeyRow, moment: Moment) -> Result<(), Error> {
+    let id = row.public.id();
+    let over = match (row.state(), moment) {
+        (Some(KeyState::Staged), _) => true,
+        _ if row.role != Role::License => false,
+        (Some(KeyState::Retired { until, .. }), Moment::At(now)) => until.plus(DROP_LEEWAY) <= now,
+        (Some(KeyState::Revoked { .. }), _) | (Some(KeyState::Retired { .. }), Moment::Early) => {
+            true
+        }
+        _ => false,
+    };
+    if !over {
+        return refuse(id, "is dropped before its window is over, or once more");
+    }
+    match moment {
+        Moment::At(now) if !query.all_ended_under(id, now)? => {
+            refuse(id, "is dropped while there are tokens under it")
+        }
+        _ => Ok(()),
+    }
+}
+
+fn refuse(id: KeyId, problem: &'static str) -> Result<(), Error> {
+    Err(Error::NotAllowed {
+        what: format!("key {id}"),
+        problem,
+        hint: "run `phi key list`",
+    })
+}

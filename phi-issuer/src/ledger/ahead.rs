@@ -1,0 +1,265 @@
+//! What a folder has published beyond a store that is about to become its store: an older backup
+//! would use numbers twice that applications have seen, and forget what was taken back since.
+
+use std::{fs, path::Path};
+
+use phi_verify::{
+    DocumentKind, Error as VerifyError, Reason, Status, Subject as WireSubject, TrustState,
+    dangerous_inspect::{self, Document},
+    log::LogState,
+};
+
+use super::judge::described;
+use crate::{
+    Context, Publication, RevokeRequest, Subject,
+    durable::{self, FileError},
+    error::Error,
+    event::Event,
+    issuer::{ANCHOR, CHECKPOINT, PUBLISHED, system},
+    revoke,
+    store::{Query, Store, Writer},
+};
+
+/// What becomes of a backup or an export that is older than what its folder has published.
+#[derive(Clone, Copy, Debug)]
+pub enum Older<'c> {
+    /// It is refused.
+    Refuse,
+    /// It takes up the published keyset and status list, by whom and when this says: what is
+    /// published next has numbers above theirs, and what they take back stays taken back.
+    TakeUp(&'c Context),
+}
+
+/// A document is never larger (docs/spec.md, "Documents").
+const MAX_DOCUMENT: u64 = 8 << 20;
+
+/// What was published beyond a store.
+pub(super) struct Ahead {
+    /// Documents with a higher number than the store's, in the order in which they are imported.
+    documents: Vec<Publication>,
+    /// How many events the published checkpoint covers, if the store does not continue it.
+    checkpoint: Option<u64>,
+    /// What of it there is, in words.
+    words: Vec<String>,
+}
+
+impl Ahead {
+    /// Compares a store with what is in the published folder of the issuer's folder. What does
+    /// not verify under the trust anchor nobody accepts, and it does not count.
+    pub(super) fn of(folder: &Path, store: &mut Store) -> Result<Self, Error> {
+        let published = folder.join(PUBLISHED);
+        let mut ahead = Self {
+            documents: Vec::new(),
+            checkpoint: None,
+            words: Vec::new(),
+        };
+        store.read(|query| {
+            for publication in published_in(&published, query)? {
+                let (kind, product) = (publication.kind, publication.product.as_str());
+                let held = query.newest(kind, product)?.map_or(0, |held| held.version);
+                if publication.version > held {
+                    ahead.words.push(said(&publication, held));
+                    ahead.documents.push(publication);
+                }
+            }
+            if let Some(size) = unfinished(&published, query)? {
+                let held = query.size()?;
+                let words = format!("a checkpoint of {size} events (here {held}, or others)");
+                ahead.words.push(words);
+                ahead.checkpoint = Some(size);
+            }
+            Ok(())
+        })?;
+        Ok(ahead)
+    }
+
+    /// Lets the store go on after what was published, or refuses it.
+    ///
+    /// # Errors
+    /// [`Error::OlderThanPublished`].
+    pub(super) fn settle(&self, store: &mut Store, older: Older<'_>) -> Result<(), Error> {
+        if self.words.is_empty() {
+            return Ok(());
+        }
+        // Roots and catalogs rest on keys and texts that only their own entries have.
+        let rests = |publication: &&Publication| {
+            matches!(publication.kind, DocumentKind::Root | DocumentKind::Catalog)
+        };
+        let fixed = self
+            .documents
+            .iter()
+            .find(rests)
+            .map(Publication::file_name);
+        let context = match (older, fixed) {
+            (Older::TakeUp(context), None) => context,
+            (_, fixed) => {
+                return Err(Error::OlderThanPublished {
+                    ahead: self.words.join(", "),
+                    fixed,
+                });
+            }
+        };
+        let mut context = context.clone();
+        let reason = format!("taken up from published/: {}", self.words.join(", "));
+        context.reason.get_or_insert(reason);
+        store.write(&context, |writer| {
+            for publication in &self.documents {
+                writer.append(&Event::DocumentPublished(publication.clone()))?;
+            }
+            for publication in &self.documents {
+                keep_taken_back(writer, publication)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Moves a checkpoint aside that the store does not continue, as evidence of the ledger that
+    /// it was signed for.
+    pub(super) fn keep_checkpoint(&self, folder: &Path) -> Result<(), Error> {
+        let Some(size) = self.checkpoint else {
+            return Ok(());
+        };
+        let name = |number: u32| folder.join(format!("{CHECKPOINT}.{size}-{number}"));
+        let number = (1..=u32::MAX).find(|number| !name(*number).exists());
+        let number = number.expect("there are more numbers than files");
+        let moved = fs::rename(folder.join(PUBLISHED).join(CHECKPOINT), name(number));
+        moved.map_err(system("keeping the published checkpoint"))
+    }
+}
+
+fn said(publication: &Publication, held: u64) -> String {
+    let version = publication.version;
+    let what = match publication.kind {
+        DocumentKind::Root => "root version".into(),
+        DocumentKind::Keyset => "keyset version".into(),
+        DocumentKind::Status => "status epoch".into(),
+        DocumentKind::Catalog => format!("{} catalog revision", publication.product),
+    };
+    format!("{what} {version} (here {held})")
+}
+
+/// The documents of the published folder that verify under its anchor, in the order in which an
+/// application imports them.
+fn published_in(folder: &Path, query: &Query<'_>) -> Result<Vec<Publication>, Error> {
+    let read = |name: &str| match durable::read_bounded(&folder.join(name), MAX_DOCUMENT) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(FileError::Missing { .. }) => Ok(None),
+        Err(error) => Err(Error::from(error)),
+    };
+    let mut found = Vec::new();
+    let Some(anchor) = read(ANCHOR)? else {
+        return Ok(found);
+    };
+    let Ok(mut trust) = TrustState::from_anchor(&anchor) else {
+        return Ok(found);
+    };
+    let mut import = |document: Vec<u8>| {
+        trust.import(&document)?;
+        let publication = described(document)?;
+        found.push(publication);
+        Ok::<_, VerifyError>(())
+    };
+    for version in 2..=u64::MAX {
+        match read(&format!("root-{version}.phi"))?.map(&mut import) {
+            Some(Ok(())) => {}
+            _ => break,
+        }
+    }
+    let catalogs = query.products()?.into_iter();
+    let catalogs = catalogs.map(|product| format!("catalog-{product}.phi"));
+    let names = ["keyset.phi".to_owned(), "status.phi".to_owned()];
+    for name in names.into_iter().chain(catalogs) {
+        // Nobody accepts what does not import.
+        let _ = read(&name)?.map(&mut import);
+    }
+    Ok(found)
+}
+
+/// How many events the published checkpoint covers, if the ledger of the store does not continue
+/// the one that it was signed for.
+fn unfinished(folder: &Path, query: &Query<'_>) -> Result<Option<u64>, Error> {
+    let limit = phi_verify::log::MAX_NOTE as u64;
+    let note = durable::read_bounded(&folder.join(CHECKPOINT), limit).ok();
+    let note = note.and_then(|note| String::from_utf8(note).ok());
+    let Some(state) = note.and_then(|note| LogState::restore(&note).ok()) else {
+        return Ok(None);
+    };
+    match super::check_continues(query, &state) {
+        Ok(()) => Ok(None),
+        Err(Error::Diverged(_)) => Ok(Some(state.size())),
+        Err(error) => Err(error),
+    }
+}
+
+/// What a published document takes back of what the ledger has is taken back in the ledger too.
+fn keep_taken_back(writer: &mut Writer<'_>, publication: &Publication) -> Result<(), Error> {
+    let mut requests = Vec::new();
+    match dangerous_inspect::document(&publication.document).map_err(Error::NotVerified)? {
+        Document::Keyset(keyset) => {
+            for entry in keyset.keys() {
+                if matches!(entry.state, phi_verify::KeyState::Revoked { .. }) {
+                    let subject = Subject::Key(entry.key.id());
+                    requests.push(request(subject, None, Reason::KeyCompromise));
+                }
+            }
+        }
+        Document::Status(list) => requests = taken_back(&writer.query(), &list)?,
+        Document::Root(_) | Document::Catalog(_) => {}
+    }
+    for request in requests {
+        // What the ledger does not know, or takes back already, needs nothing.
+        match writer.attempt(|writer| revoke::record(writer, &request))? {
+            Ok(_) | Err(Error::NotFound { .. } | Error::NotAllowed { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// What a status list takes back for good, as requests to this ledger.
+fn taken_back(query: &Query<'_>, list: &Status) -> Result<Vec<RevokeRequest>, Error> {
+    let mut requests = Vec::new();
+    let customers = query.customers()?;
+    for rule in list
+        .rules
+        .iter()
+        .filter(|rule| rule.reason != Reason::Suspended)
+    {
+        let subject = match &rule.subject {
+            WireSubject::License(id) => Subject::License(*id),
+            WireSubject::Key(id) => Subject::Key(*id),
+            WireSubject::Feature(product, code) => Subject::Feature {
+                product: product.clone(),
+                code: code.get(),
+            },
+            WireSubject::Customer(hash) => {
+                let known = |customer: &&crate::Customer| list.customer_hash(&customer.id) == *hash;
+                match customers.iter().find(known) {
+                    Some(customer) => Subject::Customer(customer.id.clone()),
+                    None => continue,
+                }
+            }
+        };
+        requests.push(request(subject, rule.issued_before, rule.reason));
+    }
+    query.each_live_token(list.this_update, |token| {
+        if list.tokens.contains(&list.salt, token.token_id) {
+            let subject = Subject::Token(token.token_id);
+            requests.push(request(subject, None, Reason::Unspecified));
+        }
+        Ok(())
+    })?;
+    Ok(requests)
+}
+
+const fn request(
+    subject: Subject,
+    issued_before: Option<phi_verify::UnixTime>,
+    reason: Reason,
+) -> RevokeRequest {
+    RevokeRequest {
+        subject,
+        issued_before,
+        reason,
+    }
+}

@@ -1,0 +1,142 @@
+//! Somebody who can write the store and has keys of their own: what the issuer's operators sign
+//! does not name them.
+
+use std::path::Path;
+
+use phi_issuer::{Event, Issuer, Published, Role};
+use phi_tests::{
+    snakeoil::{DAY, START},
+    workshop::{self, at, passphrase},
+};
+use phi_verify::{KeyId, PublicKey, UnixTime};
+
+use super::forge::append_as;
+
+const NOW: UnixTime = START.plus(DAY);
+
+/// A sound key that somebody else made.
+fn foreign_key(role: Role) -> PublicKey {
+    let folder = tempfile::tempdir().unwrap();
+    let mut other = workshop::init(folder.path()).unwrap();
+    let keys = other.keys().unwrap();
+    let key = keys.into_iter().find(|key| key.role == role).unwrap();
+    key.public
+}
+
+/// Writes a key into the store of the folder.
+fn put_in(folder: &Path, role: Role, from: Option<UnixTime>) -> KeyId {
+    let public = foreign_key(role);
+    let id = public.id();
+    let added = Event::KeyAdded { role, public, from };
+    append_as(folder, &added, NOW, "bob");
+    id
+}
+
+#[test]
+fn a_license_key_that_was_put_into_the_store_is_not_published() {
+    for from in [Some(NOW), None] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut issuer = workshop::furnished(folder.path()).unwrap();
+        let id = put_in(folder.path(), Role::License, from);
+        let refused = issuer.publish_keyset(&passphrase(), &at(NOW)).unwrap_err();
+        assert_eq!(refused.code(), "key-not-known");
+        let said = refused.to_string();
+        for word in [&*id.to_string(), "license", "bob", &NOW.to_string()] {
+            assert!(said.contains(word), "{said}");
+        }
+        assert!(refused.hint().unwrap().contains("--accept-key"));
+        let trust = issuer.trust_state().unwrap();
+        assert_eq!(trust.keyset().unwrap().version, 1);
+        // Another key than the one that was asked about is not meant.
+        let other = issuer.keys().unwrap().remove(0);
+        issuer.accept_keys([other.public.id()]);
+        let refused = issuer.publish_keyset(&passphrase(), &at(NOW)).unwrap_err();
+        assert_eq!(refused.code(), "key-not-known");
+    }
+}
+
+#[test]
+fn the_key_of_another_operator_is_published_once_it_is_accepted() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut issuer = workshop::furnished(folder.path()).unwrap();
+    let id = put_in(folder.path(), Role::License, None);
+    issuer.accept_keys([id]);
+    let published = issuer.publish_keyset(&passphrase(), &at(NOW)).unwrap();
+    assert!(matches!(published, Published::New(_)));
+    assert!(
+        issuer
+            .trust_state()
+            .unwrap()
+            .keyset()
+            .unwrap()
+            .key(id)
+            .is_some()
+    );
+    // It is asked about once.
+    drop(issuer);
+    let mut issuer = Issuer::open(folder.path()).unwrap();
+    issuer
+        .new_key(Role::License, &passphrase(), &at(NOW))
+        .unwrap();
+    issuer.publish_keyset(&passphrase(), &at(NOW)).unwrap();
+    issuer.verify_ledger(None, |_| {}).unwrap();
+}
+
+#[test]
+fn a_keyset_that_was_put_into_the_store_makes_no_key_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut issuer = workshop::furnished(folder.path()).unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let mut other = workshop::furnished(elsewhere.path()).unwrap();
+    let key = other
+        .new_key(Role::License, &passphrase(), &at(NOW))
+        .unwrap();
+    let Published::New(forged) = other.publish_keyset(&passphrase(), &at(NOW)).unwrap() else {
+        panic!("the keyset has a key more");
+    };
+    let public = other.keys().unwrap().pop().unwrap().public;
+    assert_eq!(public.id(), key);
+    let role = Role::License;
+    let from = None;
+    let added = Event::KeyAdded { role, public, from };
+    append_as(folder.path(), &added, NOW, "bob");
+    append_as(folder.path(), &Event::DocumentPublished(forged), NOW, "bob");
+    let refused = issuer.publish_keyset(&passphrase(), &at(NOW)).unwrap_err();
+    assert_eq!(refused.code(), "key-not-known", "{refused}");
+}
+
+#[test]
+fn a_new_root_does_not_name_a_key_that_was_put_into_the_store() {
+    for role in [Role::Root, Role::Keyset, Role::Status, Role::Ledger] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut issuer = workshop::furnished(folder.path()).unwrap();
+        let id = put_in(folder.path(), role, Some(NOW));
+        let rotated = match role {
+            Role::Ledger => Role::Status,
+            _ => Role::Ledger,
+        };
+        // Either nobody signs, or what is signed has nothing of it.
+        let refused = issuer.rotate_key(rotated, None, &passphrase(), &at(NOW));
+        let root = issuer.trust_state().unwrap().root().clone();
+        for keys in [&root.root, &root.keyset, &root.status, &root.ledger] {
+            assert!(keys.keys().iter().all(|key| key.id() != id), "{role}");
+        }
+        assert_eq!(refused.is_err(), root.version == 1, "{role}");
+    }
+}
+
+#[test]
+fn a_ledger_whose_beginning_was_replaced_publishes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut issuer = workshop::furnished(folder.path()).unwrap();
+    issuer
+        .new_key(Role::License, &passphrase(), &at(NOW))
+        .unwrap();
+    let anchor = folder.path().join("published/root-1.phi");
+    let elsewhere = tempfile::tempdir().unwrap();
+    drop(workshop::init(elsewhere.path()).unwrap());
+    let others = elsewhere.path().join("published/root-1.phi");
+    std::fs::copy(others, anchor).unwrap();
+    let refused = issuer.publish_keyset(&passphrase(), &at(NOW)).unwrap_err();
+    assert_eq!(refused.code(), "copy-invalid");
+}
