@@ -67,8 +67,11 @@ pub(crate) fn to_json(value: &impl Serialize) -> String {
 pub(crate) fn harmless_json(text: &str) -> String {
     escaped(text, |c| {
         let mut units = [0; 2];
-        let units = c.encode_utf16(&mut units).iter();
-        units.map(|unit| format!("\\u{unit:04x}")).collect()
+        let mut text = String::new();
+        for unit in c.encode_utf16(&mut units) {
+            let _ = write!(text, "\\u{unit:04x}");
+        }
+        text
     })
 }
 
