@@ -43,6 +43,7 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
+mod bundle;
 mod catalog;
 mod cbor;
 mod claims;
@@ -68,6 +69,10 @@ pub mod armor;
 pub mod dangerous_inspect;
 pub mod log;
 
+pub use bundle::{
+    Bundle, BundleBuilder, BundledToken, MAX_BUNDLE, MAX_BUNDLE_CATALOGS, MAX_BUNDLE_TOKENS,
+    MAX_ROOT_CHAIN, PartName, PartOutcome, PartReport,
+};
 pub use catalog::{Catalog, Name};
 pub use claims::{Claims, Extension, LicenseId, Minimum, NotAnId, TokenId};
 pub use document::{DocumentKind, PayloadHash, UnsignedDocument, UntrustedDocument};
