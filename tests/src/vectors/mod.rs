@@ -34,6 +34,7 @@ mod text;
 mod tokens;
 mod trust;
 
+pub use edge::malleated;
 pub use view::{BundleView, CheckpointView, DocumentView, LeafView, LicenseView};
 
 /// One case: what is done with which input, and what must come of it.
