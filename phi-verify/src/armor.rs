@@ -8,6 +8,7 @@ use alloc::{format, string::String, vec::Vec};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use crate::{
+    bundle::{Bundle, MAX_BUNDLE},
     document::{DocumentKind, UntrustedDocument},
     error::Error,
 };
@@ -17,8 +18,9 @@ const END: &str = "-----END PHI ";
 const MARK: &str = "-----";
 /// RFC 7468 section 2: lines of 64 characters.
 const LINE: usize = 64;
-/// The largest document as text with its line ends, and room for the markers.
-const MAX_ARMORED: usize = DocumentKind::Status.size_limit() / 2 * 3;
+/// The largest object as text with its line ends, and room for the markers.
+const MAX_ARMORED: usize = MAX_BUNDLE / 2 * 3;
+const BUNDLE: &str = "phi.bundle.";
 
 /// Puts a word (a token, or a document's text) into lines between markers.
 ///
@@ -101,6 +103,32 @@ pub fn document_from_text(text: &str) -> Result<Vec<u8>, Error> {
         found if found == expected => Ok(bytes),
         found => Err(Error::DocumentKind { expected, found }),
     }
+}
+
+/// A bundle as one word: `phi.bundle.` and its bytes in base64url.
+///
+/// # Errors
+/// Why the bytes are not a bundle.
+pub fn bundle_to_text(bytes: &[u8]) -> Result<String, Error> {
+    Bundle::parse(bytes)?;
+    let mut text = String::from(BUNDLE);
+    URL_SAFE_NO_PAD.encode_string(bytes, &mut text);
+    Ok(text)
+}
+
+/// The bytes of a bundle's word.
+///
+/// # Errors
+/// [`Error::Armor`], or why the bytes are not a bundle.
+pub fn bundle_from_text(text: &str) -> Result<Vec<u8>, Error> {
+    let encoded = text
+        .strip_prefix(BUNDLE)
+        .ok_or(Error::Armor("does not begin with phi.bundle."))?;
+    let bytes = URL_SAFE_NO_PAD
+        .decode(encoded)
+        .map_err(|_| Error::Armor("is not base64url without padding"))?;
+    Bundle::parse(&bytes)?;
+    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use core::fmt;
 
 use crate::{
     UnixTime,
+    bundle::PartName,
     document::{DocumentKind, PayloadHash},
     key::KeyId,
     log::{Conflict, SplitView},
@@ -159,6 +160,13 @@ impl core::error::Error for Malformed {}
 pub enum Error {
     /// Armored text whose lines do not make one object.
     Armor(&'static str),
+    /// The bytes are not a bundle.
+    Bundle(Malformed),
+    /// The file is larger than any bundle.
+    BundleTooLarge {
+        /// Its length in bytes.
+        length: usize,
+    },
     /// The text of a signed note is not a checkpoint.
     Checkpoint(&'static str),
     /// The clock is behind a time that a trusted signature proves.
@@ -214,6 +222,13 @@ pub enum Error {
     },
     /// A fingerprint request does not decode.
     FingerprintRequest(&'static str),
+    /// A part of a bundle is another document than the bundle says.
+    IndexMismatch {
+        /// What the bundle says.
+        stated: PartName,
+        /// What was signed.
+        signed: PartName,
+    },
     /// The object names another issuer than the trust anchor.
     IssuerMismatch {
         /// The anchor's issuer.
@@ -434,6 +449,8 @@ impl Error {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Armor(_) => "armor-invalid",
+            Self::Bundle(_) => "bundle-invalid",
+            Self::BundleTooLarge { .. } => "bundle-too-large",
             Self::Checkpoint(_) => "checkpoint-invalid",
             Self::ClockBehind { .. } => "clock-behind",
             Self::Document { cause, .. } | Self::License(cause) => cause.code(),
@@ -443,6 +460,7 @@ impl Error {
             Self::Equivocation { .. } => "equivocation",
             Self::Expired { .. } => "expired",
             Self::FingerprintRequest(_) => "fingerprint-invalid",
+            Self::IndexMismatch { .. } => "index-mismatch",
             Self::IssuerMismatch { .. } => "issuer-mismatch",
             Self::Key(cause) => cause.code(),
             Self::KeyInTwoRoles(_) => "key-in-two-roles",
@@ -503,6 +521,12 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Armor(problem) => write!(f, "armored text {problem}"),
+            Self::Bundle(cause) => write!(f, "bundle {cause}"),
+            Self::BundleTooLarge { length } => write!(
+                f,
+                "bundle has {length} bytes, more than {}",
+                crate::bundle::MAX_BUNDLE
+            ),
             Self::Checkpoint(problem) => write!(f, "checkpoint {problem}"),
             Self::ClockBehind { now, floor } => {
                 write!(
@@ -549,6 +573,9 @@ impl fmt::Display for Error {
                 )
             }
             Self::FingerprintRequest(problem) => write!(f, "fingerprint request {problem}"),
+            Self::IndexMismatch { stated, signed } => {
+                write!(f, "part of the bundle is {signed}, not {stated}")
+            }
             Self::IssuerMismatch { expected, found } => {
                 write!(
                     f,

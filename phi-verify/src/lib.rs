@@ -18,12 +18,18 @@
 //!
 //! # What is checked
 //! Length and shape, then the key, then the signature, and only then what the license says: its
-//! issuer and product, its key's window, its time, its machine and its revocation. The first
-//! check that fails is the [`Error`]; `docs/spec.md` has the order.
+//! issuer and product, its key's window and scope, its proof where one is needed, its time, its
+//! machine and its revocation. The first check that fails is the [`Error`]; `docs/spec.md` has the
+//! order.
+//!
+//! # What travels together
+//! A [`Bundle`] is one file with the roots, the keyset, the status list, the catalogs and the
+//! tokens of an application. [`TrustState::import_bundle`] takes its documents, each for itself.
 //!
 //! # The ledger
-//! [`log`] is apart: whether a token was minted in the issuer's published ledger, and whether that
-//! ledger only grows.
+//! [`log`] says whether a token was minted in the issuer's published ledger, and whether that
+//! ledger only grows. A license key that was stolen can be revoked from a place in the ledger on:
+//! tokens that a proof shows before it stay good ([`Verifier::verify_with_proof`]).
 //!
 //! # What is left to you
 //! The clock, the files and the network: time, bytes and the machine's components are handed in.
@@ -43,6 +49,7 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
+mod bundle;
 mod catalog;
 mod cbor;
 mod claims;
@@ -68,6 +75,10 @@ pub mod armor;
 pub mod dangerous_inspect;
 pub mod log;
 
+pub use bundle::{
+    Bundle, BundleBuilder, BundledToken, MAX_BUNDLE, MAX_BUNDLE_CATALOGS, MAX_BUNDLE_TOKENS,
+    MAX_ROOT_CHAIN, PartName, PartOutcome, PartReport,
+};
 pub use catalog::{Catalog, Name};
 pub use claims::{Claims, Extension, LicenseId, Minimum, NotAnId, TokenId};
 pub use document::{DocumentKind, PayloadHash, UnsignedDocument, UntrustedDocument};

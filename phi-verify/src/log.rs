@@ -24,7 +24,7 @@
 //! log", has the rules.
 //!
 //! A proof says nothing of whether a license is valid: that is [`Verifier`](crate::Verifier)'s
-//! word. Building trees and proofs is left to the issuer, and fetching them to the application.
+//! word, which asks for proofs where its [`ProofPolicy`](crate::ProofPolicy) or a key says so. Building trees and proofs is left to the issuer, and fetching them to the application.
 //!
 //! [signed-note]: https://c2sp.org/signed-note
 //! [tlog-checkpoint]: https://c2sp.org/tlog-checkpoint

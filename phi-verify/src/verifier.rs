@@ -115,20 +115,25 @@ impl<'a> Verifier<'a> {
         self.check(token, None, now)
     }
 
-    /// Checks a token that came with a proof of its minting, as [`Verifier::verify`] does.
+    /// Checks a token that came with the text of a [`Proof`], as [`Verifier::verify`] does.
     ///
     /// # Errors
     /// Those of [`Verifier::verify`], and why the proof is refused where one is needed.
     pub fn verify_with_proof(
         &self,
         token: &str,
-        proof: &Proof,
+        proof: &str,
         now: UnixTime,
     ) -> Result<License, Error> {
         self.check(token, Some(proof), now)
     }
 
-    fn check(&self, text: &str, proof: Option<&Proof>, now: UnixTime) -> Result<License, Error> {
+    pub(crate) fn check(
+        &self,
+        text: &str,
+        proof: Option<&str>,
+        now: UnixTime,
+    ) -> Result<License, Error> {
         let mut token = UntrustedToken::parse(text)?;
         let entry = self.usable_key(token.key_id())?;
         let body = token.verify_license(&entry.key)?;
@@ -173,7 +178,7 @@ impl<'a> Verifier<'a> {
         &self,
         entry: &LicenseKey,
         token: &str,
-        proof: Option<&Proof>,
+        proof: Option<&str>,
     ) -> Result<Option<Inclusion>, Error> {
         let cut = entry.state.cut();
         if cut.is_none() && self.proofs == ProofPolicy::WhereCut {
@@ -181,7 +186,7 @@ impl<'a> Verifier<'a> {
         }
         let key_id = entry.key.id();
         let proof = proof.ok_or(Error::ProofNeeded { key_id, cut })?;
-        let inclusion = proof.verify_token(token, self.trust.root())?;
+        let inclusion = Proof::parse(proof)?.verify_token(token, self.trust.root())?;
         let index = inclusion.index();
         match cut.filter(|cut| index >= *cut) {
             Some(cut) => Err(Error::ProofAfterCut { key_id, index, cut }),

@@ -5,6 +5,7 @@
     reason = "a test that unwraps an error has failed"
 )]
 
+#[path = "../attacks/mod.rs"]
 mod attacks;
 mod codegen;
 mod faults;

@@ -1,5 +1,5 @@
-//! The trust state under attack: the cases of roots, keys and status lists, one test each, by
-//! what an attacker or an accident tries.
+//! The trust state: what it takes after what it has. The attacks on it are in `tests/attacks/`,
+//! which uses what is defined here.
 
 use ed25519_dalek::SigningKey;
 use phi_tests::snakeoil::{self, DAY, NOW, PRODUCT, START, Seed, key, role, sign_all};
@@ -8,12 +8,12 @@ use phi_verify::{
     RoleKeys, Root, Scope, Status, TrustState, UnixTime, Verifier,
 };
 
-fn keys(seeds: &[u8]) -> Vec<SigningKey> {
+pub(crate) fn keys(seeds: &[u8]) -> Vec<SigningKey> {
     seeds.iter().map(|seed| key(*seed)).collect()
 }
 
 /// A root whose root role is `threshold` of these seeds.
-fn root(version: u64, seeds: &[u8], threshold: usize) -> Root {
+pub(crate) fn root(version: u64, seeds: &[u8], threshold: usize) -> Root {
     Root {
         version,
         root: role(&keys(seeds), threshold),
@@ -21,13 +21,13 @@ fn root(version: u64, seeds: &[u8], threshold: usize) -> Root {
     }
 }
 
-fn signed(root: &Root, signers: &[u8]) -> Vec<u8> {
+pub(crate) fn signed(root: &Root, signers: &[u8]) -> Vec<u8> {
     sign_all(&root.unsigned(), &keys(signers))
 }
 
 /// Imports a document that must be refused with this code and leave no trace.
 #[track_caller]
-fn refused(state: &mut TrustState, document: &[u8], code: &str) {
+pub(crate) fn refused(state: &mut TrustState, document: &[u8], code: &str) {
     let before = state.clone();
     let error = state.import(document).expect_err("the document is refused");
     assert_eq!(error.code(), code, "{error}");
@@ -36,136 +36,13 @@ fn refused(state: &mut TrustState, document: &[u8], code: &str) {
 
 /// Imports a document that must be taken, and taken as known the second time.
 #[track_caller]
-fn taken(state: &mut TrustState, document: &[u8]) {
+pub(crate) fn taken(state: &mut TrustState, document: &[u8]) {
     let Imported::Updated(kind) = state.import(document).expect("the document is taken") else {
         panic!("the document was known already");
     };
     let after = state.clone();
     assert_eq!(state.import(document), Ok(Imported::Unchanged(kind)));
     assert_eq!(*state, after, "an import without news changed the state");
-}
-
-fn from_root(root: &Root, signers: &[u8]) -> TrustState {
-    TrustState::from_anchor(&signed(root, signers)).unwrap()
-}
-
-/// Takes a chain of roots, each with its signers, and then this version is in force.
-#[track_caller]
-fn follows(anchor: (&Root, &[u8]), chain: &[(Root, &[u8])]) {
-    let mut state = from_root(anchor.0, anchor.1);
-    for (root, signers) in chain {
-        taken(&mut state, &signed(root, signers));
-        assert_eq!(state.root(), root);
-    }
-}
-
-#[test]
-fn a_root_key_is_changed_by_old_and_new_and_then_by_the_new_alone() {
-    let chain = [(root(2, &[2], 1), &[1, 2][..]), (root(3, &[2], 1), &[2])];
-    let anchor = root(1, &[1], 1);
-    // The snakeoil roles use seeds below 10: these chains have roles of their own.
-    let apart = |root: &Root| Root {
-        keyset: role(&keys(&[60]), 1),
-        status: role(&keys(&[61]), 1),
-        ledger: role(&keys(&[62]), 1),
-        ..root.clone()
-    };
-    let chain = chain.map(|(root, signers)| (apart(&root), signers));
-    follows((&apart(&anchor), &[1]), &chain);
-}
-
-#[test]
-fn any_three_of_five_may_sign_each_version() {
-    let five = [41, 42, 43, 44, 45];
-    let chain = [
-        (root(2, &five, 3), &[41, 42, 43][..]),
-        (root(3, &five, 3), &[43, 44, 45]),
-        (root(4, &five, 3), &[45, 41, 43, 42, 44]),
-    ];
-    follows((&root(1, &five, 3), &[41, 43, 45]), &chain);
-}
-
-#[test]
-fn keys_of_five_are_swapped_one_by_one_or_through_a_step_between() {
-    let old = root(1, &[41, 42, 43, 44, 45], 3);
-    let one = root(2, &[41, 42, 43, 44, 46], 3);
-    follows((&old, &[41, 42, 43]), &[(one, &[41, 42, 43])]);
-    let all = root(2, &[51, 52, 53, 54, 55], 3);
-    follows((&old, &[41, 42, 43]), &[(all, &[41, 42, 43, 51, 52, 53])]);
-}
-
-#[test]
-fn a_threshold_is_raised_and_lowered_by_enough_of_both() {
-    let one = root(1, &[41, 42], 1);
-    let two = root(2, &[41, 42], 2);
-    let back = root(3, &[41, 42], 1);
-    follows((&one, &[41]), &[(two, &[41, 42]), (back, &[42, 41])]);
-}
-
-#[test]
-fn a_root_needs_the_old_and_the_new_threshold() {
-    let old = root(1, &[41, 42, 43], 2);
-    let new = root(2, &[42, 43, 44], 2);
-    let mut state = from_root(&old, &[41, 42]);
-    for signers in [&[43, 44][..], &[41, 42], &[42], &[44], &[90, 91]] {
-        refused(&mut state, &signed(&new, signers), "signatures-missing");
-    }
-    refused(&mut state, &signed(&new, &[42, 42]), "signature-duplicate");
-    refused(
-        &mut state,
-        &signed(&new, &[42, 43, 43]),
-        "signature-duplicate",
-    );
-    taken(&mut state, &signed(&new, &[42, 43]));
-}
-
-#[test]
-fn a_root_is_the_very_next_or_refused() {
-    let at = |version| signed(&root(version, &[41], 1), &[41]);
-    let mut state = TrustState::from_anchor(&at(5)).unwrap();
-    for version in [7, 8, u64::MAX] {
-        refused(&mut state, &at(version), "root-gap");
-    }
-    for version in [1, 4] {
-        refused(&mut state, &at(version), "rollback");
-    }
-    assert_eq!(
-        state.import(&at(5)),
-        Ok(Imported::Unchanged(DocumentKind::Root))
-    );
-    let other = Root {
-        issued_at: START.plus(1),
-        ..root(5, &[41], 1)
-    };
-    refused(&mut state, &signed(&other, &[41]), "equivocation");
-    taken(&mut state, &at(6));
-    let mut last = TrustState::from_anchor(&at(u64::MAX)).unwrap();
-    refused(&mut last, &at(1), "rollback");
-}
-
-#[test]
-fn a_chain_that_ends_early_keeps_its_last_good_step() {
-    let mut state = from_root(&root(1, &[41], 1), &[41]);
-    taken(&mut state, &signed(&root(2, &[42], 1), &[41, 42]));
-    refused(&mut state, &signed(&root(4, &[42], 1), &[42]), "root-gap");
-    assert_eq!(state.root().version, 2);
-    taken(&mut state, &signed(&root(3, &[42], 1), &[42]));
-}
-
-#[test]
-fn an_anchor_is_a_root_that_its_own_keys_signed() {
-    let anchor = snakeoil::anchor();
-    assert!(TrustState::from_anchor(&anchor).is_ok());
-    let keyset = Seed::Keyset.sign(&snakeoil::keyset().unsigned());
-    let code = |anchor: &[u8]| TrustState::from_anchor(anchor).unwrap_err().code();
-    assert_eq!(code(&keyset), "document-kind");
-    assert_eq!(code(&[]), "document-envelope");
-    assert_eq!(code(&anchor[..anchor.len() - 1]), "document-envelope");
-    let stranger = Seed::Foreign.sign(&snakeoil::root().unsigned());
-    assert_eq!(code(&stranger), "signatures-missing");
-    let two = root(1, &[41, 42], 2);
-    assert_eq!(code(&signed(&two, &[41])), "signatures-missing");
-    assert_eq!(code(&signed(&two, &[41, 41])), "signature-duplicate");
 }
 
 #[test]
@@ -195,7 +72,7 @@ fn thresholds_count_distinct_keys_of_every_role() {
     taken(&mut state, &sign_all(&keyset, &keys(&[90, 43, 41])));
 }
 
-fn keyset(version: u64) -> Vec<u8> {
+pub(crate) fn keyset(version: u64) -> Vec<u8> {
     let mut keyset = snakeoil::keyset();
     keyset.version = version;
     Seed::Keyset.sign(&keyset.unsigned())
@@ -217,7 +94,7 @@ fn a_keyset_only_rises() {
     refused(&mut state, &keyset(3), "rollback");
 }
 
-fn list(epoch: u64, previous: Option<&Status>) -> Status {
+pub(crate) fn list(epoch: u64, previous: Option<&Status>) -> Status {
     Status {
         epoch,
         previous: previous.map(|status| status.unsigned().payload_hash()),
@@ -225,7 +102,7 @@ fn list(epoch: u64, previous: Option<&Status>) -> Status {
     }
 }
 
-fn sign_list(status: &Status) -> Vec<u8> {
+pub(crate) fn sign_list(status: &Status) -> Vec<u8> {
     Seed::Status.sign(&status.unsigned())
 }
 
@@ -286,7 +163,7 @@ fn a_catalog_only_rises_for_each_product() {
 }
 
 /// The root after the snakeoil root, changed by the caller.
-fn next(change: impl FnOnce(&mut Root)) -> Vec<u8> {
+pub(crate) fn next(change: impl FnOnce(&mut Root)) -> Vec<u8> {
     let mut root = Root {
         version: 2,
         issued_at: START.plus(DAY),
@@ -298,30 +175,6 @@ fn next(change: impl FnOnce(&mut Root)) -> Vec<u8> {
 
 fn new_role() -> RoleKeys {
     role(&keys(&[70]), 1)
-}
-
-#[test]
-fn a_thief_who_signed_the_last_epoch_is_undone_by_a_new_status_key() {
-    let thief = Status {
-        epoch: u64::MAX - 1,
-        previous: Some([9; 32]),
-        ..list(1, None)
-    };
-    let mut state = snakeoil::trust();
-    taken(&mut state, &sign_list(&thief));
-    refused(&mut state, &sign_list(&list(1, None)), "rollback");
-    taken(
-        &mut state,
-        &next(|root| {
-            root.status = new_role();
-            root.floors.status = 2;
-        }),
-    );
-    assert_eq!(state.status(), None);
-    refused(&mut state, &sign_list(&thief), "signatures-missing");
-    let by_new = |status: &Status| sign_all(&status.unsigned(), &keys(&[70]));
-    refused(&mut state, &by_new(&list(1, None)), "rollback");
-    taken(&mut state, &by_new(&list(2, Some(&thief))));
 }
 
 #[test]
@@ -350,21 +203,34 @@ fn a_root_that_keeps_a_key_opens_no_door_to_old_documents() {
     refused(&mut state, &keyset(3), "rollback");
 }
 
+/// A threshold of two that becomes one leaves one of two keys: too few of the old. So the root's
+/// floor counts, and one that sets none lets old keysets in again.
 #[test]
-fn an_overlapping_rotation_raises_the_floor() {
-    let both = |root: &mut Root| {
-        let keys = [Seed::Status.signing_key(), key(70)];
-        root.status = role(&keys, 1);
-        root.floors = Floors {
-            keyset: 0,
-            status: 2,
-        };
+fn a_lowered_threshold_begins_at_the_roots_floor() {
+    let two = Root {
+        keyset: role(&keys(&[71, 72]), 2),
+        ..snakeoil::root()
     };
-    let mut state = snakeoil::trust();
-    taken(&mut state, &next(both));
-    refused(&mut state, &sign_list(&list(1, None)), "rollback");
-    let second = list(2, Some(&list(1, None)));
-    taken(&mut state, &sign_all(&second.unsigned(), &keys(&[70])));
+    let by = |version, seeds: &[u8]| {
+        let mut keyset = snakeoil::keyset();
+        keyset.version = version;
+        sign_all(&keyset.unsigned(), &keys(seeds))
+    };
+    for (floor, old) in [(0, Ok(())), (4, Err("rollback"))] {
+        let mut state = TrustState::from_anchor(&Seed::Root.sign(&two.unsigned())).unwrap();
+        taken(&mut state, &by(4, &[71, 72]));
+        taken(
+            &mut state,
+            &next(|root| {
+                root.keyset = role(&keys(&[71]), 1);
+                root.floors.keyset = floor;
+            }),
+        );
+        assert_eq!(state.keyset(), None);
+        let imported = state.import(&by(1, &[71]));
+        assert_eq!(imported.map(|_| ()).map_err(|error| error.code()), old);
+        taken(&mut state, &by(5, &[71]));
+    }
 }
 
 #[test]

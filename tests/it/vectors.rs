@@ -14,8 +14,8 @@ use phi_tests::{
     },
 };
 use phi_verify::{
-    ClockPolicy, DocumentKind, Error, Fingerprint, Imported, KeyId, ProofPolicy, PublicKey,
-    RevocationPolicy, TrustState, UnixTime, Verifier, armor,
+    Bundle, ClockPolicy, DocumentKind, Error, Fingerprint, Imported, KeyId, PartOutcome,
+    ProofPolicy, PublicKey, RevocationPolicy, TrustState, UnixTime, Verifier, armor,
     log::{self, ConsistencyProof, Leaf, LogState, Origin, Proof, UntrustedCheckpoint},
 };
 
@@ -77,9 +77,16 @@ fn every_error_code_has_a_vector_and_a_line_in_the_specification() {
     assert!(written.contains("key-weak") && written.contains("cbor-syntax"));
     let refused = vectors()
         .into_iter()
-        .filter_map(|(_, vector)| match vector.expected {
-            Expected::Refused(code) => Some(code),
-            Expected::Accepted(_) => None,
+        .flat_map(|(_, vector)| match vector.expected {
+            Expected::Refused(code) => vec![code],
+            Expected::Accepted(outcome) => match *outcome {
+                Outcome::Imported { parts, .. } => parts
+                    .into_iter()
+                    .map(|(_, code)| code)
+                    .filter(|code| !["updated", "unchanged", "passed"].contains(&code.as_str()))
+                    .collect(),
+                _ => Vec::new(),
+            },
         });
     assert_eq!(refused.collect::<BTreeSet<_>>(), written);
     let specification = fs::read_to_string(repository().join("docs/spec.md")).unwrap();
@@ -143,6 +150,16 @@ fn outcome(check: &Check) -> Result<Outcome, Error> {
             assert_eq!(armor::document_to_text(&document).as_ref(), Ok(text));
             Outcome::Bytes(hex(&document))
         }
+        Check::Bundle(bundle) => Outcome::Bundle((&Bundle::parse(&bytes(bundle))?).into()),
+        Check::BundleOfZeros(length) => {
+            Outcome::Bundle((&Bundle::parse(&vec![0; *length])?).into())
+        }
+        Check::BundleText(text) => {
+            let bundle = armor::bundle_from_text(text)?;
+            assert_eq!(armor::bundle_to_text(&bundle).as_ref(), Ok(text));
+            Outcome::Bytes(hex(&bundle))
+        }
+        Check::ImportBundle { trust, bundle } => import_bundle(state(trust), &bytes(bundle))?,
         Check::Fingerprint(machine) => Outcome::Text(fingerprint(machine).to_request()?),
         Check::FingerprintRequest(text) => components(&Fingerprint::from_request(text)?),
         Check::Leaf(_)
@@ -263,7 +280,7 @@ fn verify(check: &TokenCheck) -> Result<LicenseView, Error> {
     }
     let now = UnixTime::new(check.now).unwrap();
     let license = match &check.proof {
-        Some(proof) => verifier.verify_with_proof(&check.token, &Proof::parse(proof)?, now)?,
+        Some(proof) => verifier.verify_with_proof(&check.token, proof, now)?,
         None => verifier.verify(&check.token, now)?,
     };
     Ok(LicenseView::from(&license))
@@ -314,6 +331,32 @@ fn import(mut state: TrustState, document: &[u8]) -> Result<Outcome, Error> {
         DocumentKind::Status => state.status().unwrap().into(),
         DocumentKind::Catalog => new_catalog(&before, &state),
     }))
+}
+
+/// Imports a bundle; a second time nothing changes any more.
+fn import_bundle(mut state: TrustState, bundle: &[u8]) -> Result<Outcome, Error> {
+    let bundle = Bundle::parse(bundle)?;
+    let reports = state.import_bundle(&bundle);
+    let after = state.clone();
+    for report in state.import_bundle(&bundle) {
+        assert_ne!(report.outcome, PartOutcome::Updated, "{}", report.part);
+    }
+    assert_eq!(state, after, "the second time");
+    let outcome = |outcome: &PartOutcome| match outcome {
+        PartOutcome::Updated => "updated",
+        PartOutcome::Unchanged => "unchanged",
+        PartOutcome::Passed => "passed",
+        PartOutcome::Refused(error) => error.code(),
+    };
+    let parts = reports.iter();
+    let keyset = state.keyset().map_or(0, |keyset| keyset.version);
+    let status = state.status().map_or(0, |status| status.epoch);
+    Ok(Outcome::Imported {
+        parts: parts
+            .map(|report| (report.part.to_string(), outcome(&report.outcome).into()))
+            .collect(),
+        versions: (state.root().version, keyset, status),
+    })
 }
 
 /// The catalog that one state has and the other has not.

@@ -51,6 +51,7 @@ fn example(name: &str) -> Option<String> {
         "token-message" => token_message(),
         "keyset" => annotate::document(&small_keyset()),
         "keyset-message" => keyset_message(),
+        "bundle" => bundle(),
         "fingerprint" => fingerprint(),
         "exact-list" => exact_list(),
         "token-proof" => Log::sample().proof(3, 5),
@@ -173,6 +174,14 @@ fn keyset_message() -> String {
         + &rows(&[("hash of the payload", hex(&Sha256::digest(payload)))])
 }
 
+/// The keyset and the token of the other examples.
+fn bundle() -> String {
+    let mut builder = phi_verify::BundleBuilder::new();
+    builder.document(&small_keyset()).expect("a keyset");
+    builder.token(&demo::token(), None);
+    annotate::bundle(&builder.build().expect("two parts"))
+}
+
 fn fingerprint() -> String {
     let machine = Fingerprint::new(PRODUCT)
         .with("machine-id", "3f1c")
@@ -232,6 +241,7 @@ pub(crate) const fn kind_name(kind: u64) -> &'static str {
     match kind {
         1 => "license",
         4 => DocumentKind::Keyset.name(),
+        9 => "bundle",
         _ => "object",
     }
 }

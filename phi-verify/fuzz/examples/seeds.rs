@@ -8,8 +8,8 @@ use std::{fs, io};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ciborium::Value;
 use phi_verify::{
-    Binding, DocumentKind, ExactList, Extension, Fingerprint, FlagCode, LicenseId, Minimum, Reason,
-    Rule, Status, Subject, TokenId, armor,
+    Binding, BundleBuilder, DocumentKind, ExactList, Extension, Fingerprint, FlagCode, KeyState,
+    Keyset, LicenseId, LicenseKey, Minimum, Reason, Rule, Scope, Status, Subject, TokenId, armor,
     log::{ConsistencyProof, Hash, Leaf, Proof},
 };
 use phi_verify_fuzz::{checkpoint, leaf_hash, seal, snakeoil, token, tree_root};
@@ -17,6 +17,8 @@ use phi_verify_fuzz::{checkpoint, leaf_hash, seal, snakeoil, token, tree_root};
 fn main() -> io::Result<()> {
     tokens()?;
     documents()?;
+    scoped()?;
+    bundle()?;
     log()?;
     let keyset = seal(DocumentKind::Keyset, &snakeoil::keyset().unsigned());
     let word = armor::document_to_text(&keyset).expect("a document");
@@ -68,6 +70,49 @@ fn documents() -> io::Result<()> {
         seed(kind.name(), "payload", &payload(&document))?;
     }
     Ok(())
+}
+
+/// A key with a scope, and a revoked one with a cut.
+fn scoped() -> io::Result<()> {
+    let flags = [0, 9].map(FlagCode::new).into_iter().collect();
+    let products = [(snakeoil::PRODUCT.into(), Some(flags)), ("b".into(), None)];
+    let scope = Scope {
+        products: products.into(),
+        longest: Some(400 * snakeoil::DAY),
+    };
+    let key = |seed: snakeoil::Seed, state| LicenseKey {
+        key: seed.public(),
+        state,
+        scope: scope.clone(),
+    };
+    let from = snakeoil::START;
+    let keys = vec![
+        key(snakeoil::Seed::License, KeyState::Active { from }),
+        key(snakeoil::Seed::Revoked, KeyState::Revoked { cut: Some(9) }),
+    ];
+    let keyset = Keyset::new(snakeoil::ISSUER.into(), 1, from, 1, keys).expect("two keys");
+    let document = seal(DocumentKind::Keyset, &keyset.unsigned());
+    seed("keyset", "payload-scoped", &payload(&document))
+}
+
+/// A part of every kind, and a keyset's payload behind the version that a bundle states.
+fn bundle() -> io::Result<()> {
+    let mut builder = BundleBuilder::new();
+    let keyset = seal(DocumentKind::Keyset, &snakeoil::keyset().unsigned());
+    let catalog = seal(DocumentKind::Catalog, &snakeoil::catalog().unsigned());
+    let status = seal(DocumentKind::Status, &snakeoil::status().unsigned());
+    for document in [&snakeoil::anchor(), &keyset, &catalog, &status] {
+        builder.document(document).expect("a good document");
+    }
+    let body = snakeoil::claims().encode().expect("well formed");
+    let token = token(&body).expect("short");
+    let note = checkpoint(5, tree_root(5));
+    let proof = Proof::new(0, Vec::new(), Some(Hash::EMPTY), &note).expect("no hashes");
+    builder.token(&token, Some(&proof));
+    builder.growth(&ConsistencyProof::new(0, Vec::new(), &note).expect("no hashes"));
+    seed("bundle", "full", &builder.build().expect("few parts"))?;
+    let stated = [&[1], &payload(&keyset)[..]].concat();
+    seed("bundle", "stated", &stated)
 }
 
 /// The texts of the log: the log of three leaves that grew to five, and a token's proof.

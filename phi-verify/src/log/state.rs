@@ -18,6 +18,16 @@ impl LogState {
         Self(checkpoint)
     }
 
+    /// Begins with the checkpoint in the text of a [`ConsistencyProof`], whose hashes prove
+    /// nothing to who remembers nothing.
+    ///
+    /// # Errors
+    /// Why the proof or its checkpoint is refused.
+    pub fn begin_at(proof: &str, root: &Root) -> Result<Self, Error> {
+        let proof = ConsistencyProof::parse(proof)?;
+        verified(&proof, root).map(Self)
+    }
+
     /// Reads what [`LogState::as_str`] gave, from storage that is the application's own. Its
     /// signatures were checked when it was taken and are not checked again: the ledger's keys may
     /// have changed since, and its history has not.
@@ -54,8 +64,7 @@ impl LogState {
         let origin = Origin::of_issuer(&root.issuer);
         same_origin(&origin, self.0.origin())?;
         let proof = ConsistencyProof::parse(proof)?;
-        let offered =
-            UntrustedCheckpoint::parse(proof.checkpoint())?.verify(&root.ledger, &origin)?;
+        let offered = verified(&proof, root)?;
         if offered.size() < self.size() {
             return Err(self.split_view(&offered, Conflict::Shrunk));
         }
@@ -84,6 +93,11 @@ impl LogState {
             offered: offered.as_str().into(),
         }))
     }
+}
+
+fn verified(proof: &ConsistencyProof, root: &Root) -> Result<Checkpoint, Error> {
+    let origin = Origin::of_issuer(&root.issuer);
+    UntrustedCheckpoint::parse(proof.checkpoint())?.verify(&root.ledger, &origin)
 }
 
 /// Two checkpoints of one log that do not go together: evidence to keep, and to show the issuer

@@ -113,7 +113,7 @@ impl<'l> Operator<'l> {
     fn act(&mut self) -> Result<(), Error> {
         let context = at(self.now);
         // One in ten is new: both operators often have the same few before them.
-        let Some(license) = self.a_license().filter(|_| self.random % 10 > 0) else {
+        let Some(license) = self.a_license().filter(|_| !self.random.is_multiple_of(10)) else {
             let license = self.issuer.issue_license(self.order(), &context)?.id;
             self.licenses.lock().unwrap().push(license);
             return Ok(());

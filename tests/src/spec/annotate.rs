@@ -17,7 +17,7 @@ pub(super) fn footer(footer: &[u8]) -> String {
     lines.add(1, &footer[1..2], "byte string of 9");
     lines.add(2, &footer[2..11], "key id");
     lines.object(&mut Reader(&footer[11..]), 1, 1);
-    lines.0
+    lines.text
 }
 
 /// A document: kind, payload as a byte string, signatures.
@@ -38,7 +38,17 @@ pub(super) fn document(document: &[u8]) -> String {
     lines.add(4, reader.take(9), "key id");
     lines.add(3, reader.take(2), "byte string of 64");
     lines.add(4, reader.take(64), "signature");
-    lines.0
+    lines.text
+}
+
+/// A bundle, whose documents and tokens stand elsewhere.
+pub(super) fn bundle(bundle: &[u8]) -> String {
+    let mut lines = Lines {
+        longest: 2 * LINE,
+        ..Lines::default()
+    };
+    lines.object(&mut Reader(bundle), 0, 9);
+    lines.text
 }
 
 /// A leaf of the log: version, word, subject and entry.
@@ -55,7 +65,7 @@ pub(super) fn leaf(data: &[u8]) -> String {
         lines.add(1, reader.take(2), "byte string of 32");
         lines.add(2, reader.take(32), name);
     }
-    lines.0
+    lines.text
 }
 
 /// The payload of a document as [`document`] lays it out.
@@ -85,10 +95,10 @@ pub(super) fn pae(pieces: &[(&str, &[u8])]) -> String {
             );
         } else {
             let cut = format!("{}... {name}, as above", hex(&piece[..8]));
-            writeln!(lines.0, "  {cut}").expect("a string takes any text");
+            writeln!(lines.text, "  {cut}").expect("a string takes any text");
         }
     }
-    lines.0
+    lines.text
 }
 
 /// Reads CBOR that this program wrote.
@@ -123,8 +133,20 @@ impl<'a> Reader<'a> {
     }
 }
 
-#[derive(Default)]
-struct Lines(String);
+struct Lines {
+    text: String,
+    /// Strings of more bytes are cut short.
+    longest: usize,
+}
+
+impl Default for Lines {
+    fn default() -> Self {
+        Self {
+            text: String::new(),
+            longest: usize::MAX,
+        }
+    }
+}
 
 impl Lines {
     fn add(&mut self, depth: usize, bytes: &[u8], note: &str) {
@@ -133,8 +155,8 @@ impl Lines {
             let column = format!("{indent}{}", hex(line));
             let note = if i == 0 { note } else { "" };
             let line = format!("{column:COLUMN$} {note}");
-            self.0.push_str(line.trim_end());
-            self.0.push('\n');
+            self.text.push_str(line.trim_end());
+            self.text.push('\n');
         }
     }
 
@@ -167,7 +189,13 @@ impl Lines {
                 } else {
                     "".into()
                 };
-                self.add(depth + 1, string, &note);
+                if string.len() > self.longest {
+                    let cut = format!("{}... as above", hex(&string[..LINE / 2]));
+                    writeln!(self.text, "{}{cut}", "  ".repeat(depth + 1))
+                        .expect("a string takes any text");
+                } else {
+                    self.add(depth + 1, string, &note);
+                }
             }
             4 | 5 => {
                 let (what, items) = if major == 4 {
@@ -202,6 +230,8 @@ fn field(kind: u64, number: u64) -> &'static str {
         (4, 2) => "version",
         (4, 4) => "root version",
         (4, 5) => "keys",
+        (9, 2) => "keyset",
+        (9, 5) => "tokens",
         _ => unreachable!("the examples have no other field"),
     }
 }

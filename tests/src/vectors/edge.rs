@@ -119,7 +119,7 @@ impl Signer {
 }
 
 /// The same signature with `S + L`.
-pub(super) fn malleated(signature: &[u8; 64]) -> [u8; 64] {
+pub fn malleated(signature: &[u8; 64]) -> [u8; 64] {
     let mut copy = *signature;
     let mut carry = 0;
     for (byte, order) in copy[32..].iter_mut().zip(ORDER) {

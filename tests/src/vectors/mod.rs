@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 pub mod view;
 
 mod base;
+mod bundles;
 mod cbor;
 mod checkpoints;
 mod claims;
@@ -33,7 +34,8 @@ mod text;
 mod tokens;
 mod trust;
 
-pub use view::{CheckpointView, DocumentView, LeafView, LicenseView};
+pub use edge::malleated;
+pub use view::{BundleView, CheckpointView, DocumentView, LeafView, LicenseView};
 
 /// One case: what is done with which input, and what must come of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -81,6 +83,19 @@ pub enum Check {
     Armor(String),
     /// A document is read from its word.
     DocumentText(String),
+    /// A bundle is split.
+    Bundle(String),
+    /// As many zeros are split as a bundle.
+    BundleOfZeros(usize),
+    /// A bundle is read from its word.
+    BundleText(String),
+    /// A bundle is imported into a trust state.
+    ImportBundle {
+        /// The state before.
+        trust: Trust,
+        /// The bundle.
+        bundle: String,
+    },
     /// A fingerprint request is made.
     Fingerprint(Machine),
     /// A fingerprint request is read.
@@ -203,6 +218,15 @@ pub enum Outcome {
     Updated(DocumentView),
     /// A document that the state has already.
     Unchanged,
+    /// A bundle, split.
+    Bundle(BundleView),
+    /// A bundle that was imported.
+    Imported {
+        /// Each part, and `updated`, `unchanged`, `passed` or the code of its refusal.
+        parts: Vec<(String, String)>,
+        /// The versions of root, keyset and status list after it, 0 where there is none.
+        versions: (u64, u64, u64),
+    },
     /// A key, by its id.
     KeyId(String),
     /// A text.
@@ -285,6 +309,7 @@ pub fn all() -> Vectors {
         scopes::add,
         lists::add,
         trust::add,
+        bundles::add,
         text::add,
         fingerprint::add,
         merkle::add,

@@ -454,6 +454,12 @@ fn proofs(vectors: &mut Vectors) {
             with(base::token_check(&plain), proof()),
             base::license(&claims),
         ),
+        (
+            "valid-proof-not-looked-at",
+            "a text that is no proof, for which nobody asks",
+            with(base::token_check(&plain), "none".into()),
+            base::license(&claims),
+        ),
     ] {
         vectors.accept(
             format!("license/{name}"),
@@ -508,6 +514,12 @@ fn proofs(vectors: &mut Vectors) {
             "with a checkpoint that the stolen license key signed",
             with(cut_at(4, &claims), other_role),
             "signatures-missing",
+        ),
+        (
+            "cut-no-proof-text",
+            "with a text that is no proof",
+            with(cut_at(4, &claims), "none".into()),
+            "proof-invalid",
         ),
         (
             "proof-required-missing",

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use phi_verify::{
-    Allowance, Binding, Catalog, Claims, Extension, FlagSet, Freshness, KeyState, Keyset, License,
-    Name, Quota, RoleKeys, Root, Rule, Scope, Status, Subject, Terms, UnixTime, Validity,
+    Allowance, Binding, Bundle, BundledToken, Catalog, Claims, Extension, FlagSet, Freshness,
+    KeyState, Keyset, License, Name, Quota, RoleKeys, Root, Rule, Scope, Status, Subject, Terms,
+    UnixTime, Validity,
     log::{Checkpoint, Leaf},
 };
 use serde::{Deserialize, Serialize};
@@ -408,6 +409,30 @@ impl From<&Leaf> for LeafView {
             subject: leaf.subject.map(|hash| hash.to_string()),
             entry: leaf.entry.to_string(),
             hash: leaf.hash().to_string(),
+        }
+    }
+}
+
+/// A bundle that was split.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BundleView {
+    /// What the bundle says that its documents are.
+    pub parts: Vec<String>,
+    /// The tokens, each with the text of its proof.
+    pub tokens: Vec<(String, Option<String>)>,
+    /// The text of the consistency proof.
+    pub growth: Option<String>,
+}
+
+impl From<&Bundle<'_>> for BundleView {
+    fn from(bundle: &Bundle<'_>) -> Self {
+        let token =
+            |token: &BundledToken<'_>| (token.token().into(), token.proof().map(Into::into));
+        Self {
+            parts: bundle.parts().map(|part| part.to_string()).collect(),
+            tokens: bundle.tokens().iter().map(token).collect(),
+            growth: bundle.growth().map(Into::into),
         }
     }
 }

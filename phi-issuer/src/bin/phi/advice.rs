@@ -194,6 +194,17 @@ const TABLE: &[(&str, ExitCode, &str)] = &[
         ExitCode::NOT_TRUSTED,
         DAMAGED_OR_NEWER,
     ),
+    ("bundle-invalid", ExitCode::NOT_TRUSTED, DAMAGED_OR_NEWER),
+    (
+        "bundle-too-large",
+        ExitCode::BAD_INPUT,
+        "check that this is the right file: no bundle is that large",
+    ),
+    (
+        "index-mismatch",
+        ExitCode::NOT_TRUSTED,
+        "fetch the bundle again, or import the issuer's documents one by one",
+    ),
     // The ledger's log.
     ("note-invalid", ExitCode::NOT_TRUSTED, NOT_A_LOG_TEXT),
     ("checkpoint-invalid", ExitCode::NOT_TRUSTED, NOT_A_LOG_TEXT),

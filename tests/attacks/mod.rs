@@ -1,0 +1,12 @@
+//! Attacks: those that a license verifier must expect, one test each and named by its row in
+//! README.md, and those that once went through.
+
+mod claims;
+#[cfg(unix)]
+mod folder;
+mod keys;
+mod lists;
+mod roots;
+mod rotations;
+mod signers;
+mod table;
