@@ -63,6 +63,10 @@ fn office() -> Office {
         let written = issuer.store.write(&ann, |writer| writer.append(event));
         written.unwrap();
     };
+    let created = Event::IssuerCreated {
+        issuer: "acme.example".into(),
+    };
+    append(&mut issuer, &created);
     append(&mut issuer, &recorded);
     let mut licenses = Vec::new();
     for (at, id, name) in [(200, "globex", "Globex GmbH"), (300, "initech", "Initech")] {
@@ -127,24 +131,24 @@ fn entries_are_found_by_whom_and_what_they_are_about() {
         _folder,
     } = office();
     let all = AuditFilter::default();
-    check(&mut issuer, &all, &[1, 2, 3, 4, 5, 6, 7]);
+    check(&mut issuer, &all, &[1, 2, 3, 4, 5, 6, 7, 8]);
     let by = |change: &dyn Fn(&mut AuditFilter)| {
         let mut filter = AuditFilter::default();
         change(&mut filter);
         filter
     };
     let license = by(&|filter| filter.license = Some(globex));
-    check(&mut issuer, &license, &[3, 6]);
+    check(&mut issuer, &license, &[4, 7]);
     let license = by(&|filter| filter.license = Some(initech));
-    check(&mut issuer, &license, &[5]);
+    check(&mut issuer, &license, &[6]);
     let customer = by(&|filter| filter.customer = Some("initech".into()));
-    check(&mut issuer, &customer, &[4, 5, 7]);
+    check(&mut issuer, &customer, &[5, 6, 8]);
     let product = by(&|filter| filter.product = Some("atlas".into()));
-    check(&mut issuer, &product, &[1, 3, 5, 6]);
+    check(&mut issuer, &product, &[2, 4, 6, 7]);
     let actor = by(&|filter| filter.actor = Some("bob".into()));
-    check(&mut issuer, &actor, &[2, 3, 4, 5]);
+    check(&mut issuer, &actor, &[3, 4, 5, 6]);
     let events = by(&|filter| filter.events = vec!["revoked".into(), "license-issued".into()]);
-    check(&mut issuer, &events, &[3, 5, 7]);
+    check(&mut issuer, &events, &[4, 6, 8]);
     let every = by(&|filter| {
         filter.customer = Some("globex".into());
         filter.license = Some(globex);
@@ -155,21 +159,21 @@ fn entries_are_found_by_whom_and_what_they_are_about() {
         filter.to = Some(time(401));
         filter.text = Some("4711".into());
     });
-    check(&mut issuer, &every, &[6]);
+    check(&mut issuer, &every, &[7]);
 }
 
 #[test]
 fn a_range_has_its_beginning_and_not_its_end() {
     let mut office = office();
     for (from, to, expected) in [
-        (Some(0), None, &[1, 2, 3, 4, 5, 6, 7][..]),
-        (Some(200), Some(400), &[2, 3, 4, 5]),
-        (Some(201), Some(301), &[4, 5]),
+        (Some(0), None, &[1, 2, 3, 4, 5, 6, 7, 8][..]),
+        (Some(200), Some(400), &[3, 4, 5, 6]),
+        (Some(201), Some(301), &[5, 6]),
         (None, Some(100), &[]),
-        (None, Some(101), &[1]),
-        (Some(500), None, &[7]),
+        (None, Some(101), &[1, 2]),
+        (Some(500), None, &[8]),
         (Some(501), None, &[]),
-        (None, Some(501), &[1, 2, 3, 4, 5, 6, 7]),
+        (None, Some(501), &[1, 2, 3, 4, 5, 6, 7, 8]),
     ] {
         let filter = AuditFilter {
             from: from.map(time),
@@ -196,10 +200,10 @@ fn what_a_clock_ahead_recorded_counts_as_of_its_correction() {
     office.issuer.correct_clock(&corrected).unwrap();
     act(&mut office.issuer, 700, "late").unwrap();
     for (from, to, expected) in [
-        (550, 650, &[8, 9][..]),
-        (600, 601, &[8, 9]),
-        (601, 2_000_000, &[10]),
-        (0, 600, &[1, 2, 3, 4, 5, 6, 7]),
+        (550, 650, &[9, 10][..]),
+        (600, 601, &[9, 10]),
+        (601, 2_000_000, &[11]),
+        (0, 600, &[1, 2, 3, 4, 5, 6, 7, 8]),
     ] {
         let filter = AuditFilter {
             from: Some(time(from)),
@@ -208,7 +212,7 @@ fn what_a_clock_ahead_recorded_counts_as_of_its_correction() {
         };
         check(&mut office.issuer, &filter, expected);
     }
-    let row = office.issuer.audit_entry(8).unwrap();
+    let row = office.issuer.audit_entry(9).unwrap();
     assert_eq!((row.recorded, row.entry.time), (time(600), time(1_000_000)));
 }
 
@@ -217,13 +221,13 @@ fn text_is_found_in_either_case_in_what_people_wrote() {
     let mut office = office();
     let globex = office.globex.to_string();
     for (text, expected) in [
-        ("änderung", &[6][..]),
-        ("GLOBEX gmbh", &[2]),
-        ("Refund", &[7]),
-        ("PRO", &[1, 6]),
-        ("license-", &[3, 5, 6]),
-        ("Single SIGN-on", &[1]),
-        (&globex, &[3, 6]),
+        ("änderung", &[7][..]),
+        ("GLOBEX gmbh", &[3]),
+        ("Refund", &[8]),
+        ("PRO", &[2, 7]),
+        ("license-", &[4, 6, 7]),
+        ("Single SIGN-on", &[2]),
+        (&globex, &[4, 7]),
         ("nobody wrote this", &[]),
     ] {
         let filter = AuditFilter {
@@ -244,16 +248,16 @@ fn a_limit_says_where_to_go_on() {
         ..AuditFilter::default()
     };
     let first = find(&mut office.issuer, &filter).unwrap();
-    assert_eq!(first, (vec![4, 5], Some(5)));
+    assert_eq!(first, (vec![5, 6], Some(6)));
     filter.after = first.1;
-    assert_eq!(find(&mut office.issuer, &filter).unwrap(), (vec![7], None));
+    assert_eq!(find(&mut office.issuer, &filter).unwrap(), (vec![8], None));
     filter.order = AuditOrder::NewestFirst;
-    filter.after = Some(7);
+    filter.after = Some(8);
     let rest = find(&mut office.issuer, &filter).unwrap();
-    assert_eq!(rest, (vec![5, 4], None));
+    assert_eq!(rest, (vec![6, 5], None));
     filter.after = Some(u64::MAX);
     let rest = find(&mut office.issuer, &filter).unwrap();
-    assert_eq!(rest, (vec![7, 5], Some(5)));
+    assert_eq!(rest, (vec![8, 6], Some(6)));
     filter.limit = Some(0);
     assert!(find(&mut office.issuer, &filter).unwrap().0.is_empty());
 }
@@ -277,14 +281,14 @@ fn answers_are_longer_than_a_page() {
             (0..600).try_for_each(|n| writer.append(&token(n)))
         })
         .unwrap();
-    let all: Vec<u64> = (1..=607).collect();
+    let all: Vec<u64> = (1..=608).collect();
     check(&mut office.issuer, &AuditFilter::default(), &all);
     let rare = AuditFilter {
         text: Some("GLOBEX-599".into()),
         limit: Some(1),
         ..AuditFilter::default()
     };
-    check(&mut office.issuer, &rare, &[607]);
+    check(&mut office.issuer, &rare, &[608]);
 }
 
 #[test]
@@ -326,7 +330,7 @@ fn what_nothing_has_is_refused() {
         assert_eq!(error.code(), code);
         assert!(error.to_string().contains(said), "{error}");
     }
-    for seq in [0, 8, u64::MAX] {
+    for seq in [0, 9, u64::MAX] {
         let error = office.issuer.audit_entry(seq).unwrap_err();
         assert_eq!(error.code(), "not-found");
     }
@@ -335,9 +339,9 @@ fn what_nothing_has_is_refused() {
 #[test]
 fn a_row_has_what_is_in_the_log() {
     let mut office = office();
-    let row = office.issuer.audit_entry(6).unwrap();
+    let row = office.issuer.audit_entry(7).unwrap();
     assert_eq!(row.hash, Hash::of(row.entry.encode()));
-    assert_eq!((row.leaf_index(), row.license), (5, Some(office.globex)));
+    assert_eq!((row.leaf_index(), row.license), (6, Some(office.globex)));
     assert_eq!(row.customer.as_deref(), Some("globex"));
     assert_eq!(row.product.as_deref(), Some("atlas"));
 }
