@@ -219,6 +219,7 @@ impl Publication {
             DocumentKind::Keyset => "keyset.phi".into(),
             DocumentKind::Status => "status.phi".into(),
             DocumentKind::Catalog => format!("catalog-{}.phi", self.product),
+            DocumentKind::ClockReset => format!("clock-reset-{}.phi", self.version),
         }
     }
 }
@@ -241,8 +242,9 @@ mod document_kind {
         let name = String::deserialize(deserializer)?;
         let known = DocumentKind::ALL
             .into_iter()
+            .filter(|kind| *kind != DocumentKind::ClockReset)
             .find(|kind| kind.name() == name);
-        known.ok_or_else(|| de::Error::custom("not a kind of document"))
+        known.ok_or_else(|| de::Error::custom("not a kind of document that is published"))
     }
 }
 

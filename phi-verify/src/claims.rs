@@ -45,10 +45,10 @@ macro_rules! id {
         }
 
         impl FromStr for $name {
-            type Err = NotAnId;
+            type Err = $crate::NotAnId;
 
-            fn from_str(text: &str) -> Result<Self, NotAnId> {
-                let error = NotAnId { digits: 2 * $length };
+            fn from_str(text: &str) -> Result<Self, $crate::NotAnId> {
+                let error = $crate::claims::NotAnId::of($length);
                 let lowercase = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
                 if text.len() != 2 * $length || !text.bytes().all(lowercase) {
                     return Err(error);
@@ -64,6 +64,8 @@ macro_rules! id {
     };
 }
 
+pub(crate) use id;
+
 id!(
     /// The name of one token: 16 random bytes, printed as 32 hexadecimal digits.
     TokenId, 16
@@ -78,6 +80,13 @@ id!(
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotAnId {
     digits: usize,
+}
+
+impl NotAnId {
+    /// For an id of this many bytes.
+    pub(crate) const fn of(length: usize) -> Self {
+        Self { digits: 2 * length }
+    }
 }
 
 impl fmt::Display for NotAnId {

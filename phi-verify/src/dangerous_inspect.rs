@@ -4,8 +4,8 @@
 //! so that no application reads a license without verifying it.
 
 use crate::{
-    Catalog, Claims, Error, KeyId, Keyset, Root, Status, UntrustedDocument, document::DocumentKind,
-    token::UntrustedToken,
+    Catalog, Claims, ClockReset, Error, KeyId, Keyset, Root, Status, UntrustedDocument,
+    document::DocumentKind, token::UntrustedToken,
 };
 
 /// What a token says, whoever wrote it.
@@ -29,6 +29,8 @@ pub enum Document {
     Status(Status),
     /// A catalog.
     Catalog(Catalog),
+    /// A clock reset.
+    ClockReset(ClockReset),
 }
 
 /// What a document says, whoever wrote it.
@@ -43,5 +45,6 @@ pub fn document(bytes: &[u8]) -> Result<Document, Error> {
         DocumentKind::Keyset => Document::Keyset(Keyset::decode(payload)?),
         DocumentKind::Status => Document::Status(Status::decode(payload)?),
         DocumentKind::Catalog => Document::Catalog(Catalog::decode(payload)?),
+        DocumentKind::ClockReset => Document::ClockReset(ClockReset::decode(payload)?),
     })
 }

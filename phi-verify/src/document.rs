@@ -26,11 +26,20 @@ pub enum DocumentKind {
     Status,
     /// The names of a product's codes, and its plans.
     Catalog,
+    /// Lets one installation forget what its clock has shown.
+    ClockReset,
 }
 
 impl DocumentKind {
-    /// Every kind, in the order in which a verifier imports them.
-    pub const ALL: [Self; 4] = [Self::Root, Self::Keyset, Self::Status, Self::Catalog];
+    /// Every kind: those that a verifier imports, in the order in which it does, and the clock
+    /// reset, which is applied at a time.
+    pub const ALL: [Self; 5] = [
+        Self::Root,
+        Self::Keyset,
+        Self::Status,
+        Self::Catalog,
+        Self::ClockReset,
+    ];
 
     /// The kind's word, in the envelope and in print.
     pub const fn name(self) -> &'static str {
@@ -39,6 +48,7 @@ impl DocumentKind {
             Self::Keyset => "keyset",
             Self::Status => "status",
             Self::Catalog => "catalog",
+            Self::ClockReset => "clock-reset",
         }
     }
 
@@ -53,6 +63,8 @@ impl DocumentKind {
             Self::Status => 4 << 20,
             // Four thousand flags with names and titles.
             Self::Catalog => 1 << 20,
+            // Sixteen signatures and under 200 bytes take under 1.5 KiB: it can be typed or shown.
+            Self::ClockReset => 2 << 10,
         }
     }
 
@@ -63,6 +75,7 @@ impl DocumentKind {
             Self::Keyset => 4,
             Self::Status => 5,
             Self::Catalog => 6,
+            Self::ClockReset => 8,
         }
     }
 
@@ -72,6 +85,7 @@ impl DocumentKind {
             Self::Keyset => "phi.keyset.v1",
             Self::Status => "phi.status.v1",
             Self::Catalog => "phi.catalog.v1",
+            Self::ClockReset => "phi.clock-reset.v1",
         }
     }
 }
@@ -88,6 +102,7 @@ pub type PayloadHash = [u8; 32];
 /// A document that was split. Only its kind can be read; its payload is had by verifying.
 #[derive(Clone, Copy, Debug)]
 pub struct UntrustedDocument<'a> {
+    bytes: &'a [u8],
     kind: DocumentKind,
     payload: &'a [u8],
     signatures: &'a [[u8; SIGNATURE_ITEM]],
@@ -132,10 +147,16 @@ impl<'a> UntrustedDocument<'a> {
             ));
         }
         Ok(Self {
+            bytes,
             kind,
             payload,
             signatures,
         })
+    }
+
+    /// The whole document, as it came.
+    pub(crate) const fn bytes(&self) -> &'a [u8] {
+        self.bytes
     }
 
     /// The kind that the envelope states. A signature holds for this kind only.
@@ -233,7 +254,8 @@ pub struct UnsignedDocument {
 
 impl UnsignedDocument {
     /// A document with any bytes as its payload. [`Root`](crate::Root), [`Keyset`](crate::Keyset),
-    /// [`Status`](crate::Status) and [`Catalog`](crate::Catalog) make well-formed ones.
+    /// [`Status`](crate::Status), [`Catalog`](crate::Catalog) and
+    /// [`ClockReset`](crate::ClockReset) make well-formed ones.
     pub const fn with_payload(kind: DocumentKind, payload: Vec<u8>) -> Self {
         Self { kind, payload }
     }

@@ -7,6 +7,7 @@ use core::fmt;
 use crate::{
     UnixTime,
     bundle::PartName,
+    clock::InstallationId,
     document::{DocumentKind, PayloadHash},
     key::KeyId,
     log::{Conflict, SplitView},
@@ -169,12 +170,26 @@ pub enum Error {
     },
     /// The text of a signed note is not a checkpoint.
     Checkpoint(&'static str),
-    /// The clock is behind a time that a trusted signature proves.
-    ClockBehind {
+    /// The clock reset is past the time in which it can be used.
+    ClockResetExpired {
+        /// The time that was handed in, or the newest that a trusted signature proves.
+        now: UnixTime,
+        /// When it could last be used.
+        not_after: UnixTime,
+    },
+    /// The clock reset was used before.
+    ClockResetUsed,
+    /// So many clock resets were used that no further one is taken.
+    ClockResetsTooMany {
+        /// How many are remembered.
+        limit: usize,
+    },
+    /// The clock is behind what this machine has shown before.
+    ClockRolledBack {
         /// The time that was handed in.
         now: UnixTime,
-        /// The newest time that a verified document states.
-        floor: UnixTime,
+        /// The latest time that the machine has shown.
+        observed: UnixTime,
     },
     /// A verified document does not decode.
     Document {
@@ -192,6 +207,8 @@ pub enum Error {
         /// The kind that the envelope states.
         found: DocumentKind,
     },
+    /// A document of this kind is not imported: it is applied at a time.
+    DocumentNotImported(DocumentKind),
     /// The document is beyond its size limit.
     DocumentTooLarge {
         /// The kind of document.
@@ -228,6 +245,13 @@ pub enum Error {
         stated: PartName,
         /// What was signed.
         signed: PartName,
+    },
+    /// The clock reset is for another installation.
+    InstallationMismatch {
+        /// This installation, if it has an id.
+        expected: Option<InstallationId>,
+        /// The installation that the reset is for.
+        found: InstallationId,
     },
     /// The object names another issuer than the trust anchor.
     IssuerMismatch {
@@ -452,15 +476,19 @@ impl Error {
             Self::Bundle(_) => "bundle-invalid",
             Self::BundleTooLarge { .. } => "bundle-too-large",
             Self::Checkpoint(_) => "checkpoint-invalid",
-            Self::ClockBehind { .. } => "clock-behind",
+            Self::ClockResetExpired { .. } => "clock-reset-expired",
+            Self::ClockResetUsed => "clock-reset-used",
+            Self::ClockResetsTooMany { .. } => "clock-resets-too-many",
+            Self::ClockRolledBack { .. } => "clock-rolled-back",
             Self::Document { cause, .. } | Self::License(cause) => cause.code(),
             Self::DocumentEnvelope(_) => "document-envelope",
-            Self::DocumentKind { .. } => "document-kind",
+            Self::DocumentKind { .. } | Self::DocumentNotImported(_) => "document-kind",
             Self::DocumentTooLarge { .. } => "document-too-large",
             Self::Equivocation { .. } => "equivocation",
             Self::Expired { .. } => "expired",
             Self::FingerprintRequest(_) => "fingerprint-invalid",
             Self::IndexMismatch { .. } => "index-mismatch",
+            Self::InstallationMismatch { .. } => "installation-mismatch",
             Self::IssuerMismatch { .. } => "issuer-mismatch",
             Self::Key(cause) => cause.code(),
             Self::KeyInTwoRoles(_) => "key-in-two-roles",
@@ -528,16 +556,26 @@ impl fmt::Display for Error {
                 crate::bundle::MAX_BUNDLE
             ),
             Self::Checkpoint(problem) => write!(f, "checkpoint {problem}"),
-            Self::ClockBehind { now, floor } => {
+            Self::ClockResetExpired { now, not_after } => {
+                write!(f, "clock reset could be used until {not_after}, now {now}")
+            }
+            Self::ClockResetUsed => f.write_str("clock reset was used before"),
+            Self::ClockResetsTooMany { limit } => {
+                write!(f, "{limit} clock resets were used and are not over yet")
+            }
+            Self::ClockRolledBack { now, observed } => {
                 write!(
                     f,
-                    "clock reads {now}, but a trusted signature was made at {floor}"
+                    "clock reads {now}, but this machine has shown {observed} before"
                 )
             }
             Self::Document { kind, cause } => write!(f, "{kind} document {cause}"),
             Self::DocumentEnvelope(problem) => write!(f, "document envelope {problem}"),
             Self::DocumentKind { expected, found } => {
                 write!(f, "document is of kind {found}, not {expected}")
+            }
+            Self::DocumentNotImported(kind) => {
+                write!(f, "{kind} document is applied at a time, not imported")
             }
             Self::DocumentTooLarge { kind, limit } => {
                 write!(f, "{kind} document is larger than {limit} bytes")
@@ -576,6 +614,19 @@ impl fmt::Display for Error {
             Self::IndexMismatch { stated, signed } => {
                 write!(f, "part of the bundle is {signed}, not {stated}")
             }
+            Self::InstallationMismatch {
+                expected: Some(expected),
+                found,
+            } => {
+                write!(f, "clock reset is for installation {found}, not {expected}")
+            }
+            Self::InstallationMismatch {
+                expected: None,
+                found,
+            } => write!(
+                f,
+                "clock reset is for installation {found}, and this one has no id"
+            ),
             Self::IssuerMismatch { expected, found } => {
                 write!(
                     f,

@@ -31,16 +31,21 @@
 //! ledger only grows. A license key that was stolen can be revoked from a place in the ledger on:
 //! tokens that a proof shows before it stay good ([`Verifier::verify_with_proof`]).
 //!
+//! # Between runs
+//! [`TrustState::observe`] judges the machine's clock, [`TrustState::to_bytes`] and `store` keep what
+//! is believed, and [`TrustState::report`] says it for a support ticket.
+//!
 //! # What is left to you
-//! The clock, the files and the network: time, bytes and the machine's components are handed in.
+//! The clock and the network: time, bytes and the machine's components are handed in. Files are
+//! touched by the module `store` alone, for applications that want it.
 //! What happens to a user whose license is in [grace](Validity::Grace) or was refused is the
 //! application's decision.
 //!
 //! # Features
 //! | feature | default | what it adds |
 //! | --- | --- | --- |
-//! | `std` | yes | [`UnixTime`] from [`std::time::SystemTime`]; without it the crate is `no_std` with `alloc` |
-//! | `serde` | no | text forms of ids, words and times |
+//! | `std` | yes | [`UnixTime`] from [`std::time::SystemTime`], and `store`; without it the crate is `no_std` with `alloc` |
+//! | `serde` | no | text forms of ids, words and times, and of [`TrustReport`] |
 //! | `inspect` | no | `dangerous_inspect`: reading objects that nobody verified |
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -53,12 +58,14 @@ mod bundle;
 mod catalog;
 mod cbor;
 mod claims;
+mod clock;
 mod document;
 mod error;
 mod fingerprint;
 mod key;
 mod keyset;
 mod pae;
+mod report;
 mod root;
 mod scope;
 #[cfg(feature = "serde")]
@@ -74,6 +81,8 @@ pub mod armor;
 #[cfg(feature = "inspect")]
 pub mod dangerous_inspect;
 pub mod log;
+#[cfg(feature = "std")]
+pub mod store;
 
 pub use bundle::{
     Bundle, BundleBuilder, BundledToken, MAX_BUNDLE, MAX_BUNDLE_CATALOGS, MAX_BUNDLE_TOKENS,
@@ -81,11 +90,16 @@ pub use bundle::{
 };
 pub use catalog::{Catalog, Name};
 pub use claims::{Claims, Extension, LicenseId, Minimum, NotAnId, TokenId};
+pub use clock::{
+    AGREEING_DAYS, CLOCK_TOLERANCE, ClockPolicy, ClockReset, ClockVerdict, InstallationId,
+    JUMP_LIMIT, OBSERVED_STEP, SIGNED_LEAD,
+};
 pub use document::{DocumentKind, PayloadHash, UnsignedDocument, UntrustedDocument};
 pub use error::{Error, KeyError, Malformed};
 pub use fingerprint::{Binding, ComponentDigest, Fingerprint, MAX_COMPONENTS};
 pub use key::{KeyId, MAX_SIGNERS, PublicKey, RoleKeys};
 pub use keyset::{KeyState, Keyset, LicenseKey};
+pub use report::{ClockReport, DocumentReport, FindingReport, KeyReport, RoleReport, TrustReport};
 pub use root::{Floors, Root};
 pub use scope::{Exceeded, Scope};
 pub use status::{ExactList, Freshness, Reason, Rule, RuleClass, Status, Subject, Verdict};
@@ -95,11 +109,8 @@ pub use terms::{
 };
 pub use time::UnixTime;
 pub use token::{MAX_TOKEN, UnsignedToken};
-pub use trust::{Imported, TrustState};
-pub use verifier::{
-    CLOCK_TOLERANCE, ClockPolicy, License, NOT_BEFORE_LEEWAY, ProofPolicy, RevocationPolicy,
-    Validity, Verifier,
-};
+pub use trust::{Imported, Refused, Restored, StateError, TrustState};
+pub use verifier::{License, NOT_BEFORE_LEEWAY, ProofPolicy, RevocationPolicy, Validity, Verifier};
 
 #[cfg(test)]
 mod tests {

@@ -1,14 +1,22 @@
 //! What an application believes: the root, the keyset, the status list and the catalogs, each
 //! the newest that was imported.
 //!
-//! An import either raises the state or leaves it as it was. Storing the documents between runs
-//! is left to the application: importing the same files again gives the same state.
+//! An import either raises the state or leaves it as it was. `time.rs` has what the state knows of
+//! the machine's clock, `persist.rs` the bytes that it is kept as between runs.
 
-use alloc::{collections::BTreeMap, string::String};
+mod persist;
+mod time;
 
+use alloc::{collections::BTreeMap, string::String, vec, vec::Vec};
+
+use sha2::{Digest as _, Sha256};
+
+#[cfg(feature = "std")]
+pub(crate) use self::persist::MAX_STATE;
+pub use self::persist::{Refused, Restored, StateError};
 use crate::{
-    UnixTime,
     catalog::Catalog,
+    clock::Clock,
     document::{DocumentKind, PayloadHash, UntrustedDocument, same_issuer},
     error::Error,
     key::{KeyId, PublicKey, RoleKeys},
@@ -25,13 +33,33 @@ pub struct TrustState {
     status: Option<Held<Status>>,
     catalogs: BTreeMap<String, Held<Catalog>>,
     floors: Floors,
+    /// The roots from the anchor to the one in force, as they came.
+    roots: Vec<Vec<u8>>,
+    clock: Clock,
+    /// How often the state was stored.
+    generation: u64,
 }
 
-/// A verified document with the hash of its payload.
+/// A verified document with the hash of its payload, and as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Held<T> {
     document: T,
     hash: PayloadHash,
+    bytes: Vec<u8>,
+    /// The version of the root that was in force when the document was taken: a later one may ask
+    /// for more signatures, and keeps what it does not rule out.
+    under: u64,
+}
+
+impl<T> Held<T> {
+    fn new(document: T, verified: &UntrustedDocument<'_>, under: u64) -> Self {
+        Self {
+            document,
+            hash: verified.payload_hash(),
+            bytes: verified.bytes().into(),
+            under,
+        }
+    }
 }
 
 /// What an import did.
@@ -57,16 +85,16 @@ impl TrustState {
         // The anchor is believed without proof; that its own keys signed it shows it is whole.
         let root = Root::decode(document.unverified_payload())?;
         document.verify(&root.root)?;
-        let floors = root.floors;
+        let (floors, version) = (root.floors, root.version);
         Ok(Self {
-            root: Held {
-                document: root,
-                hash: document.payload_hash(),
-            },
+            root: Held::new(root, &document, version),
             keyset: None,
             status: None,
             catalogs: BTreeMap::new(),
             floors,
+            roots: vec![anchor.into()],
+            clock: Clock::default(),
+            generation: 0,
         })
     }
 
@@ -81,6 +109,7 @@ impl TrustState {
             DocumentKind::Keyset => self.import_keyset(&document)?,
             DocumentKind::Status => self.import_status(&document)?,
             DocumentKind::Catalog => self.import_catalog(&document)?,
+            kind @ DocumentKind::ClockReset => return Err(Error::DocumentNotImported(kind)),
         };
         let kind = document.kind();
         Ok(if updated {
@@ -110,13 +139,20 @@ impl TrustState {
         self.catalogs.get(product).map(|held| &held.document)
     }
 
-    /// The newest time that a trusted signature proves to be past.
-    pub fn signed_floor(&self) -> UnixTime {
-        let keyset = self.keyset().map(|keyset| keyset.issued_at);
-        let status = self.status().map(|status| status.this_update);
-        let catalogs = self.catalogs.values().map(|held| held.document.issued_at);
-        let times = keyset.into_iter().chain(status).chain(catalogs);
-        times.fold(self.root().issued_at, UnixTime::max)
+    /// The newest catalog of each product.
+    pub fn catalogs(&self) -> impl Iterator<Item = &Catalog> {
+        self.catalogs.values().map(|held| &held.document)
+    }
+
+    /// The oldest versions that are still taken.
+    pub const fn floors(&self) -> Floors {
+        self.floors
+    }
+
+    /// SHA-256 of the trust anchor, as it is compiled in.
+    pub fn anchor_hash(&self) -> [u8; 32] {
+        let anchor = self.roots.first().expect("the anchor is the first root");
+        Sha256::digest(anchor).into()
     }
 
     /// The N/N+1 rule of TUF (specification, section 5.3): the next root is signed by this root's
@@ -136,10 +172,8 @@ impl TrustState {
             });
         }
         document.verify(&root.root)?;
-        self.enter(Held {
-            document: root,
-            hash: document.payload_hash(),
-        });
+        let version = root.version;
+        self.enter(Held::new(root, document, version));
         Ok(true)
     }
 
@@ -159,6 +193,7 @@ impl TrustState {
         }
         self.floors.keyset = self.floors.keyset.max(new.floors.keyset);
         self.floors.status = self.floors.status.max(new.floors.status);
+        self.roots.push(root.bytes.clone());
         self.root = root;
         self.drop_refused();
     }
@@ -200,14 +235,23 @@ impl TrustState {
         if !newer(DocumentKind::Keyset, version, hash, held)? {
             return Ok(false);
         }
-        self.keyset = Some(Held {
-            document: keyset,
-            hash,
-        });
+        self.keyset = Some(Held::new(keyset, document, self.root().version));
         Ok(true)
     }
 
     fn import_status(&mut self, document: &UntrustedDocument<'_>) -> Result<bool, Error> {
+        let Some(status) = self.newer_status(document)? else {
+            return Ok(false);
+        };
+        self.check_keyset_of(&status)?;
+        self.hold_status(status, document);
+        // News from the issuer: whatever the clock has shown before is judged anew.
+        self.clock.seen = self.clock.seen.forgotten(None);
+        Ok(true)
+    }
+
+    /// The status list in a document, if it is newer than the one held.
+    fn newer_status(&self, document: &UntrustedDocument<'_>) -> Result<Option<Status>, Error> {
         let root = self.root();
         let status = Status::decode(document.verify(&root.status)?)?;
         same_issuer(&root.issuer, &status.issuer)?;
@@ -218,15 +262,14 @@ impl TrustState {
             .as_ref()
             .map(|held| (held.document.epoch, held.hash));
         if !newer(DocumentKind::Status, epoch, hash, held)? {
-            return Ok(false);
+            return Ok(None);
         }
         check_previous(&status, held)?;
-        self.check_keyset_of(&status)?;
-        self.status = Some(Held {
-            document: status,
-            hash,
-        });
-        Ok(true)
+        Ok(Some(status))
+    }
+
+    fn hold_status(&mut self, status: Status, document: &UntrustedDocument<'_>) {
+        self.status = Some(Held::new(status, document, self.root().version));
     }
 
     /// A status list goes with the keyset that it names, or with a newer one.
@@ -252,13 +295,9 @@ impl TrustState {
         if !newer(DocumentKind::Catalog, catalog.revision, hash, held)? {
             return Ok(false);
         }
-        self.catalogs.insert(
-            catalog.product.clone(),
-            Held {
-                document: catalog,
-                hash,
-            },
-        );
+        let (product, version) = (catalog.product.clone(), self.root().version);
+        self.catalogs
+            .insert(product, Held::new(catalog, document, version));
         Ok(true)
     }
 }

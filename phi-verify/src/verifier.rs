@@ -3,6 +3,7 @@
 use crate::{
     Claims, UnixTime,
     claims::{Extension, Minimum},
+    clock::{ClockPolicy, ClockVerdict},
     document::{DocumentKind, same_issuer},
     error::Error,
     fingerprint::{Binding, Fingerprint},
@@ -14,10 +15,6 @@ use crate::{
     token::UntrustedToken,
     trust::TrustState,
 };
-
-/// How far a clock may lie behind a trusted signature before that is held against it: a day, as
-/// license managers have settled on (`FlexNet`, LM-X), covers time zones and drift.
-pub const CLOCK_TOLERANCE: u64 = 24 * 60 * 60;
 
 /// How far a machine's clock may lie behind the issuer's for a license that just began.
 pub const NOT_BEFORE_LEEWAY: u64 = 5 * 60;
@@ -33,16 +30,6 @@ pub enum RevocationPolicy {
     Balanced,
     /// Only what a list at hand revokes is refused; no list is needed.
     Lenient,
-}
-
-/// What to do when the clock is over [`CLOCK_TOLERANCE`] behind a trusted signature.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ClockPolicy {
-    /// Refuse the license: [`Error::ClockBehind`].
-    #[default]
-    Deny,
-    /// Judge the license at the time of that signature.
-    UseFloor,
 }
 
 /// Which tokens must come with a proof that they are in the issuer's ledger.
@@ -95,7 +82,7 @@ impl<'a> Verifier<'a> {
         }
     }
 
-    /// What to do when the clock is far behind.
+    /// What to do when the clock was set back.
     #[must_use]
     pub const fn with_clock_policy(self, clock: ClockPolicy) -> Self {
         Self { clock, ..self }
@@ -144,12 +131,22 @@ impl<'a> Verifier<'a> {
         check_scope(entry, &claims)?;
         let inclusion = self.check_proof(entry, text, proof)?;
         self.check_minimum(claims.minimum)?;
-        let now = self.effective_time(now)?;
+        let clock = self.trust.clock(now);
+        self.clock.check(now, clock)?;
+        let now = self.trust.effective_time(now);
         let validity = check_time(&claims, now)?;
         self.check_machine(claims.binding.as_ref())?;
-        let mut license = self.check_revocation(claims, entry.key.id(), validity, now)?;
-        license.inclusion = inclusion;
-        Ok(license)
+        let key_id = entry.key.id();
+        let (freshness, disabled) = self.check_revocation(&claims, key_id, now)?;
+        Ok(License {
+            claims,
+            key_id,
+            validity,
+            freshness,
+            disabled,
+            inclusion,
+            clock,
+        })
     }
 
     fn usable_key(&self, key_id: KeyId) -> Result<&'a LicenseKey, Error> {
@@ -212,16 +209,6 @@ impl<'a> Verifier<'a> {
         Ok(())
     }
 
-    /// The clock, or the newest signed time if the clock is behind it.
-    fn effective_time(&self, now: UnixTime) -> Result<UnixTime, Error> {
-        let floor = self.trust.signed_floor();
-        let far_behind = now < floor.minus(CLOCK_TOLERANCE);
-        if far_behind && self.clock == ClockPolicy::Deny {
-            return Err(Error::ClockBehind { now, floor });
-        }
-        Ok(now.max(floor))
-    }
-
     fn check_machine(&self, binding: Option<&Binding>) -> Result<(), Error> {
         let Some(binding) = binding else {
             return Ok(());
@@ -241,28 +228,19 @@ impl<'a> Verifier<'a> {
 
     fn check_revocation(
         &self,
-        claims: Claims,
+        claims: &Claims,
         key_id: KeyId,
-        validity: Validity,
         now: UnixTime,
-    ) -> Result<License, Error> {
+    ) -> Result<(Freshness, FlagSet), Error> {
         let Some(status) = self.trust.status() else {
             let needed =
                 self.revocation != RevocationPolicy::Lenient || claims.max_status_age.is_some();
             if needed {
                 return Err(Error::StatusMissing);
             }
-            let freshness = Freshness::Missing;
-            return Ok(License {
-                claims,
-                key_id,
-                validity,
-                freshness,
-                disabled: FlagSet::default(),
-                inclusion: None,
-            });
+            return Ok((Freshness::Missing, FlagSet::default()));
         };
-        let verdict = status.verdict(&claims, key_id);
+        let verdict = status.verdict(claims, key_id);
         if let Verdict::Revoked { class, reason } = verdict {
             return Err(Error::Revoked { class, reason });
         }
@@ -287,15 +265,7 @@ impl<'a> Verifier<'a> {
             let (mint_epoch, epoch) = (claims.mint_epoch, status.epoch);
             return Err(Error::NotCovered { mint_epoch, epoch });
         }
-        let (disabled, freshness) = (status.disabled_flags(&claims), status.freshness(now));
-        Ok(License {
-            claims,
-            key_id,
-            validity,
-            freshness,
-            disabled,
-            inclusion: None,
-        })
+        Ok((status.freshness(now), status.disabled_flags(claims)))
     }
 }
 
@@ -375,6 +345,7 @@ pub struct License {
     freshness: Freshness,
     disabled: FlagSet,
     inclusion: Option<Inclusion>,
+    clock: ClockVerdict,
 }
 
 impl License {
@@ -430,6 +401,11 @@ impl License {
     /// How old the status list is under which the license was accepted.
     pub const fn freshness(&self) -> Freshness {
         self.freshness
+    }
+
+    /// What the clock was worth when the license was accepted.
+    pub const fn clock(&self) -> ClockVerdict {
+        self.clock
     }
 
     /// The extension claim of this negative number.

@@ -2,6 +2,7 @@
 //! README.md, and those that once went through.
 
 mod claims;
+mod clock;
 #[cfg(unix)]
 mod folder;
 mod keys;
@@ -9,4 +10,5 @@ mod lists;
 mod roots;
 mod rotations;
 mod signers;
+mod state;
 mod table;

@@ -9,13 +9,13 @@ use std::{
 use phi_tests::{
     hex, unhex,
     vectors::{
-        Check, CheckpointView, DocumentView, Expected, LicenseView, Machine, Outcome, TokenCheck,
-        Trust, Vector,
+        Check, CheckpointView, ClockCheck, ClockStep, ClockView, DocumentView, Expected,
+        LicenseView, Machine, Outcome, TokenCheck, Trust, Vector,
     },
 };
 use phi_verify::{
-    Bundle, ClockPolicy, DocumentKind, Error, Fingerprint, Imported, KeyId, PartOutcome,
-    ProofPolicy, PublicKey, RevocationPolicy, TrustState, UnixTime, Verifier, armor,
+    Bundle, ClockPolicy, DocumentKind, Error, Fingerprint, Imported, InstallationId, KeyId,
+    PartOutcome, ProofPolicy, PublicKey, RevocationPolicy, TrustState, UnixTime, Verifier, armor,
     log::{self, ConsistencyProof, Leaf, LogState, Origin, Proof, UntrustedCheckpoint},
 };
 
@@ -113,6 +113,7 @@ fn outcome(check: &Check) -> Result<Outcome, Error> {
     Ok(match check {
         Check::Token(check) => Outcome::License(verify(check)?),
         Check::Import { trust, document } => import(state(trust), &bytes(document))?,
+        Check::Clock(check) => follow(check)?,
         Check::Anchor(anchor) => {
             let state = TrustState::from_anchor(&bytes(anchor))?;
             Outcome::Updated(state.root().into())
@@ -256,7 +257,7 @@ fn state(trust: &Trust) -> TrustState {
 }
 
 fn verify(check: &TokenCheck) -> Result<LicenseView, Error> {
-    let state = state(&check.trust);
+    let mut state = state(&check.trust);
     let machine = check.machine.as_ref().map(fingerprint);
     let policy = match check.policy.as_str() {
         "strict" => RevocationPolicy::Strict,
@@ -266,9 +267,16 @@ fn verify(check: &TokenCheck) -> Result<LicenseView, Error> {
     };
     let clock = match check.clock.as_str() {
         "deny" => ClockPolicy::Deny,
-        "use-floor" => ClockPolicy::UseFloor,
-        other => panic!("clock policy {other}"),
+        "warn" => ClockPolicy::Warn,
+        other => {
+            let seconds = other.strip_prefix("grace ").expect("a clock policy");
+            let seconds = seconds.parse().unwrap();
+            ClockPolicy::Grace { seconds }
+        }
     };
+    for observed in &check.observed {
+        state.observe(UnixTime::new(*observed).unwrap());
+    }
     let mut verifier = Verifier::new(&state, &check.product, policy).with_clock_policy(clock);
     if let Some(machine) = &machine {
         verifier = verifier.on_machine(machine);
@@ -303,6 +311,40 @@ fn components(fingerprint: &Fingerprint) -> Outcome {
     )
 }
 
+/// Follows a machine's clock; a document that is refused must leave the state as it was.
+fn follow(check: &ClockCheck) -> Result<Outcome, Error> {
+    let mut state = state(&check.trust);
+    if let Some(built) = check.built {
+        state = state.built_at(UnixTime::new(built).unwrap());
+    }
+    if let Some(id) = &check.installation {
+        let id = bytes(id).try_into().unwrap();
+        state = state.with_installation(InstallationId::from_bytes(id));
+    }
+    let mut views = Vec::new();
+    for step in &check.steps {
+        let before = state.clone();
+        let result = match step {
+            ClockStep::Observe(now) => {
+                let now = UnixTime::new(*now).unwrap();
+                let verdict = state.observe(now);
+                assert_eq!(before.clock(now), verdict);
+                Ok(Some((now, verdict)))
+            }
+            ClockStep::Import(document) => state.import(&bytes(document)).map(|_| None),
+            ClockStep::Reset { document, now } => {
+                let now = UnixTime::new(*now).unwrap();
+                state.reset_clock(&bytes(document), now).map(|_| None)
+            }
+        };
+        if result.is_err() {
+            assert_eq!(state, before, "a refused document changed the state");
+        }
+        views.push(ClockView::new(&state, result?));
+    }
+    Ok(Outcome::Clock(views))
+}
+
 /// Imports a document; a refused one must leave the state as it was.
 fn import(mut state: TrustState, document: &[u8]) -> Result<Outcome, Error> {
     let before = state.clone();
@@ -330,6 +372,7 @@ fn import(mut state: TrustState, document: &[u8]) -> Result<Outcome, Error> {
         DocumentKind::Keyset => state.keyset().unwrap().into(),
         DocumentKind::Status => state.status().unwrap().into(),
         DocumentKind::Catalog => new_catalog(&before, &state),
+        DocumentKind::ClockReset => unreachable!("a clock reset is not imported"),
     }))
 }
 

@@ -2,9 +2,9 @@
 
 use phi_tests::snakeoil::{self, DAY, NOW, PRODUCT, START, Seed};
 use phi_verify::{
-    Binding, Claims, ClockPolicy, Error, ExactList, Fingerprint, FlagCode, Freshness, License,
-    Minimum, Reason, RevocationPolicy, Rule, RuleClass, Status, Subject, TrustState, UnixTime,
-    Validity, Verifier,
+    Binding, Claims, ClockPolicy, ClockVerdict, Error, ExactList, Fingerprint, FlagCode, Freshness,
+    License, Minimum, Reason, RevocationPolicy, Rule, RuleClass, Status, Subject, TrustState,
+    UnixTime, Validity, Verifier,
 };
 
 fn verify_with(trust: &TrustState, token: &str, now: UnixTime) -> Result<License, Error> {
@@ -105,18 +105,50 @@ fn time_is_judged_by_the_second() {
 }
 
 #[test]
-fn a_clock_far_behind_a_signature_is_refused_or_overruled() {
+fn a_clock_that_is_behind_a_signature_is_overruled() {
     let token = Seed::License.mint(&snakeoil::claims());
     let trust = trust_with(&snakeoil::status());
     let floor = trust.signed_floor();
     let verifier = Verifier::new(&trust, PRODUCT, RevocationPolicy::Balanced);
-    check(
-        verifier.verify(&token, floor.minus(DAY + 1)),
-        "clock-behind",
-    );
-    assert!(verifier.verify(&token, floor.minus(DAY)).is_ok());
-    let lenient = verifier.with_clock_policy(ClockPolicy::UseFloor);
-    assert!(lenient.verify(&token, UnixTime::EPOCH).is_ok());
+    let verdict = |now| verifier.verify(&token, now).unwrap().clock();
+    assert_eq!(verdict(floor.minus(DAY)), ClockVerdict::Plausible);
+    let behind = ClockVerdict::BehindSignature { floor };
+    assert_eq!(verdict(floor.minus(DAY + 1)), behind);
+    assert_eq!(verdict(UnixTime::EPOCH), behind);
+}
+
+/// What a clock showed before is held against it, as far as the application says.
+#[test]
+fn a_clock_that_was_set_back_is_judged_by_policy() {
+    let token = Seed::License.mint(&snakeoil::claims());
+    let mut trust = trust_with(&snakeoil::status());
+    trust.observe(NOW);
+    let verify = |trust: &TrustState, policy, now| {
+        Verifier::new(trust, PRODUCT, RevocationPolicy::Balanced)
+            .with_clock_policy(policy)
+            .verify(&token, now)
+    };
+    let back = NOW.minus(2 * DAY);
+    check(verify(&trust, ClockPolicy::Deny, back), "clock-rolled-back");
+    let license = verify(&trust, ClockPolicy::Warn, back).unwrap();
+    let verdict = |lasting| ClockVerdict::RolledBack {
+        observed: NOW,
+        lasting,
+    };
+    assert_eq!(license.clock(), verdict(0));
+    let grace = ClockPolicy::Grace { seconds: 3 * DAY };
+    assert!(verify(&trust, grace, back).is_ok());
+    // Each time that it is set back again takes a day, and so does each day that it runs.
+    assert_eq!(trust.observe(back), verdict(0));
+    let further = back.minus(30 * DAY);
+    assert_eq!(trust.observe(further), verdict(DAY));
+    assert_eq!(trust.observe(further.plus(DAY)), verdict(2 * DAY));
+    assert!(verify(&trust, grace, further.plus(DAY)).is_ok());
+    let later = further.plus(2 * DAY);
+    check(verify(&trust, grace, later), "clock-rolled-back");
+    // A clock that is right again is believed at once, and the grace begins anew.
+    assert_eq!(trust.observe(NOW), ClockVerdict::Plausible);
+    assert_eq!(trust.observe(back), verdict(0));
 }
 
 #[test]

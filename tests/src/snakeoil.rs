@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use ed25519_dalek::{Signer as _, SigningKey};
 use phi_verify::{
-    Allowance, Catalog, Claims, ExactList, FlagCode, Floors, KeyId, KeyState, Keyset, LicenseId,
-    LicenseKey, LimitCode, Minimum, Name, Period, PublicKey, Quota, QuotaCode, RoleKeys, Root,
-    Scope, Status, Terms, TokenId, TrustState, UnixTime, UnsignedDocument, UnsignedToken,
+    Allowance, Catalog, Claims, ClockReset, ExactList, FlagCode, Floors, InstallationId, KeyId,
+    KeyState, Keyset, LicenseId, LicenseKey, LimitCode, Minimum, Name, Period, PublicKey, Quota,
+    QuotaCode, RoleKeys, Root, Scope, Status, Terms, TokenId, TrustState, UnixTime,
+    UnsignedDocument, UnsignedToken,
 };
 
 /// The issuer's name in everything here.
@@ -269,6 +270,20 @@ pub fn claims() -> Claims {
         max_status_age: None,
         mint_epoch: 0,
         extensions: BTreeMap::new(),
+    }
+}
+
+/// The installation in everything here.
+pub const MACHINE: InstallationId = InstallationId::from_bytes(*b"snakeoil machine");
+
+/// A clock reset for that installation, good for a week.
+pub fn clock_reset() -> ClockReset {
+    ClockReset {
+        issuer: ISSUER.into(),
+        installation: MACHINE,
+        nonce: *b"snakeoil nonce 1",
+        not_after: NOW.plus(7 * DAY),
+        to: None,
     }
 }
 

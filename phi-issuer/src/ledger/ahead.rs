@@ -134,6 +134,7 @@ fn said(publication: &Publication, held: u64) -> String {
         DocumentKind::Keyset => "keyset version".into(),
         DocumentKind::Status => "status epoch".into(),
         DocumentKind::Catalog => format!("{} catalog revision", publication.product),
+        DocumentKind::ClockReset => "clock reset".into(),
     };
     format!("{what} {version} (here {held})")
 }
@@ -204,7 +205,7 @@ fn keep_taken_back(writer: &mut Writer<'_>, publication: &Publication) -> Result
             }
         }
         Document::Status(list) => requests = taken_back(&writer.query(), &list)?,
-        Document::Root(_) | Document::Catalog(_) => {}
+        Document::Root(_) | Document::Catalog(_) | Document::ClockReset(_) => {}
     }
     for request in requests {
         // What the ledger does not know, or takes back already, needs nothing.

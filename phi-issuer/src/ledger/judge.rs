@@ -465,6 +465,10 @@ pub(super) fn described(document: Vec<u8>) -> Result<Publication, phi_verify::Er
             let (revision, issued_at) = (catalog.revision, catalog.issued_at);
             (DocumentKind::Catalog, catalog.product, revision, issued_at)
         }
+        Document::ClockReset(_) => {
+            let kind = DocumentKind::ClockReset;
+            return Err(phi_verify::Error::DocumentNotImported(kind));
+        }
     };
     Ok(Publication {
         kind,

@@ -69,7 +69,33 @@ fn documents() -> io::Result<()> {
         seed(kind.name(), "document", &document)?;
         seed(kind.name(), "payload", &payload(&document))?;
     }
-    Ok(())
+    let reset = snakeoil::clock_reset().unsigned();
+    let document = seal(DocumentKind::ClockReset, &reset);
+    seed("clock_reset", "document", &document)?;
+    seed("clock_reset", "payload", &payload(&document))?;
+    state(&document)
+}
+
+/// A stored state that has seen a bit of everything.
+fn state(reset: &[u8]) -> io::Result<()> {
+    let mut trust = snakeoil::trust().with_installation(snakeoil::MACHINE);
+    let status = seal(DocumentKind::Status, &revoking().unsigned());
+    let catalog = seal(DocumentKind::Catalog, &snakeoil::catalog().unsigned());
+    for document in [status, catalog] {
+        trust.import(&document).expect("the document is signed");
+    }
+    trust
+        .reset_clock(reset, snakeoil::NOW)
+        .expect("the reset is for this installation");
+    for days in [0, 200, 0] {
+        trust.observe(snakeoil::NOW.plus(days * snakeoil::DAY));
+    }
+    trust.observe(snakeoil::START);
+    let bytes = trust.to_bytes();
+    let envelope: Value = ciborium::from_reader(&bytes[..]).expect("a state is CBOR");
+    let items = envelope.into_array().expect("a state is an array");
+    seed("state", "stored", &bytes)?;
+    seed("state", "body", items[2].as_bytes().expect("a body is bytes"))
 }
 
 /// A key with a scope, and a revoked one with a cut.

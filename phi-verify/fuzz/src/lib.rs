@@ -3,12 +3,15 @@
 
 use std::sync::LazyLock;
 
+use ciborium::Value;
 use ed25519_dalek::{Signer, SigningKey};
 use phi_verify::{
-    DocumentKind, Imported, KeyId, PublicKey, RevocationPolicy, TrustState, UnsignedDocument,
+    DocumentKind, Error, Imported, KeyId, PublicKey, RevocationPolicy, TrustState, UnsignedDocument,
     UnsignedToken, Verifier,
     log::{Hash, Origin, UnsignedCheckpoint, UnsignedNote},
 };
+
+use sha2::{Digest as _, Sha256};
 
 // The file, not its package: that one depends on the issuer, of which nothing is fuzzed here.
 #[path = "../../../tests/src/snakeoil.rs"]
@@ -53,7 +56,7 @@ pub fn seal(kind: DocumentKind, document: &UnsignedDocument) -> Vec<u8> {
     let signing = match kind {
         DocumentKind::Root => &ROOT,
         DocumentKind::Keyset | DocumentKind::Catalog => &KEYSET,
-        DocumentKind::Status => &STATUS,
+        DocumentKind::Status | DocumentKind::ClockReset => &STATUS,
     };
     document.sealed(&[(signing.id, signing.key.sign(&document.message()).to_bytes())])
 }
@@ -136,6 +139,59 @@ fn import(document: &[u8], before: &TrustState) {
         }
         Ok(Imported::Unchanged(_)) | Err(_) => assert_eq!(&trust, before),
     }
+}
+
+/// Applies `bytes` as a clock reset as they are, then as the payload of one that the right key
+/// has signed.
+///
+/// # Panics
+/// If a reset changes the state and is refused, or is taken twice.
+pub fn reset_both_ways(bytes: &[u8]) {
+    let _ = phi_verify::dangerous_inspect::document(bytes);
+    let unsigned = UnsignedDocument::with_payload(DocumentKind::ClockReset, bytes.to_vec());
+    for document in [bytes, &seal(DocumentKind::ClockReset, &unsigned)] {
+        let mut trust = TRUST.clone().with_installation(snakeoil::MACHINE);
+        let before = trust.clone();
+        match trust.reset_clock(document, snakeoil::NOW) {
+            Ok(_) => {
+                let again = trust.reset_clock(document, snakeoil::NOW);
+                assert_eq!(again, Err(Error::ClockResetUsed));
+            }
+            Err(_) => assert_eq!(trust, before),
+        }
+    }
+}
+
+/// Reads `bytes` as a stored state: what is read is written again as the same bytes and comes to
+/// the same state.
+///
+/// # Panics
+/// If a state that was read is not what it was when it is read once more.
+pub fn restore(bytes: &[u8]) {
+    let anchor = snakeoil::anchor();
+    if let Ok(restored) = TrustState::from_bytes(&anchor, bytes) {
+        let again = TrustState::from_bytes(&anchor, &restored.trust.to_bytes());
+        let again = again.expect("a state that was written");
+        assert_eq!(again.refused, []);
+        assert_eq!(again.trust, restored.trust);
+    }
+}
+
+/// A stored state with this body, under the hash that goes with it.
+pub fn stored(body: &[u8]) -> Vec<u8> {
+    let hash = Sha256::new()
+        .chain_update(b"phi-state\0")
+        .chain_update(1_u64.to_be_bytes())
+        .chain_update(body)
+        .finalize();
+    let envelope = Value::Array(vec![
+        1.into(),
+        Value::Bytes(hash.to_vec()),
+        Value::Bytes(body.to_vec()),
+    ]);
+    let mut bytes = Vec::new();
+    ciborium::into_writer(&envelope, &mut bytes).expect("memory takes every byte");
+    bytes
 }
 
 /// The state of an application that has its anchor alone.

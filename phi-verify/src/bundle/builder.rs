@@ -61,6 +61,7 @@ impl BundleBuilder {
                 self.catalogs
                     .extend(held.map(|entry| (catalog.product, entry)));
             }
+            kind @ DocumentKind::ClockReset => return Err(Error::DocumentNotImported(kind)),
         }
         Ok(())
     }

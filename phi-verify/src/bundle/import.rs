@@ -83,6 +83,7 @@ impl TrustState {
                 let catalog = Catalog::decode(document.verify(&root.keyset)?)?;
                 (Some(catalog.product), catalog.revision)
             }
+            kind @ DocumentKind::ClockReset => return Err(Error::DocumentNotImported(kind)),
         };
         let (stated, signed) = (
             part.name(),

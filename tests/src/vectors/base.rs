@@ -38,6 +38,7 @@ pub(super) fn token_check(token: &str) -> TokenCheck {
         now: NOW.seconds(),
         policy: "lenient".into(),
         clock: "deny".into(),
+        observed: Vec::new(),
         machine: None,
         token: token.into(),
         proofs: None,
@@ -222,6 +223,17 @@ pub(super) fn status_fields() -> Fields {
         (9, Item::Array(covered)),
         (10, Item::Array(Vec::new())),
         (11, Item::Array(Vec::new())),
+    ])
+}
+
+/// The payload of a clock reset.
+pub(super) fn clock_reset_fields() -> Fields {
+    fields([
+        (0, Item::Uint(8)),
+        (1, Item::text(ISSUER)),
+        (2, Item::bytes(b"snakeoil machine")),
+        (3, Item::bytes(b"snakeoil nonce 1")),
+        (4, Item::Uint(NOW.plus(7 * DAY).seconds())),
     ])
 }
 

@@ -251,40 +251,76 @@ fn clock(vectors: &mut Vectors) {
     let claims = snakeoil::claims();
     let trust = with_status(&snakeoil::status());
     let floor = snakeoil::status().this_update;
-    let case = |now: UnixTime, clock: &str| TokenCheck {
+    let case = |now: UnixTime, clock: &str, observed: &[UnixTime]| TokenCheck {
         trust: trust.clone(),
         now: now.seconds(),
         clock: clock.into(),
+        observed: observed.iter().map(|time| time.seconds()).collect(),
         ..case(&claims)
     };
     let fresh = LicenseView {
         freshness: "fresh".into(),
         ..view(&claims)
     };
-    let shows = "a clock a day behind the status list: within tolerance";
-    accept(
-        vectors,
-        "valid-clock-tolerance",
-        shows,
-        case(floor.minus(DAY), "deny"),
-        fresh.clone(),
-    );
-    let shows = "a clock a day and a second behind the status list";
+    let (back, doomsday) = (NOW.minus(DAY + 1), NOW.plus(70 * 365 * DAY));
+    let grace = format!("grace {}", 2 * DAY);
+    for (name, shows, case) in [
+        (
+            "valid-clock-tolerance",
+            "a clock a day behind the status list",
+            case(floor.minus(DAY), "deny", &[]),
+        ),
+        (
+            "valid-clock-behind-signature",
+            "a clock further behind the status list, whose time counts instead",
+            case(floor.minus(DAY + 1), "deny", &[]),
+        ),
+        (
+            "valid-clock-floor",
+            "a clock at 1970, judged at the time of the status list",
+            case(UnixTime::EPOCH, "deny", &[]),
+        ),
+        (
+            "valid-clock-set-back-a-day",
+            "a clock a day behind what it has shown before",
+            case(NOW.minus(DAY), "deny", &[NOW]),
+        ),
+        (
+            "valid-clock-rolled-back-warn",
+            "a clock that was set back by over a day, of which the application warns",
+            case(back, "warn", &[NOW]),
+        ),
+        (
+            "valid-clock-rolled-back-grace",
+            "a clock that was set back less than two days ago, under two days of grace",
+            case(back.minus(DAY).plus(1), &grace, &[NOW, back.minus(2 * DAY)]),
+        ),
+        (
+            "valid-clock-corrected",
+            "a clock that was 70 years ahead once, and was corrected",
+            case(NOW, "deny", &[doomsday]),
+        ),
+    ] {
+        accept(vectors, name, shows, case, fresh.clone());
+    }
+    let shows = "a clock that was set back by a day and a second";
+    let check = case(back, "deny", &[NOW]);
     refuse(
         vectors,
-        "clock-behind",
+        "clock-rolled-back",
         shows,
-        case(floor.minus(DAY + 1), "deny"),
-        "clock-behind",
+        check,
+        "clock-rolled-back",
     );
-    let shows = "a clock at 1970, judged at the time of the status list";
-    accept(
-        vectors,
-        "valid-clock-floor",
-        shows,
-        case(UnixTime::EPOCH, "use-floor"),
-        fresh,
-    );
+    let shows = "a clock that was set back two days ago, under two days of grace";
+    let check = case(back, &grace, &[NOW, back.minus(2 * DAY)]);
+    let name = "clock-rolled-back-grace-over";
+    refuse(vectors, name, shows, check, "clock-rolled-back");
+    let shows = "a clock that was set back three times, under two days of grace";
+    let again = [NOW, back, back.minus(DAY), back.minus(2 * DAY)];
+    let check = case(back.minus(2 * DAY), &grace, &again);
+    let name = "clock-rolled-back-again";
+    refuse(vectors, name, shows, check, "clock-rolled-back");
     let short = Claims {
         expires: Some(floor),
         grace: 0,
@@ -293,7 +329,7 @@ fn clock(vectors: &mut Vectors) {
     let shows = "a license that expired when the status list was made, at a clock behind it";
     let check = TokenCheck {
         token: Seed::License.mint(&short),
-        ..case(floor.minus(DAY), "deny")
+        ..case(floor.minus(DAY), "deny", &[])
     };
     refuse(vectors, "clock-behind-expiry", shows, check, "expired");
 }

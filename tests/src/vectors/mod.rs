@@ -18,6 +18,7 @@ mod bundles;
 mod cbor;
 mod checkpoints;
 mod claims;
+mod clocks;
 mod decisions;
 mod documents;
 mod edge;
@@ -35,7 +36,7 @@ mod tokens;
 mod trust;
 
 pub use edge::malleated;
-pub use view::{BundleView, CheckpointView, DocumentView, LeafView, LicenseView};
+pub use view::{BundleView, CheckpointView, ClockView, DocumentView, LeafView, LicenseView};
 
 /// One case: what is done with which input, and what must come of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -62,6 +63,8 @@ pub enum Check {
         /// The document.
         document: String,
     },
+    /// A machine's clock is followed.
+    Clock(ClockCheck),
     /// A trust state is begun with an anchor.
     Anchor(String),
     /// A key is loaded.
@@ -151,6 +154,37 @@ pub enum Check {
     },
 }
 
+/// A machine's clock over time.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ClockCheck {
+    /// What the application trusts.
+    pub trust: Trust,
+    /// When the application was built, if it says so.
+    pub built: Option<u64>,
+    /// The installation's id, if it has one.
+    pub installation: Option<String>,
+    /// What happens, one after the other; all but the last are accepted.
+    pub steps: Vec<ClockStep>,
+}
+
+/// What happens to a machine's clock, and to the state that takes notice of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum ClockStep {
+    /// The clock shows this time.
+    Observe(u64),
+    /// A document is imported.
+    Import(String),
+    /// A clock-reset document is applied.
+    Reset {
+        /// The document.
+        document: String,
+        /// The time.
+        now: u64,
+    },
+}
+
 /// A token and all that its verification depends on.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -163,8 +197,11 @@ pub struct TokenCheck {
     pub now: u64,
     /// The revocation policy: `strict`, `balanced` or `lenient`.
     pub policy: String,
-    /// The clock policy: `deny` or `use-floor`.
+    /// The clock policy: `deny`, `warn`, or `grace` and its seconds.
     pub clock: String,
+    /// The times that the machine's clock has shown before, which the state took notice of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub observed: Vec<u64>,
     /// The machine, if the application knows it.
     pub machine: Option<Machine>,
     /// The token.
@@ -216,6 +253,8 @@ pub enum Outcome {
     License(LicenseView),
     /// A document that the state took.
     Updated(DocumentView),
+    /// What the clock is worth after each step.
+    Clock(Vec<ClockView>),
     /// A document that the state has already.
     Unchanged,
     /// A bundle, split.
@@ -310,6 +349,7 @@ pub fn all() -> Vectors {
         lists::add,
         trust::add,
         bundles::add,
+        clocks::add,
         text::add,
         fingerprint::add,
         merkle::add,

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use phi_verify::{
-    Allowance, Binding, Bundle, BundledToken, Catalog, Claims, Extension, FlagSet, Freshness,
-    KeyState, Keyset, License, Name, Quota, RoleKeys, Root, Rule, Scope, Status, Subject, Terms,
-    UnixTime, Validity,
+    Allowance, Binding, Bundle, BundledToken, Catalog, Claims, ClockVerdict, Extension, FlagSet,
+    Freshness, KeyState, Keyset, License, Name, Quota, RoleKeys, Root, Rule, Scope, Status,
+    Subject, Terms, TrustState, UnixTime, Validity,
     log::{Checkpoint, Leaf},
 };
 use serde::{Deserialize, Serialize};
@@ -386,6 +386,34 @@ impl From<&Catalog> for DocumentView {
                 .collect(),
             plans: plans(&catalog.plans),
             addons: plans(&catalog.addons),
+        }
+    }
+}
+
+/// What a machine's clock is worth.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClockView {
+    /// `plausible`, `behind-signature`, `doubted` or `rolled-back`; after an import or a reset
+    /// there is none.
+    pub verdict: Option<String>,
+    /// The time by which a license is judged at this reading.
+    pub judged_at: Option<u64>,
+    /// The observed floor afterwards.
+    pub observed: Option<u64>,
+    /// The signed floor afterwards.
+    pub signed: u64,
+}
+
+impl ClockView {
+    /// What a state says after a reading of the clock, or after something else.
+    pub fn new(trust: &TrustState, reading: Option<(UnixTime, ClockVerdict)>) -> Self {
+        let judged = |(now, _)| trust.effective_time(now).seconds();
+        Self {
+            verdict: reading.map(|(_, verdict)| verdict.name().into()),
+            judged_at: reading.map(judged),
+            observed: trust.observed_floor().map(UnixTime::seconds),
+            signed: trust.signed_floor().seconds(),
         }
     }
 }

@@ -38,9 +38,29 @@ const TABLE: &[(&str, ExitCode, &str)] = &[
         "wait until the license begins; if it should have begun, set the clock",
     ),
     (
-        "clock-behind",
+        "clock-rolled-back",
         ExitCode::NOT_VALID_NOW,
-        "set the clock, or judge by the signed time with --clock use-floor",
+        "set the clock; if it was ahead before, ask the issuer for a clock reset",
+    ),
+    (
+        "clock-reset-expired",
+        ExitCode::NOT_VALID_NOW,
+        "ask the issuer for a new clock reset",
+    ),
+    (
+        "clock-reset-used",
+        ExitCode::NOT_VALID_NOW,
+        "a clock reset works once: ask the issuer for a new one",
+    ),
+    (
+        "clock-resets-too-many",
+        ExitCode::NOT_VALID_NOW,
+        "import the issuer's newest status list, which resets the clock as well",
+    ),
+    (
+        "installation-mismatch",
+        ExitCode::NOT_FOR_HERE,
+        "send the issuer the installation id of this application's report",
     ),
     (
         "revoked",

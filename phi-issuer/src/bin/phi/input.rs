@@ -90,7 +90,13 @@ const FINGERPRINT: &str = "phi.fingerprint.";
 pub(crate) const SEALED_KEY: &str = "k4.secret-pw.";
 const PUBLIC_KEY: &str = "k4.public.";
 const ARMOR: &str = "-----BEGIN PHI ";
-const DOCUMENTS: [&str; 4] = ["phi.root.", "phi.keyset.", "phi.status.", "phi.catalog."];
+const DOCUMENTS: [&str; 5] = [
+    "phi.root.",
+    "phi.keyset.",
+    "phi.status.",
+    "phi.catalog.",
+    "phi.clock-reset.",
+];
 
 /// Whether an argument is an object rather than the path of one. Nothing at all is an empty
 /// object: the message about it helps more than one about a file without a name.

@@ -17,7 +17,8 @@ use crate::output::{Answer, Page, Tone};
 use crate::session::Session;
 use crate::trust::TrustFolder;
 use crate::view::{
-    BindingView, CatalogView, KeysetView, LicenseView, Names, RootView, StatusView, hex,
+    BindingView, CatalogView, ClockResetView, KeysetView, LicenseView, Names, RootView, StatusView,
+    hex,
 };
 
 /// Explain any Phi object, without verifying it
@@ -108,6 +109,10 @@ fn document(bytes: &[u8]) -> Result<Inspected, Failure> {
             let document = CatalogView::new(&catalog);
             Inspected::Catalog(DocumentView { frame, document })
         }
+        Document::ClockReset(reset) => {
+            let document = ClockResetView::new(&reset);
+            Inspected::ClockReset(DocumentView { frame, document })
+        }
     })
 }
 
@@ -145,6 +150,8 @@ enum Inspected {
     Status(DocumentView<StatusView>),
     /// A catalog document.
     Catalog(DocumentView<CatalogView>),
+    /// A clock-reset document.
+    ClockReset(DocumentView<ClockResetView>),
     /// A fingerprint request.
     Fingerprint(FingerprintView),
     /// A signing key under a passphrase.
@@ -253,6 +260,10 @@ impl Inspected {
             Self::Catalog(catalog) => {
                 catalog.frame.show("catalog document", page);
                 catalog.document.show(page);
+            }
+            Self::ClockReset(reset) => {
+                reset.frame.show("clock-reset document", page);
+                reset.document.show(page);
             }
             Self::Fingerprint(request) => {
                 page.field("object", "fingerprint request, which nobody signs");

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use phi_issuer::machine::Component;
 use phi_verify::{
-    ClockPolicy, Fingerprint, Freshness, License, RevocationPolicy, UnixTime, Validity, Verifier,
+    ClockVerdict, Fingerprint, Freshness, License, RevocationPolicy, UnixTime, Validity, Verifier,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::failure::Failure;
 use crate::fingerprint::{of_machine, read_request};
 use crate::input::Object;
-use crate::output::{Answer, Page, Tone};
+use crate::output::{Answer, Page, Tone, say};
 use crate::proof::{LoggedView, logged};
 use crate::session::Session;
 use crate::trust::{Trust, TrustFolder};
@@ -47,9 +47,6 @@ pub(crate) struct Verify {
     /// What to ask of revocation
     #[arg(long, value_enum, default_value_t = Policy::Balanced)]
     policy: Policy,
-    /// What to do when the clock is behind a trusted signature
-    #[arg(long, value_enum, default_value_t = Clock::Deny)]
-    clock: Clock,
     /// The machine, by its fingerprint request: text, a file or -
     #[arg(long, value_name = "REQUEST", conflicts_with_all = ["this_machine", "components"])]
     fingerprint: Option<OsString>,
@@ -75,15 +72,6 @@ enum Policy {
     Lenient,
 }
 
-/// What to do about a clock that is behind.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Clock {
-    /// Refuse the license
-    Deny,
-    /// Judge at the time of the newest trusted signature
-    UseFloor,
-}
-
 impl Verify {
     pub(crate) fn run(self, session: &Session) -> Result<(), Failure> {
         let token = match Object::read(&self.license)? {
@@ -96,7 +84,12 @@ impl Verify {
         let machine = self.machine(product)?;
         let license = self.judge(&trust, product, machine.as_ref(), &token, session.now())?;
         // The time by which it was judged: the clock's, or the newest signature's.
-        let now = session.now().max(trust.state.signed_floor());
+        let now = trust.state.effective_time(session.now());
+        // Nothing is remembered of the clock here: a signature is all there is to hold against it.
+        if let ClockVerdict::BehindSignature { .. } = license.clock() {
+            let (clock, verdict) = (Stamp::from(session.now()), license.clock());
+            say(&format!("phi: the clock reads {clock}: {verdict}"));
+        }
         let mut answer = VerifyAnswer::new(&license, &trust, machine.as_ref(), now);
         if let Some(proof) = &self.proof {
             answer.logged = Some(logged(proof, &token, trust.state.root())?);
@@ -117,11 +110,7 @@ impl Verify {
             Policy::Balanced => RevocationPolicy::Balanced,
             Policy::Lenient => RevocationPolicy::Lenient,
         };
-        let clock = match self.clock {
-            Clock::Deny => ClockPolicy::Deny,
-            Clock::UseFloor => ClockPolicy::UseFloor,
-        };
-        let verifier = Verifier::new(&trust.state, product, policy).with_clock_policy(clock);
+        let verifier = Verifier::new(&trust.state, product, policy);
         let verifier = match machine {
             Some(machine) => verifier.on_machine(machine),
             None => verifier,

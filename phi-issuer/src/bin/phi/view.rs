@@ -7,7 +7,7 @@ mod license;
 mod summary;
 mod terms;
 
-pub(crate) use document::{CatalogView, KeysetView, RootView, StatusView};
+pub(crate) use document::{CatalogView, ClockResetView, KeysetView, RootView, StatusView};
 pub(crate) use event::EventView;
 pub(crate) use license::{BindingView, LicenseView};
 pub(crate) use summary::summary;

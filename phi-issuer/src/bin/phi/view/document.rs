@@ -1,10 +1,10 @@
-//! What the documents say: root, keyset, status and catalog.
+//! What the documents say: root, keyset, status, catalog and clock reset.
 
 use std::collections::BTreeMap;
 
 use phi_verify::{
-    Catalog, KeyId, KeyState, Keyset, LicenseKey, Reason, RoleKeys, Root, Rule, Status, Subject,
-    Terms, UnixTime,
+    Catalog, ClockReset, KeyId, KeyState, Keyset, LicenseKey, Reason, RoleKeys, Root, Rule, Status,
+    Subject, Terms, UnixTime,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -397,4 +397,41 @@ impl CatalogView {
 
 fn present(text: &str) -> Option<String> {
     Some(text.to_owned()).filter(|text| !text.is_empty())
+}
+
+/// A clock-reset document.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ClockResetView {
+    /// The issuer's name.
+    pub(crate) issuer: String,
+    /// The installation that it is for.
+    pub(crate) installation: String,
+    /// By which it is told from others, in hexadecimal: it works once.
+    pub(crate) nonce: String,
+    /// The last second in which it can be used.
+    pub(crate) not_after: Stamp,
+    /// The time at which the clock begins again; null for the time at which it is read next.
+    pub(crate) to: Option<Stamp>,
+}
+
+impl ClockResetView {
+    pub(crate) fn new(reset: &ClockReset) -> Self {
+        Self {
+            issuer: reset.issuer.clone(),
+            installation: reset.installation.to_string(),
+            nonce: hex(&reset.nonce),
+            not_after: reset.not_after.into(),
+            to: reset.to.map(Stamp::from),
+        }
+    }
+
+    pub(crate) fn show(&self, page: &mut Page) {
+        page.field("issuer", &self.issuer);
+        page.field("installation", &self.installation);
+        page.field("nonce", &self.nonce);
+        page.field("not after", &self.not_after);
+        if let Some(to) = &self.to {
+            page.field("begins at", to);
+        }
+    }
 }

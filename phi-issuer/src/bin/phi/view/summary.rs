@@ -125,6 +125,7 @@ fn published(publication: &Publication) -> String {
         DocumentKind::Catalog => {
             format!("catalog of {}, revision {version}", publication.product)
         }
+        DocumentKind::ClockReset => format!("clock reset, version {version}"),
     }
 }
 

@@ -1,0 +1,515 @@
+//! The bytes that a trust state is kept as between runs of an application.
+//!
+//! `[format, SHA-256, body]`: deterministic CBOR, of which the hash finds every slip of a disk.
+//! It keeps out nobody who can write the file, so nothing in it is believed: documents are kept
+//! as they came, and are verified again from the anchor that is compiled in. Where the bytes are
+//! kept, and how they survive a crash, is left to others.
+
+use alloc::{boxed::Box, vec, vec::Vec};
+use core::fmt;
+
+use sha2::{Digest as _, Sha256};
+
+use super::{Held, TrustState, replaced};
+use crate::{
+    InstallationId, UnixTime,
+    cbor::{self, Fields, Item, MapBuilder, Value},
+    clock::{Behind, Doubted, Seen, USED_RESETS, UsedReset},
+    document::{DocumentKind, UntrustedDocument},
+    error::{Error, Malformed},
+    key::KeyId,
+    root::{Floors, Root},
+};
+
+/// The format that is written here. Every later one keeps the array of format, hash and body, so
+/// that an older reader tells a newer state from a damaged one.
+const FORMAT: u64 = 1;
+
+/// The most bytes that a state may have: the largest documents there are, with fifty catalogs.
+pub(crate) const MAX_STATE: usize = 64 << 20;
+
+/// The most roots that are replayed: one a week for twenty years.
+const MAX_ROOTS: usize = 1024;
+
+/// A trust state that was read again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restored {
+    /// The state: as it was, but for what was refused.
+    pub trust: TrustState,
+    /// The stored documents that do not hold under the anchor at hand.
+    pub refused: Vec<Refused>,
+}
+
+/// A stored document that does not hold any more, such as one under keys that a newer anchor
+/// replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The kind of document.
+    pub kind: DocumentKind,
+    /// Why it is refused.
+    pub error: Box<Error>,
+}
+
+/// Why a stored trust state cannot be read. The application goes on from its anchor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StateError {
+    /// The anchor is refused: a mistake in the build.
+    Anchor(Box<Error>),
+    /// The bytes are not what was written.
+    Damaged(&'static str),
+    /// A newer version of this crate wrote it.
+    Newer {
+        /// The format that it states.
+        found: u64,
+        /// The newest format that is known here.
+        known: u64,
+    },
+}
+
+impl StateError {
+    /// The stable code of the error.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Anchor(error) => error.code(),
+            Self::Damaged(_) => "state-damaged",
+            Self::Newer { .. } => "state-newer",
+        }
+    }
+}
+
+impl fmt::Display for StateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Anchor(error) => write!(f, "anchor is refused: {error}"),
+            Self::Damaged(problem) => write!(f, "stored trust state {problem}"),
+            Self::Newer { found, known } => write!(
+                f,
+                "stored trust state has format {found}, up to {known} is known here"
+            ),
+        }
+    }
+}
+
+impl core::error::Error for StateError {}
+
+mod field {
+    pub(super) const GENERATION: u64 = 0;
+    pub(super) const INSTALLATION: u64 = 1;
+    pub(super) const ROOTS: u64 = 2;
+    pub(super) const KEYSET: u64 = 3;
+    pub(super) const STATUS: u64 = 4;
+    pub(super) const CATALOGS: u64 = 5;
+    pub(super) const FLOORS: u64 = 6;
+    pub(super) const ERA: u64 = 7;
+    pub(super) const OBSERVED: u64 = 8;
+    pub(super) const DOUBTED: u64 = 9;
+    pub(super) const BEHIND: u64 = 10;
+    pub(super) const LICENSE: u64 = 11;
+    pub(super) const USED: u64 = 12;
+}
+
+impl TrustState {
+    /// The state as bytes, to be stored. They hold nothing secret.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let body = self.encode_body();
+        cbor::encode(&Value::Array(vec![
+            FORMAT.into(),
+            checksum(FORMAT, &body)[..].into(),
+            Value::Bytes(body),
+        ]))
+    }
+
+    /// Reads what [`TrustState::to_bytes`] gave. Every document is verified again, from this
+    /// anchor on; of a stored root and the anchor the newer is in force. Floors are at least what
+    /// was stored, unless an anchor replaced the keys that they are about.
+    ///
+    /// An application goes on from its anchor if this fails.
+    ///
+    /// # Errors
+    /// [`StateError::Damaged`] or [`StateError::Newer`]; or why the anchor is refused.
+    pub fn from_bytes(anchor: &[u8], bytes: &[u8]) -> Result<Restored, StateError> {
+        let body = open(bytes)?;
+        let anchored = Self::from_anchor(anchor);
+        let trust = anchored.map_err(|error| StateError::Anchor(Box::new(error)))?;
+        let stored = Stored::decode(body)
+            .map_err(|_| StateError::Damaged("has a part that this format does not have"))?;
+        Ok(Replay::of(trust, &stored).run())
+    }
+
+    /// Counts another time that the state is stored.
+    #[cfg(feature = "std")]
+    pub(crate) const fn count_generation(&mut self) {
+        self.generation = self.generation.saturating_add(1);
+    }
+
+    /// How often the state was stored.
+    pub const fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    fn encode_body(&self) -> Vec<u8> {
+        let (clock, seen) = (&self.clock, self.clock.seen);
+        let mut map = MapBuilder::default();
+        map.put(field::GENERATION, self.generation);
+        let installation = clock.installation.as_ref();
+        map.put_some(
+            field::INSTALLATION,
+            installation.map(|id| &id.as_bytes()[..]),
+        );
+        let roots = self.roots.iter().map(|root| Value::Bytes(root.clone()));
+        map.put(field::ROOTS, Value::Array(roots.collect()));
+        map.put_some(field::KEYSET, self.keyset.as_ref().map(encode_held));
+        map.put_some(field::STATUS, self.status.as_ref().map(encode_held));
+        let catalogs = self.catalogs.values().map(encode_held);
+        map.put(field::CATALOGS, Value::Array(catalogs.collect()));
+        map.put(field::FLOORS, pair(self.floors.keyset, self.floors.status));
+        map.put(field::ERA, seen.era);
+        map.put_some(field::OBSERVED, seen.observed.map(UnixTime::seconds));
+        let doubted = seen.doubted;
+        map.put_some(
+            field::DOUBTED,
+            doubted.map(|doubted| pair(doubted.last.seconds(), doubted.days)),
+        );
+        let behind = seen.behind;
+        map.put_some(
+            field::BEHIND,
+            behind.map(|behind| pair(behind.last.seconds(), behind.lasting)),
+        );
+        let license = clock.license.as_ref();
+        map.put_some(
+            field::LICENSE,
+            license.map(|(at, key_id)| pair(at.seconds(), &key_id.as_bytes()[..])),
+        );
+        let used = clock.used.iter();
+        let used = used.map(|used| pair(&used.nonce[..], used.not_after.seconds()));
+        map.put(field::USED, Value::Array(used.collect()));
+        map.encode()
+    }
+}
+
+fn pair(first: impl Into<Value>, second: impl Into<Value>) -> Value {
+    Value::Array(vec![first.into(), second.into()])
+}
+
+fn encode_held<T>(held: &Held<T>) -> Value {
+    pair(held.under, &held.bytes[..])
+}
+
+fn checksum(format: u64, body: &[u8]) -> [u8; 32] {
+    let hash = Sha256::new()
+        .chain_update(b"phi-state\0")
+        .chain_update(format.to_be_bytes())
+        .chain_update(body);
+    hash.finalize().into()
+}
+
+/// The body of a stored state, which is whole and of the format that is known here.
+fn open(bytes: &[u8]) -> Result<&[u8], StateError> {
+    if bytes.len() > MAX_STATE {
+        return Err(StateError::Damaged("is larger than 64 MiB"));
+    }
+    let envelope = |bytes| {
+        let [format, sum, body] = cbor::array(Item::decode(bytes)?, 0)?;
+        let format = cbor::positive(format, 0)?;
+        Ok((format, cbor::sized(sum, 0)?, cbor::bytes(body, 0)?))
+    };
+    let parsed: Result<(u64, [u8; 32], &[u8]), Malformed> = envelope(bytes);
+    let (format, sum, body) =
+        parsed.map_err(|_| StateError::Damaged("is cut short or not a trust state"))?;
+    if checksum(format, body) != sum {
+        return Err(StateError::Damaged("does not have the hash that it states"));
+    }
+    if format != FORMAT {
+        return Err(StateError::Newer {
+            found: format,
+            known: FORMAT,
+        });
+    }
+    Ok(body)
+}
+
+/// A stored document: its kind, the version of its root, and its bytes.
+type StoredDocument<'a> = (DocumentKind, u64, &'a [u8]);
+
+/// What a stored state says; nothing in it is verified yet.
+struct Stored<'a> {
+    generation: u64,
+    installation: Option<InstallationId>,
+    roots: Vec<&'a [u8]>,
+    /// Keyset, status and catalogs, in this order.
+    documents: Vec<StoredDocument<'a>>,
+    floors: Floors,
+    seen: Seen,
+    license: Option<(UnixTime, KeyId)>,
+    used: Vec<UsedReset>,
+}
+
+impl<'a> Stored<'a> {
+    fn decode(body: &'a [u8]) -> Result<Self, Malformed> {
+        let mut fields = Fields::of(Item::decode(body)?, 0)?;
+        let generation = fields.uint(field::GENERATION)?;
+        let installation = fields.take(field::INSTALLATION);
+        let installation = installation.map(|id| cbor::sized(id, field::INSTALLATION));
+        let roots = cbor::list(fields.require(field::ROOTS)?, field::ROOTS)?;
+        let roots = roots.iter().map(|root| cbor::bytes(root, field::ROOTS));
+        let stored = Self {
+            generation,
+            installation: installation.transpose()?.map(InstallationId::from_bytes),
+            roots: roots.take(MAX_ROOTS).collect::<Result<_, _>>()?,
+            documents: decode_documents(&mut fields)?,
+            floors: decode_floors(&mut fields)?,
+            seen: decode_seen(&mut fields)?,
+            license: decode_license(&mut fields)?,
+            used: decode_used(&mut fields)?,
+        };
+        fields.end(field::USED)?;
+        Ok(stored)
+    }
+}
+
+fn decode_documents<'a>(fields: &mut Fields<'a>) -> Result<Vec<StoredDocument<'a>>, Malformed> {
+    let mut documents = Vec::new();
+    for (kind, key) in [
+        (DocumentKind::Keyset, field::KEYSET),
+        (DocumentKind::Status, field::STATUS),
+    ] {
+        if let Some(item) = fields.take(key) {
+            documents.push(decode_held(kind, item, key)?);
+        }
+    }
+    let catalogs = cbor::list(fields.require(field::CATALOGS)?, field::CATALOGS)?;
+    for item in catalogs.iter() {
+        documents.push(decode_held(DocumentKind::Catalog, item, field::CATALOGS)?);
+    }
+    Ok(documents)
+}
+
+fn decode_held(
+    kind: DocumentKind,
+    item: Item<'_>,
+    key: u64,
+) -> Result<StoredDocument<'_>, Malformed> {
+    let [under, bytes] = cbor::array(item, key)?;
+    Ok((kind, cbor::uint(under, key)?, cbor::bytes(bytes, key)?))
+}
+
+fn decode_floors(fields: &mut Fields) -> Result<Floors, Malformed> {
+    let key = field::FLOORS;
+    let [keyset, status] = cbor::array(fields.require(key)?, key)?;
+    Ok(Floors {
+        keyset: cbor::uint(keyset, key)?,
+        status: cbor::uint(status, key)?,
+    })
+}
+
+fn decode_seen(fields: &mut Fields) -> Result<Seen, Malformed> {
+    let era = fields.uint(field::ERA)?;
+    let observed = fields.optional_time(field::OBSERVED)?;
+    let doubted = take_timed(fields, field::DOUBTED)?;
+    let behind = take_timed(fields, field::BEHIND)?;
+    Ok(Seen {
+        era,
+        observed,
+        doubted: doubted.map(|(last, days)| Doubted {
+            last,
+            days: u8::try_from(days).unwrap_or(u8::MAX),
+        }),
+        behind: behind.map(|(last, lasting)| Behind { last, lasting }),
+    })
+}
+
+/// `[time, number]`, if it is there.
+fn take_timed(fields: &mut Fields, key: u64) -> Result<Option<(UnixTime, u64)>, Malformed> {
+    let Some(item) = fields.take(key) else {
+        return Ok(None);
+    };
+    let [time, number] = cbor::array(item, key)?;
+    let time = cbor::time(cbor::uint(time, key)?, key)?;
+    Ok(Some((time, cbor::uint(number, key)?)))
+}
+
+fn decode_license(fields: &mut Fields) -> Result<Option<(UnixTime, KeyId)>, Malformed> {
+    let key = field::LICENSE;
+    let Some(item) = fields.take(key) else {
+        return Ok(None);
+    };
+    let [time, id] = cbor::array(item, key)?;
+    let time = cbor::time(cbor::uint(time, key)?, key)?;
+    Ok(Some((time, KeyId::from_bytes(cbor::sized(id, key)?))))
+}
+
+fn decode_used(fields: &mut Fields) -> Result<Vec<UsedReset>, Malformed> {
+    let key = field::USED;
+    let used = cbor::list(fields.require(key)?, key)?;
+    let decode = |item| {
+        let [nonce, not_after] = cbor::array(item, key)?;
+        Ok(UsedReset {
+            nonce: cbor::sized(nonce, key)?,
+            not_after: cbor::time(cbor::uint(not_after, key)?, key)?,
+        })
+    };
+    used.iter().take(USED_RESETS).map(decode).collect()
+}
+
+/// The stored documents, imported again in the order of their roots.
+struct Replay<'a> {
+    trust: TrustState,
+    stored: &'a Stored<'a>,
+    refused: Vec<Refused>,
+}
+
+impl<'a> Replay<'a> {
+    const fn of(trust: TrustState, stored: &'a Stored<'a>) -> Self {
+        Self {
+            trust,
+            stored,
+            refused: Vec::new(),
+        }
+    }
+
+    fn run(mut self) -> Restored {
+        let stored = self.stored;
+        let first = self.trust.root().version;
+        self.documents_under(0..=first);
+        for root in &stored.roots {
+            // What is older than the anchor has led to it.
+            if version_of_root(root).is_some_and(|version| version < first) {
+                continue;
+            }
+            if let Err(error) = self.trust.import(root) {
+                self.refuse(DocumentKind::Root, error);
+                break;
+            }
+            let version = self.trust.root().version;
+            if version > first {
+                self.documents_under(version..=version);
+            }
+        }
+        // Under a root that is not to be had any more.
+        let last = self.trust.root().version;
+        self.documents_under(last.saturating_add(1)..=u64::MAX);
+        self.raise_floors();
+        let clock = &mut self.trust.clock;
+        (clock.seen, clock.license) = (stored.seen, stored.license);
+        (clock.installation, clock.used) = (stored.installation, stored.used.clone());
+        self.trust.generation = stored.generation;
+        Restored {
+            trust: self.trust,
+            refused: self.refused,
+        }
+    }
+
+    fn documents_under(&mut self, roots: core::ops::RangeInclusive<u64>) {
+        for (kind, under, bytes) in &self.stored.documents {
+            if roots.contains(under)
+                && let Err(error) = self.trust.take_again(bytes)
+            {
+                self.refuse(*kind, error);
+            }
+        }
+    }
+
+    fn refuse(&mut self, kind: DocumentKind, error: Error) {
+        let error = Box::new(error);
+        self.refused.push(Refused { kind, error });
+    }
+
+    /// The floors that were stored, and the versions of what was stored, as far as they are about
+    /// keys that are still in force.
+    fn raise_floors(&mut self) {
+        let stored = self.stored;
+        let last = stored.roots.last().and_then(|root| decode_root(root));
+        let Some(root) = last else { return };
+        let mut floors = stored.floors;
+        for (kind, _, bytes) in &stored.documents {
+            match (kind, version_of(*kind, bytes)) {
+                (DocumentKind::Keyset, Some(version)) if self.trust.keyset.is_none() => {
+                    floors.keyset = floors.keyset.max(version);
+                }
+                (DocumentKind::Status, Some(epoch)) if self.trust.status.is_none() => {
+                    floors.status = floors.status.max(epoch);
+                }
+                _ => {}
+            }
+        }
+        self.trust.raise_floors(floors, &root);
+    }
+}
+
+impl TrustState {
+    /// Takes a stored document again. A status list need not go with the keyset any more: a root
+    /// may have let go of that and kept the list.
+    fn take_again(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let document = UntrustedDocument::parse(bytes)?;
+        if document.kind() != DocumentKind::Status {
+            self.import(bytes)?;
+        } else if let Some(status) = self.newer_status(&document)? {
+            self.hold_status(status, &document);
+        }
+        Ok(())
+    }
+
+    /// Raises the floors to those that held under another root, as far as that root's keys are
+    /// still in force.
+    fn raise_floors(&mut self, floors: Floors, under: &Root) {
+        let root = &self.root.document;
+        if !replaced(&under.keyset, &root.keyset) {
+            self.floors.keyset = self.floors.keyset.max(floors.keyset);
+        }
+        if !replaced(&under.status, &root.status) {
+            self.floors.status = self.floors.status.max(floors.status);
+        }
+        self.drop_refused();
+    }
+
+    /// Takes over what another copy of this state knows: documents, floors, and what its clock
+    /// has shown. Nothing falls by it that no signature lowered.
+    pub fn absorb(&mut self, other: &Self) {
+        let mut clock = self.clock.clone();
+        clock.absorb(&other.clock);
+        for root in &other.roots {
+            // Those that are at hand are refused as older ones, and that is all there is to it.
+            let _ = self.import(root);
+        }
+        let held = other.keyset.iter().map(|held| &held.bytes);
+        let held = held.chain(other.status.iter().map(|held| &held.bytes));
+        let held = held.chain(other.catalogs.values().map(|held| &held.bytes));
+        for bytes in held {
+            let _ = self.take_again(bytes);
+        }
+        self.raise_floors(other.floors, other.root());
+        self.clock = clock;
+        if let Some(license) = other.clock.license {
+            self.raise_license_floor(license);
+        }
+        self.generation = self.generation.max(other.generation);
+    }
+}
+
+/// The root in a stored document, whoever signed it.
+fn decode_root(bytes: &[u8]) -> Option<Root> {
+    let document = UntrustedDocument::parse(bytes).ok()?;
+    let is_root = document.kind() == DocumentKind::Root;
+    let root = Root::decode(document.unverified_payload());
+    root.ok().filter(|_| is_root)
+}
+
+fn version_of_root(bytes: &[u8]) -> Option<u64> {
+    decode_root(bytes).map(|root| root.version)
+}
+
+/// The version of a stored keyset or status list, whoever signed it.
+fn version_of(kind: DocumentKind, bytes: &[u8]) -> Option<u64> {
+    let document = UntrustedDocument::parse(bytes).ok()?;
+    let payload = document.unverified_payload();
+    match kind {
+        DocumentKind::Keyset => crate::Keyset::decode(payload)
+            .ok()
+            .map(|keyset| keyset.version),
+        DocumentKind::Status => crate::Status::decode(payload)
+            .ok()
+            .map(|status| status.epoch),
+        _ => None,
+    }
+}
