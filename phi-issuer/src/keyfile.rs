@@ -13,6 +13,7 @@ use ed25519_dalek::Signer as _;
 use phi_verify::{KeyId, PublicKey};
 use zeroize::Zeroizing;
 
+use crate::custody;
 use crate::durable::{self, FileError, Mode};
 use crate::passphrase::Passphrase;
 
@@ -88,6 +89,7 @@ impl SigningKey {
     fn new(secret: Box<ed25519_dalek::SigningKey>) -> Result<Self, KeyError> {
         let public = PublicKey::from_bytes(secret.verifying_key().as_bytes())
             .map_err(|_| KeyError::PublicHalf)?;
+        custody::keep_in_memory(&*secret);
         Ok(Self { secret, public })
     }
 }
@@ -113,7 +115,11 @@ impl fmt::Debug for SigningKey {
 }
 
 /// Gives out a signature that holds, and no other: a flipped bit while signing can reveal the key.
-fn checked(public: &PublicKey, message: &[u8], signature: [u8; 64]) -> Result<[u8; 64], SignError> {
+pub(crate) fn checked(
+    public: &PublicKey,
+    message: &[u8],
+    signature: [u8; 64],
+) -> Result<[u8; 64], SignError> {
     if public.verify(message, &signature) {
         Ok(signature)
     } else {
