@@ -10,6 +10,9 @@ mod process;
 mod program;
 #[cfg(feature = "pkcs11")]
 mod token;
+#[cfg(not(feature = "pkcs11"))]
+#[path = "custody/no_token.rs"]
+mod token;
 
 use std::path::Path;
 
@@ -21,14 +24,17 @@ use crate::{
 };
 
 pub use error::SignerError;
-pub use keys::NewKey;
-pub use place::{Place, Program, TokenKey};
+pub use keys::{NewKey, public_half};
+pub use place::{FoundKey, FoundToken, Place, Program, TokenKey};
 pub(crate) use process::keep_in_memory;
 pub use process::seclude;
-#[cfg(feature = "pkcs11")]
-pub use token::{FoundKey, FoundToken, find_keys, find_tokens};
-#[cfg(feature = "pkcs11")]
-pub(crate) use token::{NewInToken, existing, generate};
+pub use token::{find_keys, find_tokens};
+
+/// A key in a token that the ledger does not have yet, opened.
+struct NewInToken {
+    place: TokenKey,
+    signer: Box<dyn Signer>,
+}
 
 /// Opens the signer at a place. What it signs is checked against `public`, the public half that
 /// the ledger has.
@@ -45,13 +51,7 @@ pub(crate) fn open(
         Place::Exec(program) => Ok(Box::new(program::ProgramSigner::new(
             program, folder, public,
         ))),
-        #[cfg(feature = "pkcs11")]
-        Place::Pkcs11(key) => Ok(Box::new(token::TokenSigner::open(key, public, unlock)?)),
-        #[cfg(not(feature = "pkcs11"))]
-        Place::Pkcs11(_) => {
-            let _ = unlock;
-            Err(SignerError::NotBuiltIn)
-        }
+        Place::Pkcs11(key) => token::open(key, public, unlock),
     }
 }
 

@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use phi_verify::{KeyId, PublicKey};
 
-use super::{Place, Program};
+use super::{NewInToken, Place, Program, token};
 use crate::{
     Context, Issuer,
     error::Error,
@@ -102,38 +104,30 @@ impl Issuer {
                 let signer = super::open(&place, &self.folder, public, unlock)?;
                 Ok(Opened { place, signer })
             }
-            #[cfg(feature = "pkcs11")]
             NewKey::InToken {
                 module,
                 token,
                 serial,
             } => {
                 let name = format!("phi {} {role}", self.settings.issuer);
-                let key = super::generate(module, token, serial.as_deref(), &name, unlock)?;
+                let key = token::generate(module, token, serial.as_deref(), &name, unlock)?;
                 Ok(key.into())
             }
-            #[cfg(feature = "pkcs11")]
             NewKey::OfToken {
                 module,
                 token,
                 serial,
                 id,
             } => {
-                let key = super::existing(module, token, serial.as_deref(), id.clone(), unlock)?;
+                let key = token::existing(module, token, serial.as_deref(), id.clone(), unlock)?;
                 Ok(key.into())
-            }
-            #[cfg(not(feature = "pkcs11"))]
-            NewKey::InToken { .. } | NewKey::OfToken { .. } => {
-                let _ = role;
-                Err(super::SignerError::NotBuiltIn.into())
             }
         }
     }
 }
 
-#[cfg(feature = "pkcs11")]
-impl From<super::NewInToken> for Opened {
-    fn from(key: super::NewInToken) -> Self {
+impl From<NewInToken> for Opened {
+    fn from(key: NewInToken) -> Self {
         Self {
             place: Place::Pkcs11(key.place),
             signer: key.signer,
@@ -149,4 +143,57 @@ fn not_there(rows: &[crate::store::KeyRow], key_id: KeyId) -> Result<(), Error> 
         what: "the key",
         name: key_id.to_string(),
     })
+}
+
+/// Reads a public half as key services give it out: PASERK `k4.public`, or PEM (RFC 8410).
+///
+/// # Errors
+/// [`Error::Invalid`].
+pub fn public_half(text: &str) -> Result<PublicKey, Error> {
+    let refused = |problem: String| Error::Invalid {
+        what: "the public half",
+        problem,
+    };
+    let text = text.trim();
+    if !text.starts_with(PEM_HEAD) {
+        return PublicKey::from_paserk(text).map_err(|error| {
+            refused(format!("is neither PEM nor a PASERK k4.public: {error}"))
+        });
+    }
+    let body = text.strip_prefix(PEM_HEAD).and_then(|text| text.strip_suffix(PEM_END));
+    let digits: String = body
+        .ok_or_else(|| refused("has no end line of its PEM".into()))?
+        .split_whitespace()
+        .collect();
+    let der = STANDARD.decode(digits).map_err(|error| refused(format!("is no PEM: {error}")))?;
+    let key = der.strip_prefix(ED25519_KEY).and_then(|key| <&[u8; 32]>::try_from(key).ok());
+    let key = key.ok_or_else(|| refused("is of another kind of key than Ed25519".into()))?;
+    PublicKey::from_bytes(key).map_err(|error| refused(format!("may not sign: {error}")))
+}
+
+const PEM_HEAD: &str = "-----BEGIN PUBLIC KEY-----";
+const PEM_END: &str = "-----END PUBLIC KEY-----";
+/// What precedes the key in an Ed25519 `SubjectPublicKeyInfo`.
+const ED25519_KEY: &[u8] = b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 8410, section 10.1, and the same key in PASERK.
+    #[test]
+    fn public_halves_read_in_both_forms() {
+        let pem = "-----BEGIN PUBLIC KEY-----\n\
+                   MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n\
+                   -----END PUBLIC KEY-----\n";
+        let key = public_half(pem).unwrap();
+        assert_eq!(key.as_bytes()[..2], [0x19, 0xbf]);
+        assert_eq!(public_half(&format!("{}\n", key.to_paserk())).unwrap(), key);
+        let cut = &pem[..pem.len() - 30];
+        let x25519 = pem.replace("MCowBQYDK2Vw", "MCowBQYDK2Vu");
+        for refused in ["", "k4.public.AA", cut, &pem.replace("Gb9", "G!9"), &x25519] {
+            let error = public_half(refused).unwrap_err();
+            assert_eq!(error.code(), "input-invalid", "{refused}");
+        }
+    }
 }

@@ -18,7 +18,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use phi_verify::KeyId;
+use phi_verify::{KeyId, PublicKey};
 use serde::{Deserialize, Serialize};
 
 use super::SignerError;
@@ -48,6 +48,30 @@ pub struct TokenKey {
     /// The key's `CKA_ID`.
     #[serde(with = "hex")]
     pub id: Vec<u8>,
+}
+
+/// A token to be listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundToken {
+    /// Its label.
+    pub label: String,
+    /// Its serial number.
+    pub serial: String,
+    /// Its maker and model.
+    pub model: String,
+    /// Whether it makes Ed25519 keys and signs with them.
+    pub ed25519: bool,
+}
+
+/// An Ed25519 key in a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundKey {
+    /// Its `CKA_ID`, in hexadecimal.
+    pub id: String,
+    /// Its label.
+    pub label: String,
+    /// Its public half.
+    pub public: PublicKey,
 }
 
 /// A program that signs: the message on its standard input, 64 bytes on its standard output.

@@ -4,7 +4,7 @@
 //! them. A key is found by its `CKA_ID`, its public half is read from the token, and every
 //! signature is checked before it is given out.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
@@ -18,12 +18,21 @@ use cryptoki::types::RawAuthPin;
 use phi_verify::PublicKey;
 
 use super::place::hex;
-use super::{SignerError, TokenKey, error::PinTries};
+use super::{FoundKey, FoundToken, NewInToken, SignerError, TokenKey, error::PinTries};
 use crate::keyfile::{SignError, Signer, checked};
 use crate::passphrase::{Passphrase, Unlock};
 
+/// Opens the key at a place in a token, which must have this public half.
+pub(super) fn open(
+    place: &TokenKey,
+    public: &PublicKey,
+    unlock: &dyn Unlock,
+) -> Result<Box<dyn Signer>, SignerError> {
+    Ok(Box::new(TokenSigner::open(place, public, unlock)?))
+}
+
 /// A key in a token, with a session in which its user is logged in.
-pub(super) struct TokenSigner {
+struct TokenSigner {
     token: String,
     /// A session is one thread's at a time.
     session: Mutex<Session>,
@@ -32,7 +41,7 @@ pub(super) struct TokenSigner {
 }
 
 impl TokenSigner {
-    pub(super) fn open(
+    fn open(
         place: &TokenKey,
         public: &PublicKey,
         unlock: &dyn Unlock,
@@ -76,30 +85,6 @@ impl Signer for TokenSigner {
         let signature = signature.try_into().map_err(|_| SignError::Failed)?;
         checked(&self.public, message, signature)
     }
-}
-
-/// A token to be listed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FoundToken {
-    /// Its label.
-    pub label: String,
-    /// Its serial number.
-    pub serial: String,
-    /// Its maker and model.
-    pub model: String,
-    /// Whether it makes Ed25519 keys and signs with them.
-    pub ed25519: bool,
-}
-
-/// An Ed25519 key in a token.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FoundKey {
-    /// Its `CKA_ID`, in hexadecimal.
-    pub id: String,
-    /// Its label.
-    pub label: String,
-    /// Its public half.
-    pub public: PublicKey,
 }
 
 /// The tokens that a module has.
@@ -151,17 +136,11 @@ pub fn find_keys(
     Ok(keys)
 }
 
-/// A key in a token that the ledger does not have yet, opened.
-pub(crate) struct NewInToken {
-    pub(crate) place: TokenKey,
-    pub(crate) signer: Box<dyn Signer>,
-}
-
 /// Makes a key in a token, which cannot be taken out of it.
 ///
 /// # Errors
 /// [`SignerError`]; [`SignerError::KeyExposed`] if the token made a key that can be taken out.
-pub(crate) fn generate(
+pub(super) fn generate(
     module: &Path,
     label: &str,
     serial: Option<&str>,
@@ -197,7 +176,7 @@ pub(crate) fn generate(
 ///
 /// # Errors
 /// [`SignerError`].
-pub(crate) fn existing(
+pub(super) fn existing(
     module: &Path,
     label: &str,
     serial: Option<&str>,
@@ -274,7 +253,7 @@ enum SessionKind {
 
 /// A token in a slot of a module.
 struct Token {
-    module: std::path::PathBuf,
+    module: PathBuf,
     context: Pkcs11,
     slot: Slot,
     info: TokenInfo,
@@ -483,7 +462,7 @@ fn raw(pin: &Passphrase) -> RawAuthPin {
 
 /// The modules that this process has loaded. Each is initialized once: some do not survive a
 /// second time, and none is let go of, since sessions may be open.
-static LOADED: Mutex<Vec<(std::path::PathBuf, Pkcs11)>> = Mutex::new(Vec::new());
+static LOADED: Mutex<Vec<(PathBuf, Pkcs11)>> = Mutex::new(Vec::new());
 
 fn context(module: &Path) -> Result<Pkcs11, SignerError> {
     let failed = |said: String| SignerError::Module {

@@ -49,6 +49,8 @@ fn all() -> Vec<(&'static str, Schema)> {
         ("key-new", of::<key::KeyAnswer>()),
         ("key-list", of::<key::KeyListAnswer>()),
         ("key-show", of::<key::KeyAnswer>()),
+        ("key-check", of::<key::CheckAnswer>()),
+        ("key-tokens", of::<key::TokensAnswer>()),
         ("key-rotate", of::<key::RotationAnswer>()),
         ("key-retire", of::<key::KeyAnswer>()),
         ("keyset-publish", of::<keyset::KeysetAnswer>()),
