@@ -4,6 +4,8 @@
 //! never taken from it. A key in an encrypted file is left to `keyfile`.
 
 mod error;
+#[cfg(feature = "escrow")]
+mod escrow;
 mod keys;
 mod place;
 mod process;
@@ -24,6 +26,8 @@ use crate::{
 };
 
 pub use error::SignerError;
+#[cfg(feature = "escrow")]
+pub use escrow::{Escrow, EscrowKey, MAX_ESCROW_LEN};
 pub use keys::{NewKey, public_half};
 pub use place::{FoundKey, FoundToken, Place, Program, TokenKey};
 pub(crate) use process::keep_in_memory;

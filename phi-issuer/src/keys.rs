@@ -377,7 +377,7 @@ impl Issuer {
         Ok(key.public().clone())
     }
 
-    fn write_key(
+    pub(crate) fn write_key(
         &self,
         role: Role,
         key: &SigningKey,

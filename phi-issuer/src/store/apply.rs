@@ -105,6 +105,8 @@ pub(super) fn apply(engine: &Engine, entry: &Entry) -> Result<(), Error> {
             "INSERT INTO corrections (seq, time) VALUES (?1, ?2)",
             values![seq, sql(entry.time)],
         ),
+        // It says what was done with a key, and changes nothing about it.
+        Event::KeyExported { .. } => Ok(()),
         Event::CheckpointSigned(checkpoint) => execute(
             "INSERT INTO checkpoints (seq, size) VALUES (?1, ?2)",
             values![seq, checkpoint.size.cast_signed()],

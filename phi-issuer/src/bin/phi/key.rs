@@ -1,6 +1,7 @@
 //! `phi key`: signing keys and their lives.
 
 mod check;
+mod escrow;
 mod new;
 mod tokens;
 
@@ -20,6 +21,7 @@ use crate::view::{Stamp, cell, shown};
 use phi_issuer::when::When;
 
 pub(crate) use check::CheckAnswer;
+pub(crate) use escrow::EscrowAnswer;
 pub(crate) use tokens::TokensAnswer;
 
 /// Make, list, rotate and retire signing keys
@@ -32,6 +34,8 @@ pub(crate) enum Command {
     Tokens(tokens::Tokens),
     Rotate(Rotate),
     Retire(Retire),
+    Export(escrow::Export),
+    Import(escrow::Import),
 }
 
 /// List the keys
@@ -117,6 +121,8 @@ impl Command {
             Self::Tokens(command) => command.run(session),
             Self::Rotate(command) => command.run(session),
             Self::Retire(command) => command.run(session),
+            Self::Export(command) => command.run(session),
+            Self::Import(command) => command.run(session),
         }
     }
 }

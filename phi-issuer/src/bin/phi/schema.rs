@@ -51,6 +51,8 @@ fn all() -> Vec<(&'static str, Schema)> {
         ("key-show", of::<key::KeyAnswer>()),
         ("key-check", of::<key::CheckAnswer>()),
         ("key-tokens", of::<key::TokensAnswer>()),
+        ("key-export", of::<key::EscrowAnswer>()),
+        ("key-import", of::<key::KeyAnswer>()),
         ("key-rotate", of::<key::RotationAnswer>()),
         ("key-retire", of::<key::KeyAnswer>()),
         ("keyset-publish", of::<keyset::KeysetAnswer>()),
