@@ -44,11 +44,7 @@ impl Issuer {
     ///
     /// # Errors
     /// [`Error::KeyFileMissing`] or [`Error::SignersMissing`] if those are too few.
-    pub(crate) fn signers(
-        &mut self,
-        role: Role,
-        unlock: &dyn Unlock,
-    ) -> Result<Signers, Error> {
+    pub(crate) fn signers(&mut self, role: Role, unlock: &dyn Unlock) -> Result<Signers, Error> {
         let named = self.store.read(|query| root::named(query, role))?;
         let (here, missing): (Vec<_>, Vec<_>) = named
             .keys()

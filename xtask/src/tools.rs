@@ -87,11 +87,16 @@ pub(crate) fn softhsm() -> Result<PathBuf, Failure> {
         "/usr/local/lib/softhsm/libsofthsm2.so",
         "/opt/homebrew/lib/softhsm/libsofthsm2.so",
     ];
-    let module = MODULES.into_iter().map(PathBuf::from).find(|path| path.exists());
+    let module = MODULES
+        .into_iter()
+        .map(PathBuf::from)
+        .find(|path| path.exists());
     match module {
         Some(module) if works("softhsm2-util", &["--version"]) => Ok(module),
-        _ => Err(Failure::new("SoftHSM is needed, for keys in PKCS#11 tokens")
-            .hint("on Debian: apt-get install softhsm2")),
+        _ => Err(
+            Failure::new("SoftHSM is needed, for keys in PKCS#11 tokens")
+                .hint("on Debian: apt-get install softhsm2"),
+        ),
     }
 }
 

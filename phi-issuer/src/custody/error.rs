@@ -226,7 +226,11 @@ impl fmt::Display for SignerError {
                 write!(f, "there is no token {token}: the module has none")
             }
             Self::NoToken { token, found } => {
-                write!(f, "there is no token {token}: there is {}", found.join(", "))
+                write!(
+                    f,
+                    "there is no token {token}: there is {}",
+                    found.join(", ")
+                )
             }
             Self::TokenAmbiguous { token, serials } => write!(
                 f,
@@ -243,10 +247,16 @@ impl fmt::Display for SignerError {
                 })
             }
             Self::PinLocked { token } => {
-                write!(f, "the PIN of token {token} is locked after too many wrong ones")
+                write!(
+                    f,
+                    "the PIN of token {token} is locked after too many wrong ones"
+                )
             }
             Self::PinUnset { token } => {
-                write!(f, "token {token} has no PIN of its user yet, or wants a new one")
+                write!(
+                    f,
+                    "token {token} has no PIN of its user yet, or wants a new one"
+                )
             }
             Self::TokenRemoved { token, said } => {
                 write!(f, "token {token} is gone, or has the key no more: {said}")
@@ -297,7 +307,11 @@ impl fmt::Display for SignerError {
                 length,
                 said,
             } => {
-                let more = if *length > 4096 { "more than 4096".into() } else { length.to_string() };
+                let more = if *length > 4096 {
+                    "more than 4096".into()
+                } else {
+                    length.to_string()
+                };
                 write!(
                     f,
                     "the signing program {program} wrote {more} bytes, and a signature has 64"

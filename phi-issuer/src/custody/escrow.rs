@@ -136,7 +136,9 @@ fn parse(escrow: &Escrow) -> Result<Vec<Box<dyn Recipient>>, Error> {
     }
     let recipient = |text: &String| match text.parse::<x25519::Recipient>() {
         Ok(recipient) => Ok(Box::new(recipient) as Box<dyn Recipient>),
-        Err(problem) => Err(refused(format!("is not an age1 recipient: {text}: {problem}"))),
+        Err(problem) => Err(refused(format!(
+            "is not an age1 recipient: {text}: {problem}"
+        ))),
     };
     recipients.iter().map(recipient).collect()
 }
@@ -153,7 +155,10 @@ fn seal(key: &SigningKey, recipients: &[Box<dyn Recipient>]) -> Result<Vec<u8>, 
     let encryptor = Encryptor::with_recipients(recipients).map_err(|e| failed(e.to_string()))?;
     let mut sealed = Vec::new();
     let keypair = key.keypair();
-    let line = Zeroizing::new(format!("{SECRET}{}\n", *Zeroizing::new(URL_SAFE_NO_PAD.encode(keypair.as_slice()))));
+    let line = Zeroizing::new(format!(
+        "{SECRET}{}\n",
+        *Zeroizing::new(URL_SAFE_NO_PAD.encode(keypair.as_slice()))
+    ));
     let written = (|| {
         let mut writer = encryptor.wrap_output(&mut sealed)?;
         writer.write_all(line.as_bytes())?;
@@ -183,7 +188,9 @@ fn open(sealed: &[u8], with: &EscrowKey) -> Result<SigningKey, Error> {
         .take(MAX_SECRET_LEN + 1)
         .read_to_end(&mut line)
         .map_err(|error| invalid(format!("is damaged: {error}")))?;
-    let text = str::from_utf8(&line).ok().and_then(|text| text.trim_end().strip_prefix(SECRET));
+    let text = str::from_utf8(&line)
+        .ok()
+        .and_then(|text| text.trim_end().strip_prefix(SECRET));
     let text = text.ok_or_else(|| invalid("holds no PASERK k4.secret"))?;
     let bytes = Zeroizing::new(
         URL_SAFE_NO_PAD
@@ -228,7 +235,10 @@ mod tests {
 
     fn pair() -> (String, EscrowKey) {
         let identity = x25519::Identity::generate();
-        let lines = format!("# made for a test\n{}\n", identity.to_string().expose_secret());
+        let lines = format!(
+            "# made for a test\n{}\n",
+            identity.to_string().expose_secret()
+        );
         let public = identity.to_public().to_string();
         (public, EscrowKey::Identities(Zeroizing::new(lines)))
     }
@@ -270,7 +280,11 @@ mod tests {
         let sealed = seal(&key, &recipients).unwrap();
         let opened = open(&sealed, &EscrowKey::Passphrase(escrow("correct horse")));
         assert_eq!(opened.unwrap().public(), key.public());
-        refused(&sealed, &EscrowKey::Passphrase(escrow("Correct horse")), "does not open");
+        refused(
+            &sealed,
+            &EscrowKey::Passphrase(escrow("Correct horse")),
+            "does not open",
+        );
     }
 
     #[test]
@@ -286,9 +300,18 @@ mod tests {
         for lines in ["", "# nothing", "age1qq"] {
             let with = EscrowKey::Identities(Zeroizing::new(lines.into()));
             let error = identities(&with).err().unwrap();
-            assert!(error.to_string().starts_with("the age identity has"), "{error}");
+            assert!(
+                error.to_string().starts_with("the age identity has"),
+                "{error}"
+            );
         }
-        for text in ["", "hello", "k4.secret.AA", "k4.local.AA", &"x".repeat(100_000)] {
+        for text in [
+            "",
+            "hello",
+            "k4.secret.AA",
+            "k4.local.AA",
+            &"x".repeat(100_000),
+        ] {
             let recipient: x25519::Recipient = ann.parse().unwrap();
             let sealed = age::encrypt(&recipient, text.as_bytes()).unwrap();
             refused(&sealed, &anns, "no PASERK k4.secret");

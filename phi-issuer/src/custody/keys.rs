@@ -156,17 +156,22 @@ pub fn public_half(text: &str) -> Result<PublicKey, Error> {
     };
     let text = text.trim();
     if !text.starts_with(PEM_HEAD) {
-        return PublicKey::from_paserk(text).map_err(|error| {
-            refused(format!("is neither PEM nor a PASERK k4.public: {error}"))
-        });
+        return PublicKey::from_paserk(text)
+            .map_err(|error| refused(format!("is neither PEM nor a PASERK k4.public: {error}")));
     }
-    let body = text.strip_prefix(PEM_HEAD).and_then(|text| text.strip_suffix(PEM_END));
+    let body = text
+        .strip_prefix(PEM_HEAD)
+        .and_then(|text| text.strip_suffix(PEM_END));
     let digits: String = body
         .ok_or_else(|| refused("has no end line of its PEM".into()))?
         .split_whitespace()
         .collect();
-    let der = STANDARD.decode(digits).map_err(|error| refused(format!("is no PEM: {error}")))?;
-    let key = der.strip_prefix(ED25519_KEY).and_then(|key| <&[u8; 32]>::try_from(key).ok());
+    let der = STANDARD
+        .decode(digits)
+        .map_err(|error| refused(format!("is no PEM: {error}")))?;
+    let key = der
+        .strip_prefix(ED25519_KEY)
+        .and_then(|key| <&[u8; 32]>::try_from(key).ok());
     let key = key.ok_or_else(|| refused("is of another kind of key than Ed25519".into()))?;
     PublicKey::from_bytes(key).map_err(|error| refused(format!("may not sign: {error}")))
 }

@@ -285,7 +285,10 @@ mod tests {
         refused("[exec]\nargv = [\"\"]", "names a program");
         refused("[exec]\nargv = [\"a\\u0000\"]", "NUL");
         refused("[exec]\nargv = \"openssl pkeyutl\"", "");
-        refused("[exec]\nargv = [\"a\"]\npublic = \"k4.public.AA\"", "public");
+        refused(
+            "[exec]\nargv = [\"a\"]\npublic = \"k4.public.AA\"",
+            "public",
+        );
         refused("\u{fffd}", "");
     }
 }

@@ -59,8 +59,15 @@ mod tests {
         let _key = crate::keyfile::SigningKey::generate().unwrap();
         let status = std::fs::read_to_string("/proc/self/status").unwrap();
         let locked = status.lines().find_map(|line| line.strip_prefix("VmLck:"));
-        let locked: u64 = locked.unwrap().trim().trim_end_matches(" kB").parse().unwrap();
-        let allowed = getrlimit(Resource::Memlock).current.is_none_or(|most| most >= 64 << 10);
+        let locked: u64 = locked
+            .unwrap()
+            .trim()
+            .trim_end_matches(" kB")
+            .parse()
+            .unwrap();
+        let allowed = getrlimit(Resource::Memlock)
+            .current
+            .is_none_or(|most| most >= 64 << 10);
         assert!(locked > 0 || !allowed, "{locked} kB are locked");
     }
 }

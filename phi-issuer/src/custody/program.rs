@@ -162,7 +162,10 @@ mod tests {
         let path = folder.path().join("signature");
         std::fs::write(&path, key.sign(b"message").unwrap()).unwrap();
         let signer = signer(&["cat", path.to_str().unwrap()], key.public());
-        assert_eq!(signer.sign(b"message").unwrap(), key.sign(b"message").unwrap());
+        assert_eq!(
+            signer.sign(b"message").unwrap(),
+            key.sign(b"message").unwrap()
+        );
         let error = signer.sign(b"another").unwrap_err();
         assert_eq!(error.code(), "sign-failed");
     }
@@ -181,13 +184,29 @@ mod tests {
 
     #[test]
     fn programs_that_do_not_sign_are_told_apart() {
-        refused(&["/nonexistent/sign"], "signer-program", "/nonexistent/sign");
+        refused(
+            &["/nonexistent/sign"],
+            "signer-program",
+            "/nonexistent/sign",
+        );
         refused(&["true"], "signer-program-output", "0 bytes");
-        refused(&["printf", "%065d", "1"], "signer-program-output", "65 bytes");
+        refused(
+            &["printf", "%065d", "1"],
+            "signer-program-output",
+            "65 bytes",
+        );
         refused(&["printf", "%064d", "1"], "sign-failed", "does not hold");
         refused(&["false"], "signer-program-failed", "exit status: 1");
-        refused(&["cat", "/nonexistent"], "signer-program-failed", "nonexistent");
-        refused(&["sh", "-c", "kill -9 $$"], "signer-program-failed", "signal");
+        refused(
+            &["cat", "/nonexistent"],
+            "signer-program-failed",
+            "nonexistent",
+        );
+        refused(
+            &["sh", "-c", "kill -9 $$"],
+            "signer-program-failed",
+            "signal",
+        );
         refused(
             &["head", "-c", "10000000", "/dev/zero"],
             "signer-program-output",
@@ -198,10 +217,16 @@ mod tests {
     /// No argument is read by a shell, and an error is bounded.
     #[test]
     fn arguments_are_handed_over_as_they_are() {
-        refused(&["cat", "/nonexistent; true"], "signer-program-failed", "; true");
+        refused(
+            &["cat", "/nonexistent; true"],
+            "signer-program-failed",
+            "; true",
+        );
         let key = SigningKey::generate().unwrap();
         let long = "head -c 100000 /dev/zero | tr '\\0' x >&2; exit 1";
-        let error = signer(&["sh", "-c", long], key.public()).sign(b"m").unwrap_err();
+        let error = signer(&["sh", "-c", long], key.public())
+            .sign(b"m")
+            .unwrap_err();
         assert!(error.to_string().len() < 5000);
     }
 
@@ -211,6 +236,9 @@ mod tests {
         let key = SigningKey::generate().unwrap();
         let mut signer = signer(&["cat", "/dev/zero"], key.public());
         signer.time_limit = Duration::ZERO;
-        assert_eq!(signer.sign(b"m").unwrap_err().code(), "signer-program-timeout");
+        assert_eq!(
+            signer.sign(b"m").unwrap_err().code(),
+            "signer-program-timeout"
+        );
     }
 }

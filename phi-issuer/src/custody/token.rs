@@ -114,7 +114,11 @@ pub fn find_keys(
     let refused = |error| judged(&token.name(), error);
     let mut keys = Vec::new();
     for object in session.find_objects(&template).map_err(refused)? {
-        let wanted = [AttributeType::Id, AttributeType::Label, AttributeType::EcPoint];
+        let wanted = [
+            AttributeType::Id,
+            AttributeType::Label,
+            AttributeType::EcPoint,
+        ];
         let (mut id, mut name, mut point) = (Vec::new(), Vec::new(), Vec::new());
         for attribute in session.get_attributes(object, &wanted).map_err(refused)? {
             match attribute {
@@ -149,7 +153,10 @@ pub(super) fn generate(
 ) -> Result<NewInToken, SignerError> {
     let token = Token::find(module, label, serial)?;
     token.can(MechanismType::EDDSA, "EDDSA")?;
-    token.can(MechanismType::ECC_EDWARDS_KEY_PAIR_GEN, "EC_EDWARDS_KEY_PAIR_GEN")?;
+    token.can(
+        MechanismType::ECC_EDWARDS_KEY_PAIR_GEN,
+        "EC_EDWARDS_KEY_PAIR_GEN",
+    )?;
     let session = token.session(SessionKind::ToMake)?;
     token.log_in(&session, unlock)?;
     let mut id = [0; 16];
@@ -157,8 +164,8 @@ pub(super) fn generate(
         token: token.name(),
         said: format!("no random bytes for a key's id: {error}"),
     })?;
-    let (public_object, private_object) = make(&session, &id, name)
-        .map_err(|error| judged(&token.name(), error))?;
+    let (public_object, private_object) =
+        make(&session, &id, name).map_err(|error| judged(&token.name(), error))?;
     if !stays_inside(&session, private_object) {
         let _ = session.destroy_object(private_object);
         let _ = session.destroy_object(public_object);
@@ -266,7 +273,9 @@ impl Token {
             path: module.into(),
             said: error.to_string(),
         };
-        let slots = context.get_slots_with_initialized_token().map_err(refused)?;
+        let slots = context
+            .get_slots_with_initialized_token()
+            .map_err(refused)?;
         let token = |slot| {
             // A token that was taken out since is none.
             let info = context.get_token_info(slot).ok()?;
@@ -319,7 +328,8 @@ impl Token {
         TokenKey {
             module: self.module.clone(),
             token: self.name(),
-            serial: Some(self.info.serial_number().into()).filter(|serial: &String| !serial.is_empty()),
+            serial: Some(self.info.serial_number().into())
+                .filter(|serial: &String| !serial.is_empty()),
             id,
         }
     }
@@ -332,13 +342,14 @@ impl Token {
             label: self.name(),
             serial: info.serial_number().into(),
             model: model.trim().into(),
-            ed25519: can(MechanismType::EDDSA)
-                && can(MechanismType::ECC_EDWARDS_KEY_PAIR_GEN),
+            ed25519: can(MechanismType::EDDSA) && can(MechanismType::ECC_EDWARDS_KEY_PAIR_GEN),
         }
     }
 
     fn mechanisms(&self) -> Vec<MechanismType> {
-        self.context.get_mechanism_list(self.slot).unwrap_or_default()
+        self.context
+            .get_mechanism_list(self.slot)
+            .unwrap_or_default()
     }
 
     fn can(&self, mechanism: MechanismType, name: &'static str) -> Result<(), SignerError> {
@@ -470,7 +481,9 @@ fn context(module: &Path) -> Result<Pkcs11, SignerError> {
         said,
     };
     // Two names of one file are one module.
-    let path = module.canonicalize().map_err(|error| failed(error.to_string()))?;
+    let path = module
+        .canonicalize()
+        .map_err(|error| failed(error.to_string()))?;
     let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((_, context)) = loaded.iter().find(|(known, _)| *known == path) {
         return Ok(context.clone());

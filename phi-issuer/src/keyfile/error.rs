@@ -4,8 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
-use crate::durable::FileError;
 use crate::custody::SignerError;
+use crate::durable::FileError;
 
 /// Why a key cannot be made, kept or opened.
 #[derive(Debug)]

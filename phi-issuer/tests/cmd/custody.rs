@@ -28,7 +28,10 @@ fn with_openssl() -> (Folder, String) {
 #[test]
 fn licenses_are_signed_by_a_program() {
     let (folder, license) = with_openssl();
-    let made = folder.json("key-new", &format!("key new --public public.pem --exec {SIGN}"));
+    let made = folder.json(
+        "key-new",
+        &format!("key new --public public.pem --exec {SIGN}"),
+    );
     let key = made["key"].as_str().unwrap();
     assert_eq!(made["signer"]["kind"], "program");
     assert_eq!(made["signer"]["name"], "openssl");
@@ -45,11 +48,17 @@ fn licenses_are_signed_by_a_program() {
     let check = format!("key check {key}");
     assert_eq!(folder.refused(&check), (22, "signer-program-failed".into()));
     let said = folder.run(&check);
-    assert!(String::from_utf8_lossy(&said.stderr).contains("key.pem"), "{said:?}");
+    assert!(
+        String::from_utf8_lossy(&said.stderr).contains("key.pem"),
+        "{said:?}"
+    );
     // Another key signs: nothing of it is given out.
     openssl(&folder, "genpkey -algorithm ed25519 -out key.pem");
     assert_eq!(folder.refused(&check), (22, "sign-failed".into()));
-    assert_eq!(folder.refused(&format!("mint {license}")), (22, "sign-failed".into()));
+    assert_eq!(
+        folder.refused(&format!("mint {license}")),
+        (22, "sign-failed".into())
+    );
 }
 
 #[test]
@@ -57,8 +66,14 @@ fn a_program_without_the_key_is_not_added() {
     let (folder, _) = with_openssl();
     let before = folder.json("key-list", "key list");
     let new = "key new --public public.pem --exec";
-    assert_eq!(folder.refused(&format!("{new} true")).1, "signer-program-output");
-    assert_eq!(folder.refused(&format!("{new} /nonexistent/sign")).1, "signer-program");
+    assert_eq!(
+        folder.refused(&format!("{new} true")).1,
+        "signer-program-output"
+    );
+    assert_eq!(
+        folder.refused(&format!("{new} /nonexistent/sign")).1,
+        "signer-program"
+    );
     let swapped = "key new --public key.pem --exec true";
     assert_eq!(folder.refused(swapped), (14, "input-invalid".into()));
     assert_eq!(folder.json("key-list", "key list"), before);
@@ -103,7 +118,10 @@ fn keys_go_into_escrow_and_come_back() {
         "key import passphrase.age --escrow-passphrase-file escrow.txt",
     ] {
         fs::remove_file(folder.path(file)).unwrap();
-        assert_eq!(folder.refused(&format!("mint {license}")).1, "key-file-missing");
+        assert_eq!(
+            folder.refused(&format!("mint {license}")).1,
+            "key-file-missing"
+        );
         let wrong = "key import passphrase.age --escrow-passphrase-file passphrase.txt";
         assert_eq!(folder.refused(wrong), (14, "input-invalid".into()));
         let back = folder.json("key-import", import);
@@ -126,16 +144,29 @@ fn the_process_that_opens_keys_is_not_dumped() {
 
     let (folder, license) = Folder::with_license();
     let pipe = folder.path("pipe");
-    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
     let mut command = Command::new(crate::run::phi());
     command.current_dir(folder.path("")).stdout(Stdio::null());
-    command.args(["--now=2026-06-01", "--passphrase-file=pipe", "mint", &license]);
+    command.args([
+        "--now=2026-06-01",
+        "--passphrase-file=pipe",
+        "mint",
+        &license,
+    ]);
     let mut running = command.spawn().unwrap();
     // It opens when the command does.
     let mut passphrase = fs::File::options().write(true).open(&pipe).unwrap();
     let process = format!("/proc/{}", running.id());
     let limits = fs::read_to_string(format!("{process}/limits")).unwrap();
-    let core = limits.lines().find(|line| line.starts_with("Max core file size"));
+    let core = limits
+        .lines()
+        .find(|line| line.starts_with("Max core file size"));
     let numbers: Vec<_> = core.unwrap().split_whitespace().skip(4).take(2).collect();
     assert_eq!(numbers, ["0", "0"], "{limits}");
     // The files of a process that may be dumped are its user's, and else root's. Of a process of

@@ -78,7 +78,10 @@ impl Vault {
 
     #[track_caller]
     fn refused(&self, arguments: &str, code: &str) -> Output {
-        let output = self.command(&format!("--json {arguments}")).output().unwrap();
+        let output = self
+            .command(&format!("--json {arguments}"))
+            .output()
+            .unwrap();
         assert_eq!(refusal(&output), (22, code.into()), "{arguments}");
         output
     }
@@ -152,7 +155,10 @@ fn a_key_that_is_in_the_token_already_is_taken() {
     let vault = Vault::new();
     let key = vault.key();
     let text = fs::read_to_string(vault.place(&key)).unwrap();
-    let id = text.lines().find_map(|line| line.strip_prefix("id = \"")).unwrap();
+    let id = text
+        .lines()
+        .find_map(|line| line.strip_prefix("id = \""))
+        .unwrap();
     let new = "key new --pkcs11 MODULE --token issuer --id";
     let again = format!("--json --pin-file pin {new} {}", id.trim_end_matches('"'));
     let output = vault.command(&again).output().unwrap();
@@ -181,7 +187,10 @@ fn what_is_wrong_with_a_token_is_said() {
         "--pin-file pin key new --pkcs11 MODULE --token other",
         "token-missing",
     );
-    assert!(String::from_utf8_lossy(&said.stderr).contains("issuer ("), "{said:?}");
+    assert!(
+        String::from_utf8_lossy(&said.stderr).contains("issuer ("),
+        "{said:?}"
+    );
 
     let place = fs::read_to_string(vault.place(&one)).unwrap();
     let others = fs::read_to_string(vault.place(&other)).unwrap();
@@ -220,7 +229,13 @@ fn a_token_that_is_taken_out_in_the_middle_is_said_to_be_gone() {
     let vault = Vault::new();
     let key = vault.key();
     let pipe = vault.folder.path("pipe");
-    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
     let check = format!("--json --pin-file pipe key check {key}");
     let running = vault
         .command(&check)

@@ -123,7 +123,10 @@ impl Unlock for Session {
 }
 
 /// A secret from a file or a descriptor, if either is named.
-fn given(file: Option<&Path>, descriptor: Option<u32>) -> Option<Result<Passphrase, PassphraseError>> {
+fn given(
+    file: Option<&Path>,
+    descriptor: Option<u32>,
+) -> Option<Result<Passphrase, PassphraseError>> {
     match file {
         Some(file) => Some(Passphrase::from_file(file)),
         None => descriptor.map(from_descriptor),

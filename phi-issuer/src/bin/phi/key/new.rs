@@ -32,7 +32,12 @@ pub(crate) struct New {
     #[arg(long, default_value = "license", value_parser = role)]
     role: Role,
     /// Make the key in a token of this PKCS#11 module
-    #[arg(long, value_name = "MODULE", requires = "token", conflicts_with = "exec")]
+    #[arg(
+        long,
+        value_name = "MODULE",
+        requires = "token",
+        conflicts_with = "exec"
+    )]
     pkcs11: Option<PathBuf>,
     /// The token's label
     #[arg(long, value_name = "LABEL", requires = "pkcs11")]
@@ -119,5 +124,6 @@ pub(super) fn absolute(module: PathBuf) -> Result<PathBuf, Failure> {
 
 fn cka_id(text: &str) -> Result<CkaId, String> {
     let id = TokenKey::parse_id(text);
-    id.map(CkaId).ok_or_else(|| "hexadecimal digits in pairs".into())
+    id.map(CkaId)
+        .ok_or_else(|| "hexadecimal digits in pairs".into())
 }
