@@ -259,7 +259,10 @@ impl fmt::Display for SignerError {
                 )
             }
             Self::TokenRemoved { token, said } => {
-                write!(f, "token {token} is gone, or has the key no more: {said}")
+                write!(
+                    f,
+                    "token {token} does not answer any more, or has lost the key: {said}"
+                )
             }
             Self::NoMechanism { token, mechanism } => {
                 write!(f, "token {token} cannot do Ed25519: it has no {mechanism}")

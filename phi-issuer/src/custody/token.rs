@@ -501,10 +501,14 @@ fn context(module: &Path) -> Result<Pkcs11, SignerError> {
 
 /// What a refusal means: that the token is gone, or something else.
 fn judged(token: &str, error: Pkcs11Error) -> SignerError {
-    let (token, said) = (token.to_owned(), error.to_string());
+    let (token, said) = (token.to_owned(), said(&error));
     match error {
         Pkcs11Error::Pkcs11(
-            RvError::DeviceRemoved
+            // A token that went away in the middle of a call may leave its module with no better
+            // word than these two.
+            RvError::GeneralError
+            | RvError::FunctionFailed
+            | RvError::DeviceRemoved
             | RvError::DeviceError
             | RvError::KeyHandleInvalid
             | RvError::ObjectHandleInvalid
@@ -521,6 +525,14 @@ fn judged(token: &str, error: Pkcs11Error) -> SignerError {
             mechanism: "EDDSA",
         },
         _ => SignerError::Refused { token, said },
+    }
+}
+
+/// A refusal by the names that PKCS#11 gives it: its explanations are paragraphs.
+fn said(error: &Pkcs11Error) -> String {
+    match error {
+        Pkcs11Error::Pkcs11(reason, function) => format!("{function:?} answers {reason:?}"),
+        other => other.to_string(),
     }
 }
 

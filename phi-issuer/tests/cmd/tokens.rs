@@ -128,7 +128,7 @@ fn licenses_are_signed_in_a_token() {
     let mut mint = Command::new(crate::run::phi());
     mint.current_dir(vault.folder.path("")).args([
         "--json",
-        "--now=2026-06-02",
+        "--now=2026-06-01",
         "--passphrase-file=none",
         "--pin-file=pin",
         "mint",
@@ -139,8 +139,8 @@ fn licenses_are_signed_in_a_token() {
     let minted: Value = serde_json::from_slice(&minted.stdout).unwrap();
     assert_eq!(minted["tokens"][0]["key"], *key, "{minted}");
     let token = minted["tokens"][0]["token"].as_str().unwrap();
-    let verified = vault.json("verify", &format!("verify {token} --now 2026-06-03"));
-    assert_eq!(verified["valid"], true, "{verified}");
+    let verified = vault.json("verify", &format!("verify {token}"));
+    assert_eq!(verified["verified"], true, "{verified}");
 
     let export = format!("key export {key} --recipient {SAFE} --out key.age");
     let (exit, code) = refusal(&vault.command(&format!("--json {export}")).output().unwrap());
@@ -249,12 +249,7 @@ fn a_token_that_is_taken_out_in_the_middle_is_said_to_be_gone() {
     pin.write_all(b"1234\n").unwrap();
     drop(pin);
     let output = running.wait_with_output().unwrap();
-    let (exit, code) = refusal(&output);
-    assert_eq!(exit, 22, "{output:?}");
-    assert!(
-        ["token-removed", "token-key-missing", "pin-wrong"].contains(&&*code),
-        "{output:?}"
-    );
+    assert_eq!(refusal(&output), (22, "token-removed".into()), "{output:?}");
     fs::rename(vault.folder.path("gone"), vault.folder.path("tokens")).unwrap();
     vault.json("key-check", &format!("key check {key}"));
 }
