@@ -253,6 +253,7 @@ fn stays_inside(session: &Session, key: ObjectHandle) -> bool {
     found.contains(&Attribute::Sensitive(true)) && found.contains(&Attribute::Extractable(false))
 }
 
+#[derive(Clone, Copy)]
 enum SessionKind {
     ToSign,
     ToMake,
@@ -500,6 +501,10 @@ fn context(module: &Path) -> Result<Pkcs11, SignerError> {
 }
 
 /// What a refusal means: that the token is gone, or something else.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the shape that `map_err` wants"
+)]
 fn judged(token: &str, error: Pkcs11Error) -> SignerError {
     let (token, said) = (token.to_owned(), said(&error));
     match error {
@@ -540,9 +545,10 @@ fn said(error: &Pkcs11Error) -> String {
 /// (3.0), or in a bit string, as certificates have it.
 fn public_key(point: &[u8]) -> Result<PublicKey, &'static str> {
     // The length tells first: a raw key may begin with the bytes of a string's head.
-    let bytes = match (point.len(), point) {
-        (32, raw) | (34, [0x04, 0x20, raw @ ..]) | (35, [0x03, 0x21, 0x00, raw @ ..]) => raw,
-        _ => return Err("is no Ed25519 point"),
+    let ((32, bytes) | (34, [0x04, 0x20, bytes @ ..]) | (35, [0x03, 0x21, 0x00, bytes @ ..])) =
+        (point.len(), point)
+    else {
+        return Err("is no Ed25519 point");
     };
     let bytes = bytes.try_into().expect("each form holds 32 bytes");
     PublicKey::from_bytes(bytes).map_err(|_| "is no key that may sign")
