@@ -16,7 +16,7 @@ use crate::{
     event::{Event, MintedToken},
     license,
     mint::Mint,
-    passphrase::Passphrase,
+    passphrase::Unlock,
     store::Writer,
 };
 
@@ -55,11 +55,11 @@ impl Issuer {
         &mut self,
         rows: &[Row],
         mode: BatchMode,
-        passphrase: &Passphrase,
+        unlock: &dyn Unlock,
         context: &Context,
         mut progress: impl FnMut(usize),
     ) -> Result<Vec<RowResult>, Error> {
-        let key = self.license_signer(passphrase, context.now)?;
+        let key = self.license_signer(unlock, context.now)?;
         let only = match self.product_or_only(None) {
             Ok(product) => Some(product),
             // Rows that name theirs do not miss it.

@@ -7,12 +7,14 @@ use phi_verify::{KeyId, LicenseId, UnixTime};
 
 use crate::{
     catalog::{Diagnostics, EntitlementError},
+    custody::SignerError,
     durable::FileError,
     issuer,
     keyfile::{KeyError, SignError},
     keys::Role,
     ledger::Divergence,
     license::{Act, State},
+    passphrase::PassphraseError,
     store::StoreError,
 };
 
@@ -202,6 +204,10 @@ pub enum Error {
     PublicationUnwritten(FileError),
     /// A signer failed.
     Sign(SignError),
+    /// A passphrase is missing or refused.
+    Passphrase(PassphraseError),
+    /// The token or the program that has a key cannot be used.
+    Signer(SignerError),
     /// Too few keys of a role are at hand for it to sign.
     SignersMissing {
         /// The role.
@@ -331,7 +337,9 @@ impl Error {
             Self::NotVerified(_) => "not-verified",
             Self::OlderThanPublished { .. } => "older-than-published",
             Self::PublicationBehind { .. } => "publication-behind",
-            Self::Sign(_) => "sign-failed",
+            Self::Passphrase(error) => error.code(),
+            Self::Sign(error) => error.code(),
+            Self::Signer(error) => error.code(),
             Self::SignersMissing { .. } => "signers-missing",
             Self::Store(error) => error.code(),
             Self::StoreForeign { .. } => "store-foreign",
@@ -372,7 +380,9 @@ impl Error {
             | Self::WaitingMisfit { .. } => ErrorClass::Input,
             Self::Key(_)
             | Self::KeyFileMissing { .. }
+            | Self::Passphrase(_)
             | Self::Sign(_)
+            | Self::Signer(_)
             | Self::SignersMissing { .. } => ErrorClass::Key,
             Self::KeyNotKnown { .. }
             | Self::PublicationBehind { .. }
@@ -595,7 +605,9 @@ impl fmt::Display for Error {
                 f.write_str(problem)
             }
             Self::PublicationUnwritten(_) => f.write_str("a published file could not be written"),
+            Self::Passphrase(error) => error.fmt(f),
             Self::Sign(error) => error.fmt(f),
+            Self::Signer(error) => error.fmt(f),
             Self::SignersMissing {
                 role,
                 threshold,
@@ -703,7 +715,9 @@ impl StdError for Error {
             Self::Key(error) => error.source(),
             Self::NotVerified(error) => Some(error),
             Self::PublicationUnwritten(error) => Some(error),
+            Self::Passphrase(error) => error.source(),
             Self::Sign(error) => error.source(),
+            Self::Signer(error) => error.source(),
             Self::Store(error) => error.source(),
             Self::System { source, .. } => Some(source),
             _ => None,
@@ -726,5 +740,7 @@ from! {
     EntitlementError => Entitlement;
     FileError => File;
     KeyError => Key;
+    PassphraseError => Passphrase;
     SignError => Sign;
+    SignerError => Signer;
 }

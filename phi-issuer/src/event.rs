@@ -54,6 +54,13 @@ pub enum Event {
         /// The key.
         key_id: KeyId,
     },
+    /// A key was given out, encrypted.
+    KeyExported {
+        /// The key.
+        key_id: KeyId,
+        /// The age recipients who can open it; none if a passphrase does.
+        to: Vec<String>,
+    },
     /// An edited catalog was recorded.
     CatalogRecorded {
         /// The catalog with its codes.
@@ -250,12 +257,13 @@ mod document_kind {
 
 impl Event {
     /// Every word that an event can have.
-    pub const WORDS: [&str; 25] = [
+    pub const WORDS: [&str; 26] = [
         "issuer-created",
         "key-added",
         "key-activated",
         "key-retired",
         "key-dropped",
+        "key-exported",
         "catalog-recorded",
         "customer-added",
         "customer-changed",
@@ -286,6 +294,7 @@ impl Event {
             Self::KeyActivated { .. } => "key-activated",
             Self::KeyRetired { .. } => "key-retired",
             Self::KeyDropped { .. } => "key-dropped",
+            Self::KeyExported { .. } => "key-exported",
             Self::CatalogRecorded { .. } => "catalog-recorded",
             Self::CustomerAdded { .. } => "customer-added",
             Self::CustomerChanged { .. } => "customer-changed",

@@ -13,6 +13,7 @@ use ed25519_dalek::Signer as _;
 use phi_verify::{KeyId, PublicKey};
 use zeroize::Zeroizing;
 
+use crate::custody;
 use crate::durable::{self, FileError, Mode};
 use crate::passphrase::Passphrase;
 
@@ -57,8 +58,7 @@ impl SigningKey {
     /// [`KeyError::Memory`] if the system cannot give the memory that `strength` asks for,
     /// [`KeyError::Randomness`].
     pub fn seal(&self, passphrase: &Passphrase, strength: KdfStrength) -> Result<String, KeyError> {
-        let keypair = Zeroizing::new(self.secret.to_keypair_bytes());
-        pbkw::wrap(&keypair, passphrase, strength)
+        pbkw::wrap(&self.keypair(), passphrase, strength)
     }
 
     /// Decrypts a PASERK `k4.secret-pw`, however strong its key stretching, within limits.
@@ -67,12 +67,21 @@ impl SigningKey {
     /// [`KeyError::Malformed`] and [`KeyError::KdfLimit`] before any work is done;
     /// [`KeyError::Memory`]; [`KeyError::WrongPassphrase`]; [`KeyError::PublicHalf`].
     pub fn open(sealed: &str, passphrase: &Passphrase) -> Result<Self, KeyError> {
-        let keypair = pbkw::unwrap(sealed, passphrase)?;
+        Self::from_keypair(&*pbkw::unwrap(sealed, passphrase)?)
+    }
+
+    /// The key of a secret and its public half.
+    pub(crate) fn from_keypair(keypair: &[u8; 64]) -> Result<Self, KeyError> {
         // Signing under a public half that belongs to another seed gives the seed away
         // (RUSTSEC-2022-0093): this derives the half and compares the stored one with it.
-        let key = ed25519_dalek::SigningKey::from_keypair_bytes(&keypair)
+        let key = ed25519_dalek::SigningKey::from_keypair_bytes(keypair)
             .map_err(|_| KeyError::PublicHalf)?;
         Self::new(Box::new(key))
+    }
+
+    /// The secret and its public half.
+    pub(crate) fn keypair(&self) -> Zeroizing<[u8; 64]> {
+        Zeroizing::new(self.secret.to_keypair_bytes())
     }
 
     /// The public half.
@@ -88,6 +97,7 @@ impl SigningKey {
     fn new(secret: Box<ed25519_dalek::SigningKey>) -> Result<Self, KeyError> {
         let public = PublicKey::from_bytes(secret.verifying_key().as_bytes())
             .map_err(|_| KeyError::PublicHalf)?;
+        custody::keep_in_memory(&*secret);
         Ok(Self { secret, public })
     }
 }
@@ -113,7 +123,11 @@ impl fmt::Debug for SigningKey {
 }
 
 /// Gives out a signature that holds, and no other: a flipped bit while signing can reveal the key.
-fn checked(public: &PublicKey, message: &[u8], signature: [u8; 64]) -> Result<[u8; 64], SignError> {
+pub(crate) fn checked(
+    public: &PublicKey,
+    message: &[u8],
+    signature: [u8; 64],
+) -> Result<[u8; 64], SignError> {
     if public.verify(message, &signature) {
         Ok(signature)
     } else {

@@ -12,10 +12,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Context, Issuer, Settings,
+    custody::Place,
     error::Error,
     event::{Event, Publication},
     keyfile::{self, KdfStrength, Signer, SigningKey},
-    passphrase::Passphrase,
+    passphrase::{Passphrase, Unlock},
     publish, root,
     store::{KeyRow, Query, Writer},
 };
@@ -88,8 +89,11 @@ pub struct KeyRecord {
     pub added: UnixTime,
     /// Where it is in its life; `None` if it was dropped from the keyset.
     pub state: Option<KeyState>,
-    /// The file with its private half, if it is in the folder.
+    /// The file with its private half, or the one that says where that is, if it is in the
+    /// folder.
     pub file: Option<PathBuf>,
+    /// Where the private half is, if it is not in the file, and the file reads.
+    pub place: Option<Place>,
 }
 
 impl KeyRow {
@@ -135,13 +139,14 @@ impl Issuer {
     }
 
     fn record(&self, row: KeyRow) -> KeyRecord {
-        let file = Some(self.key_path(row.role, row.public.id())).filter(|path| path.exists());
+        let (file, place) = self.whereabouts(row.role, row.public.id());
         KeyRecord {
             role: row.role,
             state: row.state(),
             added: row.added,
             public: row.public,
             file,
+            place,
         }
     }
 
@@ -153,10 +158,10 @@ impl Issuer {
     pub fn new_key(
         &mut self,
         role: Role,
-        passphrase: &Passphrase,
+        unlock: &dyn Unlock,
         context: &Context,
     ) -> Result<KeyId, Error> {
-        let public = self.make_key(role, passphrase)?;
+        let public = self.make_key(role, unlock.passphrase()?)?;
         let id = public.id();
         let added = Event::KeyAdded {
             role,
@@ -178,7 +183,7 @@ impl Issuer {
         &mut self,
         role: Role,
         at: Option<UnixTime>,
-        passphrase: &Passphrase,
+        unlock: &dyn Unlock,
         context: &Context,
     ) -> Result<Rotation, Error> {
         let invalid = |problem: &str| {
@@ -191,14 +196,14 @@ impl Issuer {
             return invalid("takes effect now or later, not in the past");
         }
         if role == Role::License {
-            return self.rotate_license_key(at.unwrap_or(context.now), passphrase, context);
+            return self.rotate_license_key(at.unwrap_or(context.now), unlock, context);
         }
         if at.is_some() {
             return invalid(
                 "of a key that the root names takes effect with the new root: leave the time out",
             );
         }
-        self.rotate_root_named(role, passphrase, context)
+        self.rotate_root_named(role, unlock, context)
     }
 
     /// The key that a rotation would bring into use, if one waits, and the key that it would
@@ -226,14 +231,14 @@ impl Issuer {
     fn rotate_license_key(
         &mut self,
         at: UnixTime,
-        passphrase: &Passphrase,
+        unlock: &dyn Unlock,
         context: &Context,
     ) -> Result<Rotation, Error> {
         let waiting = self.store.read(|query| waiting_license_key(query, at))?;
         // The key file comes first: a key in the ledger always has its file.
         let fresh = match waiting {
             Some(_) => None,
-            None => Some(self.make_key(Role::License, passphrase)?),
+            None => Some(self.make_key(Role::License, unlock.passphrase()?)?),
         };
         self.store.write(context, |writer| {
             if waiting_license_key(&writer.query(), at)? != waiting {
@@ -275,11 +280,11 @@ impl Issuer {
     fn rotate_root_named(
         &mut self,
         role: Role,
-        passphrase: &Passphrase,
+        unlock: &dyn Unlock,
         context: &Context,
     ) -> Result<Rotation, Error> {
-        let signers = self.signers(Role::Root, passphrase)?;
-        let fresh = self.next_key(role, passphrase)?;
+        let signers = self.signers(Role::Root, unlock)?;
+        let fresh = self.next_key(role, unlock)?;
         let mut signing = signers.all();
         if role == Role::Root {
             signing.extend(fresh.signer.as_deref());
@@ -310,18 +315,18 @@ impl Issuer {
 
     /// The key that takes over: the oldest that waits, or a new one. A new root key must sign the
     /// root that names it.
-    fn next_key(&mut self, role: Role, passphrase: &Passphrase) -> Result<NextKey, Error> {
+    fn next_key(&mut self, role: Role, unlock: &dyn Unlock) -> Result<NextKey, Error> {
         let waiting = self.store.read(|query| staged_key(query, role))?;
         let Some(row) = waiting else {
             let key = SigningKey::generate()?;
-            self.write_key(role, &key, passphrase)?;
+            self.write_key(role, &key, unlock.passphrase()?)?;
             return Ok(NextKey {
                 public: key.public().clone(),
                 signer: Some(Box::new(key)),
             });
         };
         let signer = match role {
-            Role::Root => Some(self.open_signer(role, &row.public, passphrase)?),
+            Role::Root => Some(self.open_signer(role, &row.public, unlock)?),
             _ => None,
         };
         Ok(NextKey {
@@ -372,7 +377,7 @@ impl Issuer {
         Ok(key.public().clone())
     }
 
-    fn write_key(
+    pub(crate) fn write_key(
         &self,
         role: Role,
         key: &SigningKey,

@@ -28,7 +28,7 @@ use crate::{
     keys::Role,
     license::{self, SettledEarly},
     mint,
-    passphrase::Passphrase,
+    passphrase::Unlock,
     root,
     signers::Signers,
     store::{Query, Tiles, damaged_tree},
@@ -90,7 +90,7 @@ impl Issuer {
     /// histories are never signed.
     pub fn checkpoint(
         &mut self,
-        passphrase: &Passphrase,
+        unlock: &dyn Unlock,
         context: &Context,
     ) -> Result<Checkpointed, Error> {
         if let Some(newest) = self.store.read(nothing_since)? {
@@ -98,7 +98,7 @@ impl Issuer {
             return Ok(Checkpointed::Unchanged(newest));
         }
         let published = self.published_checkpoint();
-        let signers = self.signers(Role::Ledger, passphrase)?;
+        let signers = self.signers(Role::Ledger, unlock)?;
         let signed = self.store.write(context, |writer| {
             signers.still_in_force(&writer.query())?;
             if let Some(published) = &published {

@@ -11,6 +11,7 @@
 mod failpoint;
 
 pub mod catalog;
+pub mod custody;
 pub mod durable;
 pub mod keyfile;
 pub mod machine;

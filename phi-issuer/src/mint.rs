@@ -14,7 +14,7 @@ use crate::{
     keyfile::Signer,
     keys,
     license::{self, LicenseRecord, State},
-    passphrase::Passphrase,
+    passphrase::Unlock,
     store::{Query, Writer},
 };
 
@@ -54,7 +54,7 @@ impl Issuer {
         &mut self,
         request: &MintRequest,
         count: usize,
-        passphrase: &Passphrase,
+        unlock: &dyn Unlock,
         context: &Context,
     ) -> Result<Vec<MintedToken>, Error> {
         if count == 0 || count > MAX_TOKENS {
@@ -66,7 +66,7 @@ impl Issuer {
         }
         // Refuse what cannot be minted before the seconds that a key takes to open.
         self.preview_mint(request, context.now)?;
-        let key = self.license_signer(passphrase, context.now)?;
+        let key = self.license_signer(unlock, context.now)?;
         self.store.write(context, |writer| {
             let mint = Mint::begin(&writer.query(), &*key, writer.now())?;
             let license = license::find(&writer.query(), request.license)?.at(writer.now());

@@ -147,6 +147,35 @@ impl Passphrase {
     }
 }
 
+/// Where the secrets come from that open signing keys: asked for when a key needs one, and not
+/// before.
+pub trait Unlock {
+    /// The passphrase of the key files.
+    ///
+    /// # Errors
+    /// [`PassphraseError`].
+    fn passphrase(&self) -> Result<&Passphrase, PassphraseError>;
+
+    /// The PIN of a PKCS#11 token, by the token's label.
+    ///
+    /// # Errors
+    /// [`PassphraseError`].
+    fn pin(&self, token: &str) -> Result<Passphrase, PassphraseError>;
+}
+
+/// A passphrase alone: no token is opened with it.
+impl Unlock for Passphrase {
+    fn passphrase(&self) -> Result<&Passphrase, PassphraseError> {
+        Ok(self)
+    }
+
+    fn pin(&self, token: &str) -> Result<Passphrase, PassphraseError> {
+        Err(PassphraseError::NoPin {
+            token: token.into(),
+        })
+    }
+}
+
 /// Shows a prompt and reads one line without its end.
 type Asker<'a> = dyn FnMut(&str) -> io::Result<String> + 'a;
 
@@ -166,6 +195,11 @@ pub enum PassphraseError {
     HasNul,
     /// There are more than [`MAX_PASSPHRASE_LEN`] bytes.
     TooLong,
+    /// A token needs a PIN, and none can be asked for.
+    NoPin {
+        /// The token.
+        token: String,
+    },
     /// The two answers for a new passphrase differ.
     Mismatch,
     /// The descriptor is a terminal.
@@ -191,6 +225,7 @@ impl PassphraseError {
             Self::Empty => "passphrase-empty",
             Self::HasNul => "passphrase-not-text",
             Self::TooLong => "passphrase-too-long",
+            Self::NoPin { .. } => "pin-missing",
             Self::Mismatch => "passphrase-mismatch",
             Self::Terminal { .. } => "passphrase-shown",
             Self::Read { .. } => "passphrase-unreadable",
@@ -210,6 +245,7 @@ impl fmt::Display for PassphraseError {
                     "the passphrase is longer than {MAX_PASSPHRASE_LEN} bytes"
                 )
             }
+            Self::NoPin { token } => write!(f, "token {token} needs its PIN"),
             Self::Mismatch => f.write_str("the two passphrases differ"),
             Self::Terminal { descriptor } => write!(
                 f,

@@ -17,7 +17,7 @@ use crate::{
     keyfile::{Signer, SigningKey},
     keys::{self, KnownKeys, Role},
     license,
-    passphrase::Passphrase,
+    passphrase::Unlock,
     root,
     signers::Signers,
     store::{Query, Writer},
@@ -67,10 +67,10 @@ impl Issuer {
     /// published before and was made elsewhere, or [`Error::PublicationUnwritten`].
     pub fn publish_keyset(
         &mut self,
-        passphrase: &Passphrase,
+        unlock: &dyn Unlock,
         context: &Context,
     ) -> Result<Published, Error> {
-        let signers = self.signers(Role::Keyset, passphrase)?;
+        let signers = self.signers(Role::Keyset, unlock)?;
         let (issuer, known) = (self.settings.issuer.clone(), self.known_keys());
         let published = self.store.write(context, |writer| {
             signers.still_in_force(&writer.query())?;
@@ -90,10 +90,10 @@ impl Issuer {
     /// If the status key cannot be opened, or [`Error::PublicationUnwritten`].
     pub fn publish_status(
         &mut self,
-        passphrase: &Passphrase,
+        unlock: &dyn Unlock,
         context: &Context,
     ) -> Result<(Publication, StatusReport), Error> {
-        let signers = self.signers(Role::Status, passphrase)?;
+        let signers = self.signers(Role::Status, unlock)?;
         let settings = self.settings.clone();
         let published = self.store.write(context, |writer| {
             signers.still_in_force(&writer.query())?;
@@ -130,7 +130,7 @@ impl Issuer {
     pub fn publish_catalog(
         &mut self,
         text: &str,
-        passphrase: &Passphrase,
+        unlock: &dyn Unlock,
         context: &Context,
     ) -> Result<(Published, Arc<Revision>), Error> {
         let source = Source::parse(text)?;
@@ -138,7 +138,7 @@ impl Issuer {
         let planned = self.store.read(|query| next_revision(query, &source))?;
         let signers = match planned {
             None => None,
-            Some(_) => Some(self.signers(Role::Keyset, passphrase)?),
+            Some(_) => Some(self.signers(Role::Keyset, unlock)?),
         };
         let issuer = self.settings.issuer.clone();
         let published = self.store.write(context, |writer| {

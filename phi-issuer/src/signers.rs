@@ -1,13 +1,16 @@
 //! Signers: the keys that are at hand here, opened.
 
+use std::path::{Path, PathBuf};
+
 use phi_verify::{KeyId, PublicKey, RoleKeys, UnixTime};
 
 use crate::{
     Issuer,
+    custody::{self, Place, SignerError},
     error::Error,
-    keyfile::{self, Signer},
+    keyfile::{self, Signer, SigningKey},
     keys::{self, Role},
-    passphrase::Passphrase,
+    passphrase::{Passphrase, Unlock},
     root,
     store::Query,
 };
@@ -41,11 +44,7 @@ impl Issuer {
     ///
     /// # Errors
     /// [`Error::KeyFileMissing`] or [`Error::SignersMissing`] if those are too few.
-    pub(crate) fn signers(
-        &mut self,
-        role: Role,
-        passphrase: &Passphrase,
-    ) -> Result<Signers, Error> {
+    pub(crate) fn signers(&mut self, role: Role, unlock: &dyn Unlock) -> Result<Signers, Error> {
         let named = self.store.read(|query| root::named(query, role))?;
         let (here, missing): (Vec<_>, Vec<_>) = named
             .keys()
@@ -55,7 +54,7 @@ impl Issuer {
         if here.len() < named.threshold() {
             return Err(self.too_few(role, &named, &missing));
         }
-        let open = |key: &&PublicKey| self.open_signer(role, key, passphrase);
+        let open = |key: &&PublicKey| self.open_signer(role, key, unlock);
         let keys = here.iter().map(open).collect::<Result<_, _>>()?;
         Ok(Signers { role, named, keys })
     }
@@ -63,43 +62,62 @@ impl Issuer {
     /// Opens the license key that is in use.
     pub(crate) fn license_signer(
         &mut self,
-        passphrase: &Passphrase,
+        unlock: &dyn Unlock,
         now: UnixTime,
     ) -> Result<Box<dyn Signer>, Error> {
         let key = self
             .store
             .read(|query| keys::license_in_force(query, now))?
             .public;
-        self.open_signer(Role::License, &key, passphrase)
+        self.open_signer(Role::License, &key, unlock)
     }
 
     /// Whether a key can be opened here, as far as is known without opening it.
     pub(crate) fn is_at_hand(&self, role: Role, key_id: KeyId) -> bool {
-        self.key_path(role, key_id).exists()
+        self.whereabouts(role, key_id).0.is_some()
     }
 
     /// Opens a key of this issuer: the one place that knows where keys are.
     ///
     /// # Errors
-    /// [`Error::KeyFileMissing`] if it is not at hand.
+    /// [`Error::KeyFileMissing`] if it is not at hand; [`SignerError::Twice`] if it is in a file
+    /// and elsewhere.
     pub(crate) fn open_signer(
         &self,
         role: Role,
         key: &PublicKey,
-        passphrase: &Passphrase,
+        unlock: &dyn Unlock,
     ) -> Result<Box<dyn Signer>, Error> {
-        if !self.is_at_hand(role, key.id()) {
-            return Err(self.key_file_missing(role, key.id()));
+        let key_id = key.id();
+        let (file, place) = (self.key_path(role, key_id), self.place_path(role, key_id));
+        match (file.exists(), place.exists()) {
+            (true, true) => Err(SignerError::Twice { key_id }.into()),
+            (false, false) => Err(self.key_file_missing(role, key_id)),
+            (false, true) => {
+                let place = Place::read(&place)?;
+                Ok(custody::open(&place, &self.folder, key, unlock)?)
+            }
+            (true, false) => Ok(Box::new(load(&file, key, unlock.passphrase()?)?)),
         }
-        let opened = keyfile::load(&self.key_path(role, key.id()), passphrase)?;
-        if opened.public() != key {
-            let problem = format!("holds another key than {}", key.id());
-            return Err(Error::Invalid {
-                what: "the key file",
-                problem,
-            });
+    }
+
+    /// Where the signer of a key is said to be, if it is elsewhere than in a file.
+    pub(crate) fn place_path(&self, role: Role, key_id: KeyId) -> PathBuf {
+        Place::path(&self.keys_folder(), role.name(), key_id)
+    }
+
+    /// The file of a key, encrypted or with the place of its signer, and that place if it reads.
+    pub(crate) fn whereabouts(
+        &self,
+        role: Role,
+        key_id: KeyId,
+    ) -> (Option<PathBuf>, Option<Place>) {
+        let (file, place) = (self.key_path(role, key_id), self.place_path(role, key_id));
+        if file.exists() {
+            return (Some(file), None);
         }
-        Ok(Box::new(opened))
+        let read = Place::read(&place).ok();
+        (Some(place).filter(|place| place.exists()), read)
     }
 
     fn too_few(&self, role: Role, named: &RoleKeys, missing: &[&PublicKey]) -> Error {
@@ -121,4 +139,20 @@ impl Issuer {
             path: self.key_path(role, key_id),
         }
     }
+}
+
+/// Opens the key in a file, which must be this one.
+pub(crate) fn load(
+    path: &Path,
+    public: &PublicKey,
+    passphrase: &Passphrase,
+) -> Result<SigningKey, Error> {
+    let key = keyfile::load(path, passphrase)?;
+    if key.public() == public {
+        return Ok(key);
+    }
+    Err(Error::Invalid {
+        what: "the key file",
+        problem: format!("holds another key than {}", public.id()),
+    })
 }

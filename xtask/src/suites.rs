@@ -187,6 +187,8 @@ fn clippy() -> Result<(), Failure> {
 // phi-bench has no tests, and building its peers with optimization takes minutes: clippy
 // checks that it compiles.
 fn tests() -> Result<(), Failure> {
+    let softhsm = tools::softhsm()?;
+    tools::openssl()?;
     let server = Server::start()?;
     let mut tests = if tools::has_nextest() {
         cargo("nextest run --workspace --exclude phi-bench --locked")
@@ -194,7 +196,11 @@ fn tests() -> Result<(), Failure> {
         eprintln!("    cargo-nextest is not installed; `cargo test` runs the same tests, slower");
         cargo("test --workspace --exclude phi-bench --lib --bins --tests --examples --locked")
     };
-    run_command(tests.env(postgres::URL, server.url()))
+    run_command(
+        tests
+            .env(postgres::URL, server.url())
+            .env("PHI_TEST_PKCS11", softhsm),
+    )
 }
 
 // Apart from the tests, so that nothing else is built with fail points in it.

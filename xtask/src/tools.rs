@@ -79,6 +79,36 @@ pub(crate) fn interop_node_modules() -> Result<PathBuf, Failure> {
     Ok(folder.join("node_modules"))
 }
 
+/// The module of SoftHSM, a PKCS#11 token in files.
+pub(crate) fn softhsm() -> Result<PathBuf, Failure> {
+    const MODULES: [&str; 4] = [
+        "/usr/lib/softhsm/libsofthsm2.so",
+        "/usr/lib64/softhsm/libsofthsm2.so",
+        "/usr/local/lib/softhsm/libsofthsm2.so",
+        "/opt/homebrew/lib/softhsm/libsofthsm2.so",
+    ];
+    let module = MODULES
+        .into_iter()
+        .map(PathBuf::from)
+        .find(|path| path.exists());
+    match module {
+        Some(module) if works("softhsm2-util", &["--version"]) => Ok(module),
+        _ => Err(
+            Failure::new("SoftHSM is needed, for keys in PKCS#11 tokens")
+                .hint("on Debian: apt-get install softhsm2"),
+        ),
+    }
+}
+
+/// OpenSSL's command, as a program that signs.
+pub(crate) fn openssl() -> Result<(), Failure> {
+    if works("openssl", &["version"]) {
+        return Ok(());
+    }
+    Err(Failure::new("openssl 3 is needed, as a program that signs")
+        .hint("on Debian: apt-get install openssl"))
+}
+
 /// A C++ compiler, which builds libFuzzer.
 pub(crate) fn cxx() -> Result<(), Failure> {
     if works("c++", &["--version"]) {

@@ -31,6 +31,10 @@ fn of_event(event: &Event, words: &mut Vec<String>) {
         Event::KeyActivated { key_id, .. }
         | Event::KeyRetired { key_id, .. }
         | Event::KeyDropped { key_id } => words.push(key_id.to_string()),
+        Event::KeyExported { key_id, to } => {
+            words.push(key_id.to_string());
+            words.extend(to.iter().cloned());
+        }
         Event::CatalogRecorded { revision, source } => {
             words.extend([revision.product().to_string(), source.clone()]);
         }

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
+use crate::custody::SignerError;
 use crate::durable::FileError;
 
 /// Why a key cannot be made, kept or opened.
@@ -113,19 +114,50 @@ impl Error for KeyError {
 }
 
 /// Why there is no signature.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum SignError {
     /// The signature does not hold under the key's own public half, and is not given out.
     Failed,
+    /// The system gives no randomness for a message to try the signer with.
+    Randomness(io::Error),
+    /// The token or the program that has the key does not sign.
+    Signer(SignerError),
+}
+
+impl SignError {
+    /// The stable name of this error.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Failed => "sign-failed",
+            Self::Randomness(_) => "randomness",
+            Self::Signer(error) => error.code(),
+        }
+    }
+}
+
+impl From<SignerError> for SignError {
+    fn from(error: SignerError) -> Self {
+        Self::Signer(error)
+    }
 }
 
 impl fmt::Display for SignError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Failed => f.write_str("the new signature does not hold"),
+            Self::Randomness(_) => f.write_str("the system gives no randomness"),
+            Self::Signer(error) => error.fmt(f),
         }
     }
 }
 
-impl Error for SignError {}
+impl Error for SignError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Failed => None,
+            Self::Randomness(error) => Some(error),
+            Self::Signer(error) => error.source(),
+        }
+    }
+}

@@ -10,6 +10,7 @@ use phi_verify::KeyId;
 use super::{Role, key_file};
 use crate::{
     Issuer,
+    custody::Place,
     error::Error,
     event::Event,
     issuer::{KEYS, check_anchor},
@@ -50,7 +51,9 @@ impl KnownKeys {
         check_anchor(&self.folder, query)?;
         let new = named.into_iter().filter(|key| !before.contains(key));
         for (role, key_id) in new {
-            let is_here = self.folder.join(KEYS).join(key_file(role, key_id)).exists();
+            let keys = self.folder.join(KEYS);
+            let is_here = keys.join(key_file(role, key_id)).exists()
+                || Place::path(&keys, role.name(), key_id).exists();
             if !is_here && !self.accepted.contains(&key_id) {
                 return Err(unknown(query, role, key_id)?);
             }

@@ -25,6 +25,7 @@ pub(crate) fn check(query: &Query<'_>, entry: &Entry) -> Result<(), Error> {
             retired(query, &find(query, *key_id)?, *until, moment)
         }
         Event::KeyDropped { key_id } => dropped(query, &find(query, *key_id)?, moment),
+        Event::KeyExported { key_id, .. } => find(query, *key_id).map(drop),
         _ => Ok(()),
     }
 }

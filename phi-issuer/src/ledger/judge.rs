@@ -197,6 +197,7 @@ impl<'s> Judge<'s> {
             }
             // What there is to know of these the rules said.
             Event::KeyActivated { .. }
+            | Event::KeyExported { .. }
             | Event::KeyRetired { .. }
             | Event::KeyDropped { .. }
             | Event::CustomerAdded { .. }

@@ -7,6 +7,7 @@
 
 mod audit;
 mod changes;
+mod custody;
 mod faults;
 mod fixtures;
 mod life;
@@ -14,6 +15,7 @@ mod migration;
 mod pages;
 mod report;
 mod run;
+mod tokens;
 
 /// Each transcript is a page of documentation: commands, what they print, and their exit codes.
 #[test]

@@ -712,6 +712,117 @@ const TABLE: &[(&str, ExitCode, &str)] = &[
         "pass --passphrase-file FILE or --passphrase-fd N",
     ),
     (
+        "pin-missing",
+        ExitCode::KEY,
+        "pass --pin-file FILE or --pin-fd N",
+    ),
+    (
+        "pin-wrong",
+        ExitCode::KEY,
+        "check which token this is, and its PIN, before you try again",
+    ),
+    (
+        "pin-locked",
+        ExitCode::KEY,
+        "have the token's security officer set a new PIN",
+    ),
+    (
+        "pin-unset",
+        ExitCode::KEY,
+        "have the token's security officer set a PIN",
+    ),
+    // Signers elsewhere.
+    (
+        "signer-place",
+        ExitCode::KEY,
+        "mend the file; docs/guides/signers.md shows what is in it",
+    ),
+    (
+        "signer-twice",
+        ExitCode::KEY,
+        "move the one of the two that is not to sign out of keys/",
+    ),
+    (
+        "signer-not-built-in",
+        ExitCode::KEY,
+        "use a phi that was built with its feature pkcs11",
+    ),
+    (
+        "signer-program",
+        ExitCode::KEY,
+        "check the program's name and path in the key's signer file",
+    ),
+    (
+        "signer-program-failed",
+        ExitCode::KEY,
+        "run the program by hand with any text on its standard input, and see what it needs",
+    ),
+    (
+        "signer-program-timeout",
+        ExitCode::KEY,
+        "see what the program waits for: it cannot ask for anything on its standard input",
+    ),
+    (
+        "signer-program-output",
+        ExitCode::KEY,
+        "have the program write the 64 bytes of the signature as they are, and nothing else",
+    ),
+    (
+        "token-module",
+        ExitCode::KEY,
+        "install the library of the token's maker, and name it with its full path",
+    ),
+    (
+        "token-missing",
+        ExitCode::KEY,
+        "plug it in, or look with phi key tokens --pkcs11 MODULE",
+    ),
+    (
+        "token-ambiguous",
+        ExitCode::KEY,
+        "say which one with its serial number",
+    ),
+    (
+        "token-removed",
+        ExitCode::KEY,
+        "nothing was given out: plug the token in again and run the command again",
+    ),
+    (
+        "token-mechanism",
+        ExitCode::KEY,
+        "use a token that does Ed25519, which PKCS#11 has as EDDSA",
+    ),
+    (
+        "token-key-missing",
+        ExitCode::KEY,
+        "look with phi key tokens --pkcs11 MODULE --token LABEL",
+    ),
+    (
+        "token-key-ambiguous",
+        ExitCode::KEY,
+        "give the keys in the token different values of CKA_ID",
+    ),
+    (
+        "token-key-malformed",
+        ExitCode::KEY,
+        "make a new key in the token: phi key new --pkcs11 MODULE --token LABEL",
+    ),
+    (
+        "token-key-mismatch",
+        ExitCode::KEY,
+        "use the token that the key was made in, or mend its id in the key's signer file",
+    ),
+    (
+        "token-key-exposed",
+        ExitCode::KEY,
+        "use a token that keeps its keys to itself",
+    ),
+    (
+        "token-refused",
+        ExitCode::KEY,
+        "see what the token's own program says of it",
+    ),
+    (
         "passphrase-wrong",
         ExitCode::KEY,
         "try again; if the passphrase is right, bring the key file back from a backup",
@@ -762,7 +873,8 @@ mod tests {
             (include_str!("../../store/fault.rs"), 8),
             (include_str!("../../durable.rs"), 6),
             (include_str!("../../keyfile/error.rs"), 8),
-            (include_str!("../../passphrase.rs"), 7),
+            (include_str!("../../passphrase.rs"), 8),
+            (include_str!("../../custody/error.rs"), 20),
             (include_str!("../../machine.rs"), 1),
             (include_str!("../../qr.rs"), 1),
         ] {

@@ -56,6 +56,12 @@ pub(crate) struct Global {
     /// Read the passphrase of the keys from an open file descriptor
     #[arg(long, global = true, value_name = "N")]
     pub(crate) passphrase_fd: Option<u32>,
+    /// Read the PIN of a PKCS#11 token from a file, instead of asking
+    #[arg(long, global = true, value_name = "FILE", conflicts_with = "pin_fd")]
+    pub(crate) pin_file: Option<PathBuf>,
+    /// Read the PIN of a PKCS#11 token from an open file descriptor
+    #[arg(long, global = true, value_name = "N")]
+    pub(crate) pin_fd: Option<u32>,
     /// Who makes the change, for the ledger [default: the user's name]
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) actor: Option<String>,

@@ -28,7 +28,6 @@ pub(crate) fn run(
     let bytes = read_file(rows, MAX_ROWS_BYTES)?;
     let rows = read_rows(format, &bytes, session.now())?;
     let mut issuer = session.issuer()?;
-    let passphrase = session.passphrase()?;
     let mode = if dry_run {
         BatchMode::Rehearse
     } else {
@@ -36,7 +35,7 @@ pub(crate) fn run(
     };
     let mut progress = Progress::of(rows.len());
     let context = session.context();
-    let results = issuer.mint_batch(&rows, mode, &passphrase, &context, |done| {
+    let results = issuer.mint_batch(&rows, mode, session, &context, |done| {
         progress.at(done);
     });
     progress.end();

@@ -218,9 +218,8 @@ impl Publish {
             issuer.write_published()?;
             return session.output().print(&changes);
         }
-        let passphrase = session.passphrase()?;
         let context = session.context();
-        let (published, revision) = issuer.publish_catalog(&draft.text, &passphrase, &context)?;
+        let (published, revision) = issuer.publish_catalog(&draft.text, session, &context)?;
         changes.revision = revision.number();
         changes.recorded = matches!(published, Published::New(_));
         let file = issuer

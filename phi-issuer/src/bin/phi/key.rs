@@ -1,6 +1,14 @@
 //! `phi key`: signing keys and their lives.
 
+mod check;
+mod escrow;
+mod new;
+mod tokens;
+
+use std::fmt;
+
 use clap::{Args, Subcommand};
+use phi_issuer::custody::Place;
 use phi_issuer::{Issuer, KeyRecord, Role};
 use phi_verify::{KeyId, KeyState, UnixTime};
 use schemars::JsonSchema;
@@ -12,30 +20,22 @@ use crate::session::Session;
 use crate::view::{Stamp, cell, shown};
 use phi_issuer::when::When;
 
+pub(crate) use check::CheckAnswer;
+pub(crate) use escrow::EscrowAnswer;
+pub(crate) use tokens::TokensAnswer;
+
 /// Make, list, rotate and retire signing keys
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    New(New),
+    New(new::New),
     List(List),
     Show(Show),
+    Check(check::Check),
+    Tokens(tokens::Tokens),
     Rotate(Rotate),
     Retire(Retire),
-}
-
-/// Make a key that waits for the next rotation of its role
-#[derive(Debug, Args)]
-#[command(
-    long_about = "Make a key that waits for the next rotation of its role.\n\n\
-        A license key is announced in the next keyset. A key of another role waits until a root \
-        names it.",
-    after_help = "Examples:\n  \
-        phi key new && phi keyset publish\n  \
-        phi key new --role status"
-)]
-pub(crate) struct New {
-    /// The role: license, keyset, status, ledger or root
-    #[arg(long, default_value = "license", value_parser = role)]
-    role: Role,
+    Export(escrow::Export),
+    Import(escrow::Import),
 }
 
 /// List the keys
@@ -117,23 +117,13 @@ impl Command {
                     .output()
                     .print(&find(&mut issuer, command.key, session)?)
             }
+            Self::Check(command) => command.run(session),
+            Self::Tokens(command) => command.run(session),
             Self::Rotate(command) => command.run(session),
             Self::Retire(command) => command.run(session),
+            Self::Export(command) => command.run(session),
+            Self::Import(command) => command.run(session),
         }
-    }
-}
-
-impl New {
-    fn run(self, session: &Session) -> Result<(), Failure> {
-        let mut issuer = session.issuer()?;
-        let passphrase = session.passphrase()?;
-        let key = issuer.new_key(self.role, &passphrase, &session.context())?;
-        session.output().print(&find(&mut issuer, key, session)?)?;
-        match self.role {
-            Role::License => say(PUBLISH),
-            role => say(&format!("phi: next: phi key rotate --role {role}")),
-        }
-        Ok(())
     }
 }
 
@@ -168,9 +158,8 @@ impl Rotate {
             say("phi: dry run: nothing was recorded");
             return Ok(());
         }
-        let passphrase = session.passphrase()?;
         self.accepted.tell(&mut issuer);
-        let rotation = issuer.rotate_key(self.role, from, &passphrase, &session.context())?;
+        let rotation = issuer.rotate_key(self.role, from, session, &session.context())?;
         session.output().print(&RotationAnswer {
             dry_run: false,
             role: self.role.to_string(),
@@ -254,8 +243,10 @@ pub(crate) struct KeyAnswer {
     until: Option<Stamp>,
     /// When it was made.
     added: Stamp,
-    /// Its file; null if the file is not in the folder.
+    /// Its file, or the one that says where its signer is; null if neither is in the folder.
     file: Option<String>,
+    /// Where its signer is; null if that is not known here.
+    signer: Option<SignerAnswer>,
     /// Its public half, as PASERK `k4.public`.
     public: String,
 }
@@ -287,7 +278,41 @@ impl KeyAnswer {
             until: until.map(Stamp::from),
             added: record.added.into(),
             file: record.file.as_deref().map(shown),
+            signer: SignerAnswer::of(record),
             public: record.public.to_paserk(),
+        }
+    }
+}
+
+/// Where a key's signer is.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct SignerAnswer {
+    /// `file`, `token`, `program`, or `unreadable` if the file that says it does not read.
+    kind: String,
+    /// The token's label, or the program.
+    name: Option<String>,
+}
+
+impl SignerAnswer {
+    fn of(record: &KeyRecord) -> Option<Self> {
+        let file = record.file.as_ref()?;
+        let (kind, name) = match &record.place {
+            Some(Place::Pkcs11(key)) => ("token", Some(key.token.clone())),
+            Some(Place::Exec(program)) => ("program", program.argv.first().cloned()),
+            None if file.extension().is_some_and(|extension| extension == "key") => ("file", None),
+            None => ("unreadable", None),
+        };
+        let kind = kind.to_owned();
+        Some(Self { kind, name })
+    }
+}
+
+impl fmt::Display for SignerAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.kind)?;
+        match &self.name {
+            Some(name) => write!(f, " {name}"),
+            None => Ok(()),
         }
     }
 }
@@ -305,6 +330,11 @@ impl Answer for KeyAnswer {
         }
         page.field("made", &self.added);
         page.field("file", self.file.as_deref().unwrap_or("not in the folder"));
+        if let Some(signer) = &self.signer
+            && signer.name.is_some()
+        {
+            page.field("signer", signer);
+        }
         page.field("public", &self.public);
     }
 }
@@ -326,11 +356,13 @@ impl Answer for KeyListAnswer {
                 key.state.clone(),
                 cell(key.from.as_ref()),
                 cell(key.until.as_ref()),
-                if key.file.is_some() { "here" } else { "away" }.to_owned(),
+                key.signer
+                    .as_ref()
+                    .map_or("away".to_owned(), SignerAnswer::to_string),
             ]
         };
         let rows: Vec<_> = self.keys.iter().map(row).collect();
-        page.table(["KEY", "ROLE", "STATE", "FROM", "UNTIL", "FILE"], &rows);
+        page.table(["KEY", "ROLE", "STATE", "FROM", "UNTIL", "SIGNER"], &rows);
     }
 }
 

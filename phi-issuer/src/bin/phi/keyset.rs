@@ -46,9 +46,8 @@ impl Command {
         let mut issuer = session.issuer()?;
         let (changed, publication) = match self {
             Self::Publish(command) => {
-                let passphrase = session.passphrase()?;
                 command.accepted.tell(&mut issuer);
-                match issuer.publish_keyset(&passphrase, &session.context())? {
+                match issuer.publish_keyset(session, &session.context())? {
                     Published::New(publication) => (Some(true), publication),
                     Published::Unchanged(publication) => (Some(false), publication),
                 }

@@ -151,8 +151,7 @@ impl Command {
 
 fn checkpoint(session: &Session) -> Result<(), Failure> {
     let mut issuer = session.issuer()?;
-    let passphrase = session.passphrase()?;
-    let made = issuer.checkpoint(&passphrase, &session.context())?;
+    let made = issuer.checkpoint(session, &session.context())?;
     let file = issuer.published_folder().join("checkpoint");
     session.output().print(&CheckpointAnswer {
         file: shown(&file),

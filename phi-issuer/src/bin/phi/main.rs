@@ -41,7 +41,12 @@ use clap::Parser as _;
 fn main() -> ExitCode {
     let app = app::App::parse();
     let json = app.global.json;
-    match app.run() {
+    // Any command may open a key.
+    let secluded = phi_issuer::custody::seclude().map_err(|error| {
+        let message = format!("the system refuses to keep memory out of dumps: {error}");
+        failure::Failure::new("system", message)
+    });
+    match secluded.and_then(|()| app.run()) {
         Ok(()) => exit_code::ExitCode::DONE.into(),
         Err(failure) => {
             output::report(&failure, json);

@@ -106,8 +106,7 @@ impl Mint {
         if self.dry_run {
             return self.rehearse(&mut issuer, &request, session);
         }
-        let passphrase = session.passphrase()?;
-        let minted = issuer.mint(&request, self.count, &passphrase, &session.context())?;
+        let minted = issuer.mint(&request, self.count, session, &session.context())?;
         let customer = issuer.license(license)?.customer.clone();
         let tokens = TokenRow::all(&mut issuer, &customer, &minted)?;
         // From here on the tokens are in the store: a failure to write them loses nothing.

@@ -1,10 +1,11 @@
-//! What a command runs with: the folder, the time, the actor, the passphrase and the output.
+//! What a command runs with: the folder, the time, the actor, the secrets and the output.
 
+use std::cell::OnceCell;
 use std::env;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use phi_issuer::passphrase::{Passphrase, PassphraseError};
+use phi_issuer::passphrase::{Passphrase, PassphraseError, Unlock};
 use phi_issuer::{Context, Issuer};
 use phi_verify::UnixTime;
 
@@ -21,6 +22,10 @@ pub(crate) struct Session {
     output: Output,
     passphrase_file: Option<PathBuf>,
     passphrase_fd: Option<u32>,
+    /// Asked for once, by the first key that needs it.
+    passphrase: OnceCell<Passphrase>,
+    pin_file: Option<PathBuf>,
+    pin_fd: Option<u32>,
 }
 
 impl Session {
@@ -40,6 +45,9 @@ impl Session {
             output: Output::new(global.json),
             passphrase_file: global.passphrase_file,
             passphrase_fd: global.passphrase_fd,
+            passphrase: OnceCell::new(),
+            pin_file: global.pin_file,
+            pin_fd: global.pin_fd,
         }
     }
 
@@ -86,31 +94,42 @@ impl Session {
         self.actor.is_some()
     }
 
-    /// The passphrase of keys that exist.
-    ///
-    /// # Errors
-    /// `passphrase-...`.
-    pub(crate) fn passphrase(&self) -> Result<Passphrase, Failure> {
-        self.given_passphrase()
-            .unwrap_or_else(|| Passphrase::prompt("passphrase of the keys"))
-            .map_err(Failure::from)
-    }
-
     /// A passphrase for new keys, asked twice if it is asked.
     ///
     /// # Errors
     /// `passphrase-...`.
     pub(crate) fn new_passphrase(&self) -> Result<Passphrase, Failure> {
-        self.given_passphrase()
+        given(self.passphrase_file.as_deref(), self.passphrase_fd)
             .unwrap_or_else(|| Passphrase::prompt_new("new passphrase for the keys"))
             .map_err(Failure::from)
     }
+}
 
-    fn given_passphrase(&self) -> Option<Result<Passphrase, PassphraseError>> {
-        if let Some(path) = &self.passphrase_file {
-            return Some(Passphrase::from_file(path));
+/// The secrets of keys that exist, from where the options say or from the terminal.
+impl Unlock for Session {
+    fn passphrase(&self) -> Result<&Passphrase, PassphraseError> {
+        if let Some(known) = self.passphrase.get() {
+            return Ok(known);
         }
-        self.passphrase_fd.map(from_descriptor)
+        let passphrase = given(self.passphrase_file.as_deref(), self.passphrase_fd)
+            .unwrap_or_else(|| Passphrase::prompt("passphrase of the keys"))?;
+        Ok(self.passphrase.get_or_init(|| passphrase))
+    }
+
+    fn pin(&self, token: &str) -> Result<Passphrase, PassphraseError> {
+        given(self.pin_file.as_deref(), self.pin_fd)
+            .unwrap_or_else(|| Passphrase::prompt(&format!("PIN of token {token}")))
+    }
+}
+
+/// A secret from a file or a descriptor, if either is named.
+fn given(
+    file: Option<&Path>,
+    descriptor: Option<u32>,
+) -> Option<Result<Passphrase, PassphraseError>> {
+    match file {
+        Some(file) => Some(Passphrase::from_file(file)),
+        None => descriptor.map(from_descriptor),
     }
 }
 

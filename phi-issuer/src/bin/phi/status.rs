@@ -38,9 +38,7 @@ impl Command {
         let mut issuer = session.issuer()?;
         let (publication, checked) = match self {
             Self::Publish(_) => {
-                let passphrase = session.passphrase()?;
-                let (publication, report) =
-                    issuer.publish_status(&passphrase, &session.context())?;
+                let (publication, report) = issuer.publish_status(session, &session.context())?;
                 let checked = Checked {
                     live_tokens: report.checked,
                     revoked_tokens: report.revoked,

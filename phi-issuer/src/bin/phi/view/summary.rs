@@ -21,6 +21,12 @@ pub(crate) fn summary(event: &Event) -> String {
         Event::KeyActivated { key_id, from } => format!("key {key_id} signs from {from}"),
         Event::KeyRetired { key_id, until } => format!("key {key_id} signs until {until}"),
         Event::KeyDropped { key_id } => format!("key {key_id} left the keyset"),
+        Event::KeyExported { key_id, to } if to.is_empty() => {
+            format!("key {key_id} given out under a passphrase")
+        }
+        Event::KeyExported { key_id, to } => {
+            format!("key {key_id} given out to {}", to.join(", "))
+        }
         Event::CatalogRecorded { revision, .. } => {
             let plans = counted(revision.plans().len(), "plan");
             let (product, number) = (revision.product(), revision.number());

@@ -1,0 +1,129 @@
+//! `phi key new`: a key that waits, made here, in a token, or elsewhere.
+
+use std::path::{self, PathBuf};
+
+use clap::Args;
+use phi_issuer::Role;
+use phi_issuer::custody::{self, NewKey, Program, TokenKey};
+
+use super::{PUBLISH, find, role};
+use crate::failure::Failure;
+use crate::input::read_text;
+use crate::output::say;
+use crate::session::Session;
+
+/// Make a key that waits for the next rotation of its role
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Make a key that waits for the next rotation of its role.\n\n\
+        A license key is announced in the next keyset. A key of another role waits until a root \
+        names it. The key is in an encrypted file, in a PKCS#11 token that keeps it to itself, or \
+        behind a program, which gets what is to be signed on its standard input and writes a \
+        signature of 64 bytes.",
+    after_help = "Examples:\n  \
+        phi key new && phi keyset publish\n  \
+        phi key new --role status\n  \
+        phi key new --pkcs11 /usr/lib/softhsm/libsofthsm2.so --token issuer\n  \
+        phi key new --public key.pem --exec openssl pkeyutl -sign -rawin -inkey key.secret.pem \
+        -in /dev/stdin"
+)]
+pub(crate) struct New {
+    /// The role: license, keyset, status, ledger or root
+    #[arg(long, default_value = "license", value_parser = role)]
+    role: Role,
+    /// Make the key in a token of this PKCS#11 module
+    #[arg(
+        long,
+        value_name = "MODULE",
+        requires = "token",
+        conflicts_with = "exec"
+    )]
+    pkcs11: Option<PathBuf>,
+    /// The token's label
+    #[arg(long, value_name = "LABEL", requires = "pkcs11")]
+    token: Option<String>,
+    /// The token's serial number, where several have the label
+    #[arg(long, value_name = "NUMBER", requires = "pkcs11")]
+    serial: Option<String>,
+    /// Take the key that the token has under this `CKA_ID`, in hexadecimal, instead of making one
+    #[arg(long, value_name = "HEX", requires = "pkcs11", value_parser = cka_id)]
+    id: Option<CkaId>,
+    /// The public half of the key behind a program: a file with its PEM or k4.public
+    #[arg(long, value_name = "FILE", requires = "exec")]
+    public: Option<PathBuf>,
+    /// The program that signs, with its arguments: all that follows
+    #[arg(
+        long,
+        value_name = "PROGRAM",
+        num_args = 1..,
+        allow_hyphen_values = true,
+        requires = "public"
+    )]
+    exec: Vec<String>,
+}
+
+/// A `CKA_ID`; a type of its own, so that the parser takes it for one value.
+#[derive(Clone, Debug)]
+struct CkaId(Vec<u8>);
+
+/// A public half is a few lines.
+const MAX_PUBLIC_LEN: u64 = 64 << 10;
+
+impl New {
+    pub(super) fn run(self, session: &Session) -> Result<(), Failure> {
+        let role = self.role;
+        let elsewhere = self.elsewhere()?;
+        let mut issuer = session.issuer()?;
+        let key = match elsewhere {
+            None => issuer.new_key(role, session, &session.context())?,
+            Some(key) => issuer.add_key(role, &key, session, &session.context())?,
+        };
+        session.output().print(&find(&mut issuer, key, session)?)?;
+        match role {
+            Role::License => say(PUBLISH),
+            role => say(&format!("phi: next: phi key rotate --role {role}")),
+        }
+        Ok(())
+    }
+
+    /// The key, if it is not to be in an encrypted file.
+    fn elsewhere(self) -> Result<Option<NewKey>, Failure> {
+        if let (Some(module), Some(token)) = (self.pkcs11, self.token) {
+            let (module, serial) = (absolute(module)?, self.serial);
+            return Ok(Some(match self.id {
+                None => NewKey::InToken {
+                    module,
+                    token,
+                    serial,
+                },
+                Some(CkaId(id)) => NewKey::OfToken {
+                    module,
+                    token,
+                    serial,
+                    id,
+                },
+            }));
+        }
+        let Some(public) = self.public else {
+            return Ok(None);
+        };
+        Ok(Some(NewKey::Behind {
+            public: custody::public_half(&read_text(&public, MAX_PUBLIC_LEN)?)?,
+            program: Program { argv: self.exec },
+        }))
+    }
+}
+
+/// A module by its full path: it is the same one from every folder.
+pub(super) fn absolute(module: PathBuf) -> Result<PathBuf, Failure> {
+    path::absolute(&module).map_err(|error| {
+        let message = format!("there is no path {}: {error}", module.display());
+        Failure::new("file-failed", message)
+    })
+}
+
+fn cka_id(text: &str) -> Result<CkaId, String> {
+    let id = TokenKey::parse_id(text);
+    id.map(CkaId)
+        .ok_or_else(|| "hexadecimal digits in pairs".into())
+}
