@@ -1,12 +1,13 @@
 //! Why the issuer refuses something: one sentence, one stable code and, where there is one, the
 //! way out.
 
-use std::{error::Error as StdError, fmt, io, path::PathBuf};
+use std::{collections::BTreeMap, error::Error as StdError, fmt, io, path::PathBuf};
 
 use phi_verify::{KeyId, LicenseId, UnixTime};
 
 use crate::{
     catalog::{Diagnostics, EntitlementError},
+    ceremony::Need,
     custody::SignerError,
     durable::FileError,
     issuer,
@@ -50,6 +51,13 @@ pub enum Error {
     },
     /// The catalog text is refused; each diagnostic has its line and column.
     Catalog(Diagnostics),
+    /// A file that a holder carries does not read.
+    CeremonyFile {
+        /// What it should be.
+        what: &'static str,
+        /// What is wrong with it, as a predicate.
+        problem: String,
+    },
     /// The clock stands before the newest entry of the ledger.
     ClockBehind {
         /// What the clock says.
@@ -193,6 +201,18 @@ pub enum Error {
     },
     /// What was just made does not pass phi-verify, and was not given out.
     NotVerified(phi_verify::Error),
+    /// The newest root is not the one that a proposal follows.
+    ProposalBehind {
+        /// What happened meanwhile.
+        problem: String,
+        /// The way out.
+        hint: &'static str,
+    },
+    /// A proposal is not one that can be signed here.
+    ProposalInvalid {
+        /// What is wrong with it, as a predicate.
+        problem: String,
+    },
     /// The published documents are behind the ledger.
     PublicationBehind {
         /// What is missing.
@@ -202,6 +222,20 @@ pub enum Error {
     },
     /// The ledger has the document, but its file could not be written.
     PublicationUnwritten(FileError),
+    /// A signature does not count for a proposal.
+    RootSignature {
+        /// The key that it says has signed.
+        key_id: KeyId,
+        /// Why not, as a predicate.
+        problem: String,
+    },
+    /// Too few holders signed a proposal.
+    RootUnsigned {
+        /// What the two roots ask for.
+        needs: Vec<Need>,
+        /// The names of holders that are known.
+        holders: BTreeMap<KeyId, String>,
+    },
     /// A signer failed.
     Sign(SignError),
     /// A passphrase is missing or refused.
@@ -313,6 +347,7 @@ impl Error {
             Self::BatchConflict { .. } => "batch-conflict",
             Self::BatchFile { .. } => "batch-file",
             Self::Catalog(_) => "catalog-invalid",
+            Self::CeremonyFile { .. } => "ceremony-file",
             Self::ClockBehind { .. } => "ledger-clock-behind",
             Self::ClockRight { .. } => "ledger-clock-right",
             Self::Conflict { .. } => "revision-conflict",
@@ -336,7 +371,11 @@ impl Error {
             Self::NotThen { .. } => "not-there-then",
             Self::NotVerified(_) => "not-verified",
             Self::OlderThanPublished { .. } => "older-than-published",
+            Self::ProposalBehind { .. } => "proposal-behind",
+            Self::ProposalInvalid { .. } => "proposal-invalid",
             Self::PublicationBehind { .. } => "publication-behind",
+            Self::RootSignature { .. } => "root-signature-refused",
+            Self::RootUnsigned { .. } => "root-signatures-missing",
             Self::Passphrase(error) => error.code(),
             Self::Sign(error) => error.code(),
             Self::Signer(error) => error.code(),
@@ -366,6 +405,7 @@ impl Error {
             | Self::BatchConflict { .. }
             | Self::BatchFile { .. }
             | Self::Catalog(_)
+            | Self::CeremonyFile { .. }
             | Self::Entitlement(_)
             | Self::FolderInUse { .. }
             | Self::FolderMissing { .. }
@@ -376,11 +416,15 @@ impl Error {
             | Self::NotCovered { .. }
             | Self::NotFound { .. }
             | Self::NotThen { .. }
+            | Self::ProposalBehind { .. }
+            | Self::ProposalInvalid { .. }
+            | Self::RootSignature { .. }
             | Self::StoreInUse { .. }
             | Self::WaitingMisfit { .. } => ErrorClass::Input,
             Self::Key(_)
             | Self::KeyFileMissing { .. }
             | Self::Passphrase(_)
+            | Self::RootUnsigned { .. }
             | Self::Sign(_)
             | Self::Signer(_)
             | Self::SignersMissing { .. } => ErrorClass::Key,
@@ -481,6 +525,7 @@ impl Error {
             Self::BadCopy { hint, .. }
             | Self::NotAllowed { hint, .. }
             | Self::NotFound { hint, .. }
+            | Self::ProposalBehind { hint, .. }
             | Self::PublicationBehind { hint, .. }
             | Self::StoreForeign { hint, .. }
             | Self::StoreInUse { hint, .. }
@@ -558,7 +603,9 @@ impl fmt::Display for Error {
                 )
             }
             Self::BadCopy { what, problem, .. } => write!(f, "{what} {problem}"),
-            Self::Invalid { what, problem } => write!(f, "{what} {problem}"),
+            Self::CeremonyFile { what, problem } | Self::Invalid { what, problem } => {
+                write!(f, "{what} {problem}")
+            }
             Self::Key(error) => error.fmt(f),
             Self::KeyFileMissing { role, key_id, path } => {
                 write!(
@@ -601,11 +648,16 @@ impl fmt::Display for Error {
                 )
             }
             Self::NotVerified(_) => f.write_str("what was made does not pass verification"),
-            Self::BatchFile { problem } | Self::PublicationBehind { problem, .. } => {
-                f.write_str(problem)
-            }
+            Self::BatchFile { problem }
+            | Self::ProposalBehind { problem, .. }
+            | Self::PublicationBehind { problem, .. } => f.write_str(problem),
+            Self::ProposalInvalid { problem } => write!(f, "the proposal {problem}"),
             Self::PublicationUnwritten(_) => f.write_str("a published file could not be written"),
             Self::Passphrase(error) => error.fmt(f),
+            Self::RootSignature { key_id, problem } => {
+                write!(f, "the signature of key {key_id} {problem}")
+            }
+            Self::RootUnsigned { needs, holders } => unsigned(f, needs, holders),
             Self::Sign(error) => error.fmt(f),
             Self::Signer(error) => error.fmt(f),
             Self::SignersMissing {
@@ -665,6 +717,32 @@ impl fmt::Display for Error {
             ),
         }
     }
+}
+
+/// Which root lacks which holders.
+fn unsigned(
+    f: &mut fmt::Formatter<'_>,
+    needs: &[Need],
+    holders: &BTreeMap<KeyId, String>,
+) -> fmt::Result {
+    let who = |key_id: &KeyId| match holders.get(key_id) {
+        Some(name) => format!("{name} ({key_id})"),
+        None => key_id.to_string(),
+    };
+    let lacking = needs.iter().filter(|need| need.lacks() > 0);
+    let sentences: Vec<_> = lacking
+        .map(|need| {
+            let missing: Vec<_> = need.missing.iter().map(who).collect();
+            format!(
+                "{} of the keys of root {} must sign, and {} did; missing: {}",
+                need.threshold,
+                need.version,
+                need.present.len(),
+                missing.join(", ")
+            )
+        })
+        .collect();
+    f.write_str(&sentences.join("; "))
 }
 
 /// The state as it is said of a license.

@@ -34,6 +34,9 @@ pub enum Event {
         public: PublicKey,
         /// When it begins to sign; a staged key has no time yet.
         from: Option<UnixTime>,
+        /// Who holds it, if that is known: a holder of the root, elsewhere.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        holder: Option<String>,
     },
     /// A staged key got its time.
     KeyActivated {

@@ -27,7 +27,7 @@ use crate::{
 
 pub(crate) use adopt::{adopt, check_anchor};
 pub(crate) use init::SCRATCH;
-pub use init::{InitOptions, StoreOptions};
+pub use init::{FirstRoot, InitOptions, StoreOptions};
 
 /// An open issuer folder.
 #[derive(Debug)]

@@ -154,14 +154,28 @@ pub fn store(
         });
     }
     let path = folder.join(format!("{role}-{}.key", key.key_id()));
+    store_at(&path, key, passphrase, strength)?;
+    Ok(path)
+}
+
+/// Writes `key`, encrypted, to a new file.
+///
+/// # Errors
+/// As [`store`], for whatever role.
+pub fn store_at(
+    path: &Path,
+    key: &SigningKey,
+    passphrase: &Passphrase,
+    strength: KdfStrength,
+) -> Result<(), KeyError> {
     // Looked at first only to spare the seconds of stretching; `create_new` is what decides.
     if path.exists() {
+        let path = path.to_owned();
         return Err(KeyError::File(FileError::AlreadyExists { path }));
     }
     let mut line = key.seal(passphrase, strength)?;
     line.push('\n');
-    durable::create_new(&path, line.as_bytes(), Mode::Private).map_err(KeyError::File)?;
-    Ok(path)
+    durable::create_new(path, line.as_bytes(), Mode::Private).map_err(KeyError::File)
 }
 
 /// Reads a key file that [`store`] wrote.

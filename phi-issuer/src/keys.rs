@@ -11,7 +11,7 @@ use phi_verify::{KeyId, KeyState, LicenseKey, PublicKey, RoleKeys, Scope, UnixTi
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Context, Issuer, Settings,
+    Context, Issuer, Proposal, RootChange, Settings, ceremony,
     custody::Place,
     error::Error,
     event::{Event, Publication},
@@ -124,8 +124,19 @@ pub struct Rotation {
     pub old: Option<KeyId>,
     /// When that is.
     pub at: UnixTime,
-    /// The root document that names the new key, for every role but `license`.
-    pub root: Option<Publication>,
+    /// The root that names the new key.
+    pub root: NextRoot,
+}
+
+/// What became of the root that a rotation needs.
+#[derive(Clone, Debug)]
+pub enum NextRoot {
+    /// License keys are named by the keyset.
+    NotNeeded,
+    /// It is signed and published.
+    Published(Publication),
+    /// Its holders are elsewhere: it waits for their signatures, and the new key for it.
+    Proposed(Box<Proposal>),
 }
 
 impl Issuer {
@@ -167,6 +178,7 @@ impl Issuer {
             role,
             public,
             from: None,
+            holder: None,
         };
         self.store.write(context, |writer| writer.append(&added))?;
         Ok(id)
@@ -258,6 +270,7 @@ impl Issuer {
                         role,
                         public,
                         from: Some(at),
+                        holder: None,
                     })?;
                     id
                 }
@@ -270,7 +283,7 @@ impl Issuer {
                 new,
                 old,
                 at,
-                root: None,
+                root: NextRoot::NotNeeded,
             })
         })
     }
@@ -283,7 +296,21 @@ impl Issuer {
         unlock: &dyn Unlock,
         context: &Context,
     ) -> Result<Rotation, Error> {
-        let signers = self.signers(Role::Root, unlock)?;
+        let signers = match self.signers(Role::Root, unlock) {
+            Err(Error::KeyFileMissing { .. } | Error::SignersMissing { .. })
+                if role != Role::Root =>
+            {
+                return self.propose_rotation(role, unlock, context);
+            }
+            Err(Error::SignersMissing { .. }) => {
+                return Err(Error::NotAllowed {
+                    what: "the root".into(),
+                    problem: "is held elsewhere, and its keys are not replaced from here",
+                    hint: "change its holders with `phi root propose`",
+                });
+            }
+            signers => signers?,
+        };
         let fresh = self.next_key(role, unlock)?;
         let mut signing = signers.all();
         if role == Role::Root {
@@ -302,14 +329,48 @@ impl Issuer {
             let current = root::newest(&writer.query())?;
             let next = root::next(&writer.query(), &current, &changed, writer.now())?;
             let document = publish::sealed(&next.unsigned(), &signing)?;
-            Ok((old.id(), root::record(writer, &next, document, &known)?))
+            Ok((
+                old.id(),
+                root::record(writer, &next, document, None, &known)?,
+            ))
         })?;
         self.write_published()?;
         Ok(Rotation {
             new: fresh.public.id(),
             old: Some(old),
             at,
-            root: Some(root),
+            root: NextRoot::Published(root),
+        })
+    }
+
+    /// Where the holders of the root are elsewhere, the next root is proposed, and the key that it
+    /// names waits for it.
+    fn propose_rotation(
+        &mut self,
+        role: Role,
+        unlock: &dyn Unlock,
+        context: &Context,
+    ) -> Result<Rotation, Error> {
+        let waiting = self.store.read(|query| staged_key(query, role))?;
+        let new = match waiting {
+            Some(row) => row.public.id(),
+            None => self.new_key(role, unlock, context)?,
+        };
+        let (issuer, known) = (self.settings.issuer.clone(), self.known_keys());
+        let at = context.now;
+        let (old, proposal) = self.store.read(|query| {
+            let old = oldest_in_force(query, role)?.1.id();
+            let changes = [RootChange::RemoveKey(old), RootChange::AddKey(new)];
+            Ok((
+                old,
+                ceremony::propose(query, &issuer, &changes, &known, at)?,
+            ))
+        })?;
+        Ok(Rotation {
+            new,
+            old: Some(old),
+            at,
+            root: NextRoot::Proposed(Box::new(proposal)),
         })
     }
 
@@ -404,28 +465,33 @@ struct NextKey {
     signer: Option<Box<dyn Signer>>,
 }
 
-/// Makes the first key of every role; the root's is handed back to sign the first root.
+/// Makes the first key of every role but the root's. Without a root to name them at once, they
+/// wait for one; license keys are named by the keyset.
 pub(crate) fn make_all(
     issuer: &mut Issuer,
+    root: Option<&SigningKey>,
     passphrase: &Passphrase,
     context: &Context,
-) -> Result<SigningKey, Error> {
-    let root = SigningKey::generate()?;
-    issuer.write_key(Role::Root, &root, passphrase)?;
-    let mut added = vec![(Role::Root, root.public().clone())];
+) -> Result<(), Error> {
+    let mut added = Vec::new();
+    if let Some(key) = root {
+        issuer.write_key(Role::Root, key, passphrase)?;
+        added.push((Role::Root, key.public().clone()));
+    }
     for role in Role::ALL.into_iter().filter(|role| *role != Role::Root) {
         added.push((role, issuer.make_key(role, passphrase)?));
     }
     issuer.store.write(context, |writer| {
         added.into_iter().try_for_each(|(role, public)| {
+            let signs = root.is_some() || role == Role::License;
             writer.append(&Event::KeyAdded {
                 role,
                 public,
-                from: Some(context.now),
+                from: signs.then_some(context.now),
+                holder: None,
             })
         })
-    })?;
-    Ok(root)
+    })
 }
 
 /// The license key that signs at this time.

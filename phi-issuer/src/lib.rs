@@ -21,6 +21,7 @@ pub mod when;
 
 mod audit;
 mod batch;
+mod ceremony;
 mod customer;
 mod dossier;
 mod entry;
@@ -45,6 +46,10 @@ mod tree;
 
 pub use audit::{AuditFilter, AuditOrder, AuditRow};
 pub use batch::{BatchMode, Row, RowRequest, RowResult, majority, read_rows};
+pub use ceremony::{
+    Assembled, Holder, HolderFiles, MAX_CEREMONY_FILE, Need, PRACTICE, Proposal, RootChange,
+    RootSignature, Tally, is_practice, spoken,
+};
 pub use customer::{Customer, CustomerKind};
 pub use dossier::{
     Dossier, DossierRequest, Interval, LicenseDossier, Occurrence, TokenDossier, TokenStanding,
@@ -59,8 +64,8 @@ pub use import::{
     ImportFile, ImportMap, ImportResult, ImportWay, Imported, MAX_MAP_BYTES, RowProblem,
     example_map,
 };
-pub use issuer::{Context, InitOptions, Issuer, Settings, StatusTimes, StoreOptions};
-pub use keys::{KeyRecord, Role, Rotation};
+pub use issuer::{Context, FirstRoot, InitOptions, Issuer, Settings, StatusTimes, StoreOptions};
+pub use keys::{KeyRecord, NextRoot, Role, Rotation};
 pub use ledger::{
     Checkpointed, ClockCorrection, Divergence, EntryProof, Export, Exported, Older, Place,
     Progress, Proven, Replace, Verified,

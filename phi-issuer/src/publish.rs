@@ -176,7 +176,7 @@ impl Issuer {
     }
 }
 
-/// The first root: what applications compile in.
+/// The first root: what applications compile in. It names the keys that the issuer was made with.
 pub(crate) fn first_root(
     issuer: &mut Issuer,
     key: &SigningKey,
@@ -184,9 +184,12 @@ pub(crate) fn first_root(
 ) -> Result<(), Error> {
     let (name, known) = (issuer.settings.issuer.clone(), issuer.known_keys());
     issuer.store.write(context, |writer| {
-        let first = root::first(&writer.query(), name, writer.now())?;
+        let rows = writer.query().keys()?.into_iter();
+        let named = rows.map(|row| Ok((row.role, root::role_keys(vec![row.public], 1)?)));
+        let named = named.collect::<Result<Vec<_>, Error>>()?;
+        let first = root::begin(name, &named, writer.now())?;
         let document = sealed(&first.unsigned(), &[key])?;
-        root::record(writer, &first, document, &known).map(drop)
+        root::record(writer, &first, document, None, &known).map(drop)
     })
 }
 

@@ -3,9 +3,11 @@
 //! The keys of the roles that a root names are in force because it names them; what the ledger
 //! says of them beside it is their history.
 
+use std::collections::BTreeMap;
+
 use phi_verify::{
-    DocumentKind, Error as VerifyError, Floors, KeyId, KeyState, RoleKeys, Root, TrustState,
-    UnixTime,
+    DocumentKind, Error as VerifyError, Floors, KeyId, KeyState, PublicKey, RoleKeys, Root,
+    TrustState, UnixTime,
 };
 
 use crate::{
@@ -35,6 +37,15 @@ pub(crate) fn chain(query: &Query<'_>) -> Result<Option<TrustState>, Error> {
 /// The newest root.
 pub(crate) fn newest(query: &Query<'_>) -> Result<Root, Error> {
     Ok(chain(query)?.ok_or_else(none)?.root().clone())
+}
+
+/// The newest root and its document, unless there is none yet.
+pub(crate) fn newest_document(query: &Query<'_>) -> Result<Option<(Root, Vec<u8>)>, Error> {
+    let Some(trust) = chain(query)? else {
+        return Ok(None);
+    };
+    let held = query.newest(DocumentKind::Root, "")?;
+    Ok(held.map(|held| (trust.root().clone(), held.document)))
 }
 
 /// Before its first root an issuer can publish nothing.
@@ -68,37 +79,46 @@ pub(crate) const fn of(root: &Root, role: Role) -> Option<&RoleKeys> {
 }
 
 /// Every key that a root names, with its role.
-fn all_named(root: &Root) -> Vec<(Role, KeyId)> {
+pub(crate) fn all_named(root: &Root) -> Vec<(Role, KeyId)> {
     let keys = |role| of(root, role).into_iter().flat_map(RoleKeys::keys);
     let ids = |role| keys(role).map(move |key| (role, key.id()));
     NAMED.into_iter().flat_map(ids).collect()
 }
 
-/// The first root names the keys that the issuer was made with.
-pub(crate) fn first(query: &Query<'_>, issuer: String, now: UnixTime) -> Result<Root, Error> {
-    let rows = query.keys()?;
-    let made = |role| {
-        let keys = rows.iter().filter(|row| row.role == role);
-        role_keys(keys.map(|row| row.public.clone()).collect(), 1)
+/// The first root, which names these keys.
+///
+/// # Errors
+/// [`Error::NotFound`] if a role has none.
+pub(crate) fn begin(
+    issuer: String,
+    named: &[(Role, RoleKeys)],
+    now: UnixTime,
+) -> Result<Root, Error> {
+    let of = |role: Role| {
+        let found = named.iter().find(|(named, _)| *named == role);
+        found
+            .map(|(_, keys)| keys.clone())
+            .ok_or_else(|| Error::NotFound {
+                what: "key for the role",
+                name: role.to_string(),
+                hint: "make one with `phi key new --role ROLE`",
+            })
     };
     Ok(Root {
         issuer,
         version: 1,
         issued_at: now,
-        root: made(Role::Root)?,
-        keyset: made(Role::Keyset)?,
-        status: made(Role::Status)?,
-        ledger: made(Role::Ledger)?,
+        root: of(Role::Root)?,
+        keyset: of(Role::Keyset)?,
+        status: of(Role::Status)?,
+        ledger: of(Role::Ledger)?,
         floors: Floors::default(),
         refresh_by: None,
     })
 }
 
 /// Keys of a role, of which as many must sign.
-pub(crate) fn role_keys(
-    keys: Vec<phi_verify::PublicKey>,
-    threshold: usize,
-) -> Result<RoleKeys, Error> {
+pub(crate) fn role_keys(keys: Vec<PublicKey>, threshold: usize) -> Result<RoleKeys, Error> {
     RoleKeys::new(keys, threshold).map_err(|error| Error::NotVerified(VerifyError::Key(error)))
 }
 
@@ -128,10 +148,10 @@ pub(crate) fn next(
         Ok::<_, Error>(newest.map_or(0, |held| held.version))
     };
     if next.keyset != current.keyset {
-        next.floors.keyset = published(DocumentKind::Keyset)?;
+        next.floors.keyset = next.floors.keyset.max(published(DocumentKind::Keyset)?);
     }
     if next.status != current.status {
-        next.floors.status = published(DocumentKind::Status)?;
+        next.floors.status = next.floors.status.max(published(DocumentKind::Status)?);
     }
     Ok(next)
 }
@@ -142,6 +162,7 @@ pub(crate) fn record(
     writer: &mut Writer<'_>,
     root: &Root,
     document: Vec<u8>,
+    holders: Option<&BTreeMap<KeyId, String>>,
     known: &KnownKeys,
 ) -> Result<Publication, Error> {
     let chain = chain(&writer.query())?;
@@ -151,12 +172,12 @@ pub(crate) fn record(
         Some(mut trust) => trust.import(&document).map(drop),
     }
     .map_err(Error::NotVerified)?;
-    settle(writer, root)?;
-    known.check(
-        &writer.query(),
-        all_named(root),
-        &before.unwrap_or_default(),
-    )?;
+    settle(writer, root, holders)?;
+    let mut named = all_named(root);
+    if holders.is_some() {
+        named.retain(|(role, _)| *role != Role::Root);
+    }
+    known.check(&writer.query(), named, &before.unwrap_or_default())?;
     let publication = Publication {
         kind: DocumentKind::Root,
         product: String::new(),
@@ -169,7 +190,11 @@ pub(crate) fn record(
 }
 
 /// What the root names for the first time begins to sign, and what it names no more ends.
-fn settle(writer: &mut Writer<'_>, root: &Root) -> Result<(), Error> {
+fn settle(
+    writer: &mut Writer<'_>,
+    root: &Root,
+    holders: Option<&BTreeMap<KeyId, String>>,
+) -> Result<(), Error> {
     let (now, rows) = (writer.now(), writer.query().keys()?);
     for role in NAMED {
         let keys = of(root, role).into_iter().flat_map(RoleKeys::keys);
@@ -179,6 +204,7 @@ fn settle(writer: &mut Writer<'_>, root: &Root) -> Result<(), Error> {
                     role,
                     public: key.clone(),
                     from: Some(now),
+                    holder: holders.and_then(|names| names.get(&key.id()).cloned()),
                 },
                 Some(row) => match row.state() {
                     Some(KeyState::Active { .. }) if row.role == role => continue,
@@ -204,10 +230,10 @@ fn settle(writer: &mut Writer<'_>, root: &Root) -> Result<(), Error> {
     Ok(())
 }
 
-/// A key that signed and was replaced may be anywhere by now, and a key has one role.
-pub(crate) fn spent(role: Role, was: Role, key_id: phi_verify::KeyId) -> Error {
+/// A key that was replaced may be anywhere by now, and a key has one role.
+pub(crate) fn spent(role: Role, was: Role, key_id: KeyId) -> Error {
     let problem = if role == was {
-        "signed before and was replaced: it does not come back"
+        "was replaced or taken back before: it does not come back"
     } else {
         "has another role already"
     };

@@ -39,8 +39,15 @@ pub enum Document {
 /// Why the document does not decode.
 pub fn document(bytes: &[u8]) -> Result<Document, Error> {
     let document = UntrustedDocument::parse(bytes)?;
-    let payload = document.unverified_payload();
-    Ok(match document.kind() {
+    payload(document.kind(), document.unverified_payload())
+}
+
+/// What the payload of a document says before anybody signs it.
+///
+/// # Errors
+/// Why the payload does not decode.
+pub fn payload(kind: DocumentKind, payload: &[u8]) -> Result<Document, Error> {
+    Ok(match kind {
         DocumentKind::Root => Document::Root(Root::decode(payload)?),
         DocumentKind::Keyset => Document::Keyset(Keyset::decode(payload)?),
         DocumentKind::Status => Document::Status(Status::decode(payload)?),

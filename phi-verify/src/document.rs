@@ -260,6 +260,11 @@ impl UnsignedDocument {
         Self { kind, payload }
     }
 
+    /// The bytes of the payload.
+    pub fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+
     /// The bytes to sign with pure Ed25519.
     pub fn message(&self) -> Vec<u8> {
         signing_message(self.kind, &self.payload)

@@ -3,7 +3,7 @@
 use std::{fs, io, path::Path};
 
 use phi_issuer::{
-    BatchMode, Context, Customer, CustomerKind, Error, InitOptions, Issuer, MintRequest,
+    BatchMode, Context, Customer, CustomerKind, Error, FirstRoot, InitOptions, Issuer, MintRequest,
     MintedToken, NewLicense, RowFormat, RowResult, StoreOptions, keyfile::KdfStrength,
     passphrase::Passphrase, read_rows,
 };
@@ -63,6 +63,7 @@ pub fn init_in(folder: &Path, store: StoreOptions) -> Result<Issuer, Error> {
         product: PRODUCT.into(),
         kdf: KdfStrength::Fast,
         store,
+        root: FirstRoot::Here,
     };
     Issuer::init(folder, &options, &passphrase(), &at(START))
 }

@@ -24,9 +24,15 @@ pub(super) fn of(entry: &Entry) -> Vec<String> {
 fn of_event(event: &Event, words: &mut Vec<String>) {
     match event {
         Event::IssuerCreated { issuer } => words.push(issuer.clone()),
-        Event::KeyAdded { role, public, .. } => {
+        Event::KeyAdded {
+            role,
+            public,
+            holder,
+            ..
+        } => {
             words.extend([role.name().into(), public.id().to_string()]);
             words.push(public.to_paserk());
+            words.extend(holder.clone());
         }
         Event::KeyActivated { key_id, .. }
         | Event::KeyRetired { key_id, .. }

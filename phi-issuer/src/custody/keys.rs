@@ -81,6 +81,7 @@ impl Issuer {
                 role,
                 public,
                 from: None,
+                holder: None,
             })
         })?;
         Ok(key_id)

@@ -7,8 +7,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    ExportFilter, InitOptions, StoreOptions, keyfile::KdfStrength, passphrase::Passphrase,
-    when::instant,
+    ExportFilter, FirstRoot, InitOptions, StoreOptions, keyfile::KdfStrength,
+    passphrase::Passphrase, when::instant,
 };
 
 const MAP: &str = r#"
@@ -64,6 +64,7 @@ impl Shop {
             product: "atlas".into(),
             kdf: KdfStrength::Fast,
             store: StoreOptions::default(),
+            root: FirstRoot::Here,
         };
         let passphrase = Passphrase::from_bytes(b"snakeoil").unwrap();
         let context = Context::new(now(), "alice");

@@ -18,7 +18,7 @@ use crate::{
     durable::{self, Mode},
     error::Error,
     event::Event,
-    keyfile::KdfStrength,
+    keyfile::{KdfStrength, SigningKey},
     keys,
     passphrase::Passphrase,
     publish,
@@ -39,6 +39,19 @@ pub struct InitOptions {
     pub kdf: KdfStrength,
     /// Where its store is.
     pub store: StoreOptions,
+    /// Who makes its first root.
+    pub root: FirstRoot,
+}
+
+/// Who makes the first root of a new issuer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FirstRoot {
+    /// It is made at once, with a root key in the folder.
+    #[default]
+    Here,
+    /// Its holders make it in a ceremony: the issuer has no root key, and publishes nothing until
+    /// there is a root.
+    ByCeremony,
 }
 
 /// Where the store of a new folder is; in the folder itself unless a server is named.
@@ -73,7 +86,8 @@ impl StoreOptions {
 
 impl Issuer {
     /// Makes an issuer in the folder: settings, keys of every role, a store, a catalog to begin
-    /// with (unless there is one), and the first root, keyset and status documents.
+    /// with (unless there is one), and the first root, keyset and status documents; these wait if
+    /// the root is made in a ceremony.
     ///
     /// # Errors
     /// [`Error::FolderInUse`] if any of that is there already, [`Error::StoreInUse`] if the
@@ -100,7 +114,7 @@ impl Issuer {
         };
         let begin = catalog::template(&product);
         in_scratch(folder, Some(&begin), |scratch| {
-            let mut made = make(scratch, settings, passphrase, context)?;
+            let mut made = make(scratch, settings, options.root, passphrase, context)?;
             let Some(server) = server else {
                 drop(made);
                 return place(scratch, folder, &[KEYS, PUBLISHED, STORE]);
@@ -195,6 +209,7 @@ fn finish(scratch: &Path, folder: &Path, text: Option<&str>) -> Result<(), Error
 fn make(
     folder: &Path,
     settings: Settings,
+    root: FirstRoot,
     passphrase: &Passphrase,
     context: &Context,
 ) -> Result<Issuer, Error> {
@@ -215,8 +230,13 @@ fn make(
     issuer
         .store
         .write(context, |writer| writer.append(&created))?;
-    let root = keys::make_all(&mut issuer, passphrase, context)?;
-    publish::first_root(&mut issuer, &root, context)?;
+    if root == FirstRoot::ByCeremony {
+        keys::make_all(&mut issuer, None, passphrase, context)?;
+        return Ok(issuer);
+    }
+    let key = SigningKey::generate()?;
+    keys::make_all(&mut issuer, Some(&key), passphrase, context)?;
+    publish::first_root(&mut issuer, &key, context)?;
     issuer.publish_keyset(passphrase, context)?;
     issuer.publish_status(passphrase, context)?;
     Ok(issuer)

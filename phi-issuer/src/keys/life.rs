@@ -19,7 +19,9 @@ use crate::{
 pub(crate) fn check(query: &Query<'_>, entry: &Entry) -> Result<(), Error> {
     let moment = Moment::of(entry);
     match &entry.event {
-        Event::KeyAdded { role, public, from } => added(query, *role, public, *from, moment),
+        Event::KeyAdded {
+            role, public, from, ..
+        } => added(query, *role, public, *from, moment),
         Event::KeyActivated { key_id, from } => activated(&find(query, *key_id)?, *from, moment),
         Event::KeyRetired { key_id, until } => {
             retired(query, &find(query, *key_id)?, *until, moment)

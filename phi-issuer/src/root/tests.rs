@@ -4,7 +4,7 @@ use phi_verify::{KeyId, PublicKey, UntrustedDocument};
 
 use super::*;
 use crate::{
-    Context, InitOptions, Issuer, Published, StoreOptions, keyfile::KdfStrength,
+    Context, FirstRoot, InitOptions, Issuer, Published, StoreOptions, keyfile::KdfStrength,
     passphrase::Passphrase, publish,
 };
 
@@ -25,6 +25,7 @@ impl Rig {
             product: "atlas".into(),
             kdf: KdfStrength::Fast,
             store: StoreOptions::default(),
+            root: FirstRoot::Here,
         };
         let issuer = Issuer::init(folder.path(), &options, &passphrase, &context).unwrap();
         Self {
@@ -65,7 +66,7 @@ impl Rig {
             let query = writer.query();
             let next = next(&query, &newest(&query)?, &[(role, keys)], writer.now())?;
             let document = publish::sealed(&next.unsigned(), &signers.all())?;
-            record(writer, &next, document, &known)?;
+            record(writer, &next, document, None, &known)?;
             Ok(next)
         };
         self.issuer.store.write(&self.context, work).unwrap()
@@ -196,7 +197,7 @@ fn a_key_that_was_replaced_does_not_come_back() {
             let query = writer.query();
             let next = next(&query, &newest(&query)?, &[(role, keys)], writer.now())?;
             let document = publish::sealed(&next.unsigned(), &signers.all())?;
-            record(writer, &next, document, &known)
+            record(writer, &next, document, None, &known)
         };
         let refused = rig.issuer.store.write(&rig.context, work).unwrap_err();
         assert_eq!(refused.code(), "not-allowed", "{role}");

@@ -32,7 +32,9 @@ pub(super) fn apply(engine: &Engine, entry: &Entry) -> Result<(), Error> {
     let execute = |sql, values: &[Value<'_>]| one_row(engine, sql, values);
     match &entry.event {
         Event::IssuerCreated { .. } | Event::KeyExported { .. } => Ok(()),
-        Event::KeyAdded { role, public, from } => execute(
+        Event::KeyAdded {
+            role, public, from, ..
+        } => execute(
             "INSERT INTO keys (id, role, public, added, signs_from, seq)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             values![

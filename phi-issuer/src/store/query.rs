@@ -103,6 +103,12 @@ impl<'c> Query<'c> {
         Ok(found.pop())
     }
 
+    /// The events by which keys of a role were added, in order.
+    pub(crate) fn keys_added(&self, role: Role) -> Result<Vec<Event>, Error> {
+        let sql = "SELECT entry FROM keys JOIN events USING (seq) WHERE role = ?1 ORDER BY seq";
+        self.all(sql, values![role.name()], |row| event(row, 0))
+    }
+
     /// Whether no token under the key can be accepted any more.
     pub(crate) fn all_ended_under(&self, key_id: KeyId, now: UnixTime) -> Result<bool, Error> {
         let sql = "SELECT NOT EXISTS

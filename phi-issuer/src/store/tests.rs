@@ -17,6 +17,7 @@ fn keys() -> [Event; 2] {
         role: Role::License,
         public,
         from: None,
+        holder: None,
     })
 }
 

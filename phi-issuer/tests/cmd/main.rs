@@ -6,6 +6,7 @@
 )]
 
 mod audit;
+mod ceremony;
 mod changes;
 mod custody;
 mod faults;

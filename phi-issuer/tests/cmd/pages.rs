@@ -23,6 +23,16 @@ fn pages_about_audits_are_true() {
 }
 
 #[test]
+fn pages_about_roots_are_true() {
+    check_all("root");
+}
+
+#[test]
+fn the_guide_to_ceremonies_is_true() {
+    check(&repository().join("docs/guides/ceremony.md"));
+}
+
+#[test]
 fn the_guide_to_audits_is_true() {
     check(&repository().join("docs/guides/audit.md"));
 }
@@ -204,11 +214,17 @@ fn zero(id: &str) -> bool {
     id.bytes().all(|byte| byte == b'0')
 }
 
-/// The ids of licenses and tokens in a text.
+/// The ids of licenses, tokens and keys in a text, and its hashes.
 fn words(text: &str) -> impl Iterator<Item = &str> {
     let hexadecimal = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-    text.split(|c: char| !c.is_ascii_alphanumeric())
-        .filter(move |word| [16, 32].contains(&word.len()) && word.bytes().all(hexadecimal))
+    // A word of twelve letters may be one of English.
+    let chosen = |byte: u8| byte.is_ascii_digit() || byte.is_ascii_uppercase();
+    text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_'))
+        .filter(move |word| match word.len() {
+            12 => word.bytes().any(chosen),
+            16 | 32 | 64 => word.bytes().all(hexadecimal),
+            _ => false,
+        })
 }
 
 /// Whether a line is as stated, where `[..]` is any text.

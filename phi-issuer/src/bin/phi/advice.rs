@@ -470,6 +470,36 @@ const TABLE: &[(&str, ExitCode, &str)] = &[
         "bring the key file back into keys/",
     ),
     (
+        "ceremony-file",
+        ExitCode::BAD_INPUT,
+        "fetch the file again, whole, from its BEGIN line to its END line",
+    ),
+    (
+        "not-confirmed",
+        ExitCode::BAD_INPUT,
+        "look at it with phi root show, and type yes or pass --yes",
+    ),
+    (
+        "proposal-behind",
+        ExitCode::BAD_INPUT,
+        "propose again with phi root propose, and have that signed",
+    ),
+    (
+        "proposal-invalid",
+        ExitCode::BAD_INPUT,
+        "do not sign it: ask whoever proposed, by a way that you trust",
+    ),
+    (
+        "root-signature-refused",
+        ExitCode::BAD_INPUT,
+        "leave this signature out, and have its holder sign this proposal with phi root sign",
+    ),
+    (
+        "root-signatures-missing",
+        ExitCode::KEY,
+        "have the missing holders sign, and assemble again with all signatures",
+    ),
+    (
         "signers-missing",
         ExitCode::KEY,
         "bring as many of the missing keys' files into keys/ as must sign",

@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::session::Session;
 use crate::{
     audit, catalog, completions, customer, diff, export, fingerprint, import, init, inspect, key,
-    keyset, ledger, license, man, mint, proof, report, revoke, schema, status, verify,
+    keyset, ledger, license, man, mint, proof, report, revoke, root, schema, status, verify,
 };
 
 /// Issue licenses, and verify them anywhere, with no network
@@ -89,6 +89,8 @@ enum Command {
     #[command(subcommand)]
     Key(key::Command),
     #[command(subcommand)]
+    Root(root::Command),
+    #[command(subcommand)]
     Keyset(keyset::Command),
     #[command(subcommand)]
     Status(status::Command),
@@ -127,6 +129,7 @@ impl App {
             Command::Init(command) => command.run(&session),
             Command::Catalog(command) => command.run(&session),
             Command::Key(command) => command.run(&session),
+            Command::Root(command) => command.run(&session),
             Command::Keyset(command) => command.run(&session),
             Command::Status(command) => command.run(&session),
             Command::Customer(command) => command.run(&session),

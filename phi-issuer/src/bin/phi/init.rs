@@ -5,12 +5,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 use phi_issuer::keyfile::KdfStrength;
-use phi_issuer::{InitOptions, Issuer, StoreOptions};
+use phi_issuer::{FirstRoot, InitOptions, Issuer, StoreOptions};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::output::{Answer, Page, say};
+use crate::root::practice_name;
 use crate::session::Session;
 use crate::view::shown;
 
@@ -27,6 +28,7 @@ use crate::view::shown;
     after_help = "Examples:\n  \
         phi init --issuer phi.example.com --product atlas\n  \
         phi init --issuer phi.example.com --product atlas --store postgres://phi@db.example/phi\n  \
+        phi init --issuer phi.example.com --product atlas --root-by-ceremony\n  \
         phi init --join --store postgres://phi@db.example/phi\n\n\
         The URL has no password: put it into ~/.pgpass. docs/guides/postgresql.md says more."
 )]
@@ -46,6 +48,12 @@ pub(crate) struct Init {
     /// The certificate in PEM of the server's authority, if it is none of the system's
     #[arg(long, value_name = "FILE", requires = "store")]
     store_ca: Option<PathBuf>,
+    /// Make no root key and no root: its holders make the first one, with phi root init
+    #[arg(long, conflicts_with = "join")]
+    root_by_ceremony: bool,
+    /// Make an issuer to practice with, which no application is to trust
+    #[arg(long, conflicts_with = "join")]
+    practice: bool,
     /// Make a folder for the issuer that is in the database
     #[arg(long, requires = "store", conflicts_with_all = ["issuer", "product"])]
     join: bool,
@@ -72,14 +80,24 @@ impl Init {
             return Ok(());
         }
         let options = InitOptions {
-            issuer: self.issuer.unwrap_or_default(),
+            issuer: practice_name("an issuer", &self.issuer.unwrap_or_default(), self.practice)?,
             product: self.product.unwrap_or_default(),
             kdf: self.kdf,
             store,
+            root: if self.root_by_ceremony {
+                FirstRoot::ByCeremony
+            } else {
+                FirstRoot::Here
+            },
         };
+        let root = options.root;
         let passphrase = session.new_passphrase()?;
         let mut issuer = Issuer::init(session.dir(), &options, &passphrase, &session.context())?;
         session.output().print(&answer(session, &mut issuer)?)?;
+        if root == FirstRoot::ByCeremony {
+            say("phi: next: phi root init with the public files of the root's holders");
+            return Ok(());
+        }
         say(
             "phi: next: edit catalog.toml, then run phi catalog publish; keep the root key's file \
              offline",
@@ -99,7 +117,7 @@ fn answer(session: &Session, issuer: &mut Issuer) -> Result<InitAnswer, Failure>
         keys: keys
             .map(|key| (key.role.to_string(), key.public.id().to_string()))
             .collect(),
-        trust_anchor: shown(&anchor),
+        trust_anchor: anchor.exists().then(|| shown(&anchor)),
         catalog: shown(&issuer.catalog_path()),
     })
 }
@@ -117,8 +135,8 @@ pub(crate) struct InitAnswer {
     store: Option<String>,
     /// The key ids by role.
     keys: BTreeMap<String, String>,
-    /// The root document that applications embed.
-    trust_anchor: String,
+    /// The root document that applications embed; null until a ceremony has made it.
+    trust_anchor: Option<String>,
     /// The catalog to edit.
     catalog: String,
 }
@@ -133,7 +151,8 @@ impl Answer for InitAnswer {
         for (role, key) in &self.keys {
             page.field(&format!("{role} key"), key);
         }
-        page.field("trust anchor", &self.trust_anchor);
+        let none = "none yet: the root's holders make it";
+        page.field("trust anchor", self.trust_anchor.as_deref().unwrap_or(none));
         page.field("catalog", &self.catalog);
     }
 }

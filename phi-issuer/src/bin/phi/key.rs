@@ -9,13 +9,14 @@ use std::fmt;
 
 use clap::{Args, Subcommand};
 use phi_issuer::custody::Place;
-use phi_issuer::{Issuer, KeyRecord, Role};
+use phi_issuer::{Issuer, KeyRecord, NextRoot, Role};
 use phi_verify::{KeyId, KeyState, UnixTime};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::output::{Answer, Page, say};
+use crate::root;
 use crate::session::Session;
 use crate::view::{Stamp, cell, shown};
 use phi_issuer::when::When;
@@ -160,14 +161,27 @@ impl Rotate {
         }
         self.accepted.tell(&mut issuer);
         let rotation = issuer.rotate_key(self.role, from, session, &session.context())?;
+        let proposal = match &rotation.root {
+            NextRoot::Proposed(proposal) => Some(root::write_proposal(session, proposal, None)?),
+            _ => None,
+        };
         session.output().print(&RotationAnswer {
             dry_run: false,
             role: self.role.to_string(),
             new: Some(rotation.new.to_string()),
             old: rotation.old.map(|key| key.to_string()),
             at: rotation.at.into(),
-            root_version: rotation.root.map(|root| root.version),
+            root_version: match &rotation.root {
+                NextRoot::NotNeeded => None,
+                NextRoot::Published(root) => Some(root.version),
+                NextRoot::Proposed(proposal) => Some(proposal.root().version),
+            },
+            proposal: proposal.as_deref().map(shown),
         })?;
+        if let Some(file) = proposal {
+            say(&format!("phi: next: {}", root::carry(&file)));
+            return Ok(());
+        }
         say(match self.role {
             Role::License => PUBLISH,
             Role::Keyset => "phi: next: phi keyset publish, then phi status publish",
@@ -197,6 +211,7 @@ impl Rotate {
             old: old.map(|key| key.to_string()),
             at: at.into(),
             root_version: root,
+            proposal: None,
         })
     }
 }
@@ -222,7 +237,7 @@ impl Retire {
 }
 
 /// A role by its word.
-fn role(word: &str) -> Result<Role, String> {
+pub(crate) fn role(word: &str) -> Result<Role, String> {
     let names = Role::ALL.map(Role::name).join(", ");
     Role::from_name(word).ok_or_else(|| format!("roles are {names}"))
 }
@@ -382,6 +397,9 @@ pub(crate) struct RotationAnswer {
     at: Stamp,
     /// The version of the new root document, if there is one.
     root_version: Option<u64>,
+    /// The proposal of that root, if its holders are elsewhere: it takes over when they signed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proposal: Option<String>,
 }
 
 impl Answer for RotationAnswer {
@@ -389,9 +407,14 @@ impl Answer for RotationAnswer {
         page.field("role", &self.role);
         page.field("old key", self.old.as_deref().unwrap_or("none"));
         page.field("new key", self.new.as_deref().unwrap_or("one to be made"));
-        page.field("takes over", &self.at);
+        if self.proposal.is_none() {
+            page.field("takes over", &self.at);
+        }
         if let Some(version) = self.root_version {
             page.field("root", format!("version {version}"));
+        }
+        if let Some(file) = &self.proposal {
+            page.field("proposal", file);
         }
     }
 }

@@ -27,6 +27,7 @@ mod progress;
 mod proof;
 mod report;
 mod revoke;
+mod root;
 mod schema;
 mod session;
 mod status;

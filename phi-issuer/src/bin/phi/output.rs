@@ -75,6 +75,15 @@ pub(crate) fn harmless_json(text: &str) -> String {
     })
 }
 
+/// Prints a page elsewhere than with the results: what is read before an answer is given.
+///
+/// # Errors
+/// `output-failed`.
+pub(crate) fn print_page(page: Page) -> Result<(), Failure> {
+    let mut stderr = anstream::stderr();
+    settle(stderr.write_all(page.finish().as_bytes()))
+}
+
 /// Prints text as it is, without its colors if they are off.
 ///
 /// # Errors

@@ -12,7 +12,7 @@ use crate::output::{say, to_json};
 use crate::view::EventView;
 use crate::{
     audit, batch, catalog, customer, diff, export, fingerprint, import, init, inspect, key, keyset,
-    ledger, license, mint, proof, report, revoke, status, verify,
+    ledger, license, mint, proof, report, revoke, root, status, verify,
 };
 
 /// Write the JSON schemas of what --json prints, one file a command
@@ -55,6 +55,12 @@ fn all() -> Vec<(&'static str, Schema)> {
         ("key-import", of::<key::KeyAnswer>()),
         ("key-rotate", of::<key::RotationAnswer>()),
         ("key-retire", of::<key::KeyAnswer>()),
+        ("root-holder-new", of::<root::HolderAnswer>()),
+        ("root-init", of::<root::ProposalAnswer>()),
+        ("root-propose", of::<root::ProposalAnswer>()),
+        ("root-show", of::<root::ShowAnswer>()),
+        ("root-sign", of::<root::SignAnswer>()),
+        ("root-assemble", of::<root::AssembleAnswer>()),
         ("keyset-publish", of::<keyset::KeysetAnswer>()),
         ("keyset-show", of::<keyset::KeysetAnswer>()),
         ("status-publish", of::<status::StatusAnswer>()),

@@ -27,6 +27,9 @@ pub(crate) struct RootView {
     pub(crate) keyset_floor: u64,
     /// The oldest status epoch that is still good; 0 is no floor.
     pub(crate) status_floor: u64,
+    /// When the next root should come, if that was said; nothing is refused after it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) refresh_by: Option<Stamp>,
 }
 
 /// The keys of a role.
@@ -56,6 +59,7 @@ impl RootView {
                 .collect(),
             keyset_floor: root.floors.keyset,
             status_floor: root.floors.status,
+            refresh_by: root.refresh_by.map(Stamp::from),
         }
     }
 
@@ -79,6 +83,9 @@ impl RootView {
                     self.keyset_floor, self.status_floor
                 ),
             );
+        }
+        if let Some(time) = &self.refresh_by {
+            page.field("refresh by", time);
         }
     }
 }

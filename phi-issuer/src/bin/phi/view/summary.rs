@@ -14,9 +14,16 @@ use crate::license::{detail, done};
 pub(crate) fn summary(event: &Event) -> String {
     match event {
         Event::IssuerCreated { issuer } => format!("the issuer {issuer} began"),
-        Event::KeyAdded { role, public, from } => {
+        Event::KeyAdded {
+            role,
+            public,
+            from,
+            holder,
+        } => {
             let from = from.map_or("staged".into(), |from| format!("signs from {from}"));
-            format!("{} key {} added, {from}", role.name(), public.id())
+            let holder = holder.as_ref().map(|name| format!(" of {name}"));
+            let holder = holder.unwrap_or_default();
+            format!("{} key {}{holder} added, {from}", role.name(), public.id())
         }
         Event::KeyActivated { key_id, from } => format!("key {key_id} signs from {from}"),
         Event::KeyRetired { key_id, until } => format!("key {key_id} signs until {until}"),
