@@ -27,7 +27,12 @@ fn foreign_key(role: Role) -> PublicKey {
 fn put_in(folder: &Path, role: Role, from: Option<UnixTime>) -> KeyId {
     let public = foreign_key(role);
     let id = public.id();
-    let added = Event::KeyAdded { role, public, from };
+    let added = Event::KeyAdded {
+        role,
+        public,
+        from,
+        holder: None,
+    };
     append_as(folder, &added, NOW, "bob");
     id
 }
@@ -98,7 +103,12 @@ fn a_keyset_that_was_put_into_the_store_makes_no_key_known() {
     assert_eq!(public.id(), key);
     let role = Role::License;
     let from = None;
-    let added = Event::KeyAdded { role, public, from };
+    let added = Event::KeyAdded {
+        role,
+        public,
+        from,
+        holder: None,
+    };
     append_as(folder.path(), &added, NOW, "bob");
     append_as(folder.path(), &Event::DocumentPublished(forged), NOW, "bob");
     let refused = issuer.publish_keyset(&passphrase(), &at(NOW)).unwrap_err();

@@ -113,6 +113,7 @@ fn a_key_is_not_added_to_sign_in_the_past() {
         role: Role::License,
         public: key.public,
         from: Some(START),
+        holder: None,
     };
     refused(folder.path(), &added, "before it was added");
 }

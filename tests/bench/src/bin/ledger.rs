@@ -32,7 +32,8 @@ struct Options {
     /// Licenses in the end; there are five events to each
     #[arg(long, default_value_t = 1_000_000)]
     licenses: usize,
-    /// The folder of the issuer, which is made and kept; otherwise a temporary one
+    /// The folder of the issuer, which is made and kept, or one that was kept, to be measured
+    /// again as it is; otherwise a temporary one
     #[arg(long)]
     dir: Option<PathBuf>,
 }
@@ -59,11 +60,16 @@ fn main() -> Result<(), Box<dyn Error>> {
         .filter(|m| *m < options.licenses)
         .collect();
     marks.push(options.licenses);
-    let mut ledger = Ledger::new(&folder)?;
     let mut table = Table::default();
+    if folder.exists() {
+        table.add(Ledger::again(&folder)?.measure(None)?);
+        table.print();
+        return Ok(());
+    }
+    let mut ledger = Ledger::new(&folder)?;
     for mark in marks {
         let rates = ledger.grow(mark)?;
-        table.add(ledger.measure(&rates)?);
+        table.add(ledger.measure(Some(&rates))?);
     }
     table.print();
     Ok(())
@@ -127,6 +133,23 @@ impl Ledger {
             issuer,
             now: START.plus(60),
             licenses: Vec::new(),
+            random: 1,
+            chunks: 0,
+        })
+    }
+
+    /// The ledger of an earlier run.
+    fn again(folder: &Path) -> Result<Self, Box<dyn Error>> {
+        let mut issuer = Issuer::open(folder)?;
+        let records = issuer.licenses(None, None)?;
+        // Later than the last of its events.
+        let newest = records.iter().map(|license| license.issued_at).max();
+        let now = newest.ok_or("the folder has no licenses")?.plus(DAY);
+        Ok(Self {
+            folder: folder.into(),
+            issuer,
+            now,
+            licenses: records.iter().map(|license| known(license, now)).collect(),
             random: 1,
             chunks: 0,
         })
@@ -244,13 +267,12 @@ impl Ledger {
     }
 
     /// All figures of the ledger as large as it is.
-    fn measure(&mut self, rates: &Rates) -> Result<Figures, Box<dyn Error>> {
+    fn measure(&mut self, rates: Option<&Rates>) -> Result<Figures, Box<dyn Error>> {
         let mut figures = Figures::default();
-        figures.add(
-            "events/s, 1000 in a transaction",
-            rates.appends.per_second(),
-        );
-        figures.add("tokens/s in a batch", rates.mints.per_second());
+        if let Some(Rates { appends, mints }) = rates {
+            figures.add("events/s, 1000 in a transaction", appends.per_second());
+            figures.add("tokens/s in a batch", mints.per_second());
+        }
         figures.add("events/s, one in a transaction", self.singles()?);
         let (median, last) = self.lookups(|issuer, license, now| {
             issuer.license_at(license, Past::Time(now)).map(drop)
