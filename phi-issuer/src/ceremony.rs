@@ -137,11 +137,10 @@ pub(crate) fn propose(
     let before = current.as_ref().map(|(root, _)| root);
     check_room(before, &next)?;
     // Whoever proposes answers for holders, and each holder for what is signed.
-    let named = root::all_named(&next).into_iter();
-    let named = named.filter(|(role, _)| *role != Role::Root);
+    let keys = root::all_named(&next).into_iter();
     known.check(
         query,
-        named,
+        keys.filter(|(role, _)| *role != Role::Root),
         &before.map(root::all_named).unwrap_or_default(),
     )?;
     Proposal::new(&next, current, names)

@@ -8,6 +8,7 @@ use crate::{
     FirstRoot, InitOptions, StoreOptions,
     event::encode,
     keyfile::{KdfStrength, SigningKey},
+    passphrase::Passphrase,
 };
 
 struct Rig {

@@ -137,7 +137,8 @@ fn wait(
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::keyfile::SigningKey;

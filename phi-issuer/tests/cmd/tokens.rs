@@ -46,10 +46,10 @@ impl Vault {
     }
 
     fn make_token(&self, label: &str) {
-        let mut make = Command::new("softhsm2-util");
-        make.args(["--init-token", "--free", "--label", label]);
-        make.args(["--pin", "1234", "--so-pin", "567890"]);
-        let made = self.in_vault(make).output().unwrap();
+        let mut util = Command::new("softhsm2-util");
+        util.args(["--init-token", "--free", "--label", label]);
+        util.args(["--pin", "1234", "--so-pin", "567890"]);
+        let made = self.in_vault(util).output().unwrap();
         assert!(made.status.success(), "{made:?}");
     }
 

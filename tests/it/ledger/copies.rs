@@ -193,8 +193,8 @@ fn an_older_backup_goes_on_after_what_was_published() {
 
 #[test]
 fn what_rests_on_lost_entries_is_not_taken_up() {
-    let day = || at(START.plus(5 * DAY));
     type Act = fn(&mut Issuer, &Context);
+    let day = || at(START.plus(5 * DAY));
     let acts: [(Act, &str); 2] = [
         (
             |issuer, context| {

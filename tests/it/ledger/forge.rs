@@ -50,7 +50,9 @@ fn sort(value: &mut Value) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(sort),
         Value::Map(fields) => {
-            fields.iter_mut().for_each(|(_, value)| sort(value));
+            for (_, value) in fields.iter_mut() {
+                sort(value);
+            }
             fields.sort_by_key(|(key, _)| {
                 let key = key.as_text().map(str::to_owned).unwrap_or_default();
                 (key.len(), key)

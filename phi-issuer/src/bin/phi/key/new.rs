@@ -1,6 +1,6 @@
 //! `phi key new`: a key that waits, made here, in a token, or elsewhere.
 
-use std::path::{self, PathBuf};
+use std::path::{self, Path, PathBuf};
 
 use clap::Args;
 use phi_issuer::Role;
@@ -89,7 +89,7 @@ impl New {
     /// The key, if it is not to be in an encrypted file.
     fn elsewhere(self) -> Result<Option<NewKey>, Failure> {
         if let (Some(module), Some(token)) = (self.pkcs11, self.token) {
-            let (module, serial) = (absolute(module)?, self.serial);
+            let (module, serial) = (absolute(&module)?, self.serial);
             return Ok(Some(match self.id {
                 None => NewKey::InToken {
                     module,
@@ -115,8 +115,8 @@ impl New {
 }
 
 /// A module by its full path: it is the same one from every folder.
-pub(super) fn absolute(module: PathBuf) -> Result<PathBuf, Failure> {
-    path::absolute(&module).map_err(|error| {
+pub(super) fn absolute(module: &Path) -> Result<PathBuf, Failure> {
+    path::absolute(module).map_err(|error| {
         let message = format!("there is no path {}: {error}", module.display());
         Failure::new("file-failed", message)
     })

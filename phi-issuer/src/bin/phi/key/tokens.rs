@@ -31,7 +31,7 @@ pub(crate) struct Tokens {
 
 impl Tokens {
     pub(super) fn run(self, session: &Session) -> Result<(), Failure> {
-        let module = absolute(self.pkcs11)?;
+        let module = absolute(&self.pkcs11)?;
         let refused = |error| phi_issuer::Error::Signer(error);
         let answer = match &self.token {
             None => TokensAnswer {
