@@ -240,15 +240,18 @@ fn decided(
         ChangeRequest::Rebind(machine) => Change::Rebind { machine },
         ChangeRequest::Withdraw(withdrawn) => Change::Withdraw { withdrawn },
     };
-    if at > now && change.act().may_wait() {
-        allowed_then(&then, change.act(), at)?;
-    }
-    Ok(LicenseChange {
+    let event = LicenseChange {
         license: order.license,
         revision: order.base.saturating_add(1),
         effective: order.effective,
         change,
-    })
+    };
+    if at > now && event.change.act().may_wait() {
+        // What makes no sense is refused as that, whatever the state will be.
+        check_change(query, license, &event, now)?;
+        allowed_then(&then, event.change.act(), at)?;
+    }
+    Ok(event)
 }
 
 /// The reinstatements that wait for a later time.
