@@ -128,7 +128,7 @@ fn a_stolen_key_is_cut_and_honest_tokens_live_by_their_proofs(store: Store) {
         (&honest.token, None, "proof-needed"),
         (&late.token, Some(&too_late), "proof-after-cut"),
         (&theft, None, "proof-needed"),
-        (&theft, Some(&proof), "proof-invalid"),
+        (&theft, Some(&proof), "not-included"),
     ] {
         let found = judge(&trust, token, proof.map(String::as_str), now);
         assert_eq!(found, expected);
