@@ -166,11 +166,11 @@ impl Issuer {
             revoke::check(query, request)?;
             let all = query.orphans(key_id, Reach::AfterEvent(0), now, 0)?.tokens;
             let after = Reach::AfterEvent(request.cut.unwrap_or(0));
-            let lost = query.orphans(key_id, after, now, list)?;
+            let orphans = query.orphans(key_id, after, now, list)?;
             Ok(RevocationPlan {
                 checkpoint: query.newest_checkpoint()?.map(|newest| newest.size),
-                kept: all - lost.tokens,
-                lost,
+                kept: all - orphans.tokens,
+                lost: orphans,
             })
         })
     }

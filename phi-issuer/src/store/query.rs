@@ -90,9 +90,8 @@ impl<'c> Query<'c> {
         let cuts = self.cuts()?;
         self.all(sql, &[], |row| {
             let public = PublicKey::from_paserk(row.text(0)?).map_err(|_| damaged("a key"))?;
-            let scope = match event(row, 7)? {
-                Event::KeyAdded { scope, .. } => scope,
-                _ => return Err(damaged("a key")),
+            let Event::KeyAdded { scope, .. } = event(row, 7)? else {
+                return Err(damaged("a key"));
             };
             Ok(KeyRow {
                 cut: cuts.get(&public.id()).copied(),
@@ -204,13 +203,13 @@ impl<'c> Query<'c> {
                 if orphans.first.len() < list {
                     let license = <[u8; LicenseId::LENGTH]>::try_from(row.blob(0)?);
                     let license = license.map_err(|_| damaged("a license"))?;
-                    let last = row.opt_int(5)?.map(time).transpose()?;
+                    let latest = row.opt_int(5)?.map(time).transpose()?;
                     orphans.first.push(Orphan {
                         license: LicenseId::from_bytes(license),
                         customer: row.text(1)?.into(),
                         product: row.text(2)?.into(),
                         tokens: all.cast_unsigned(),
-                        ends: last.filter(|_| all == ending),
+                        ends: latest.filter(|_| all == ending),
                     });
                 }
                 Ok(())
