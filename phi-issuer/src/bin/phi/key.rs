@@ -136,7 +136,7 @@ impl Command {
             Self::Rotate(command) => command.run(session),
             Self::Retire(command) => command.run(session),
             Self::Revoke(command) => command.run(session),
-            Self::Timeline(command) => command.run(session),
+            Self::Timeline(_) => timeline::run(session),
             Self::Export(command) => command.run(session),
             Self::Import(command) => command.run(session),
         }

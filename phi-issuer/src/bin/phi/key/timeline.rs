@@ -23,12 +23,10 @@ use crate::view::Stamp;
 )]
 pub(crate) struct Timeline {}
 
-impl Timeline {
-    pub(super) fn run(self, session: &Session) -> Result<(), Failure> {
-        let now = session.now();
-        let lives = session.issuer()?.key_lives(now)?;
-        session.output().print(&TimelineAnswer::new(&lives, now))
-    }
+pub(super) fn run(session: &Session) -> Result<(), Failure> {
+    let now = session.now();
+    let lives = session.issuer()?.key_lives(now)?;
+    session.output().print(&TimelineAnswer::new(&lives, now))
 }
 
 /// The lives of the keys.
@@ -137,8 +135,7 @@ fn bar(life: &KeyLife, scale: &Scale) -> String {
         (None, Some(from)) => {
             fill(life.key.added, Some(from), '.');
             if let Some(until) = until {
-                let live = life.live > 0;
-                if live {
+                if life.live > 0 {
                     fill(until, life.last_ends, '-');
                 }
                 fill(from, Some(until), '=');
