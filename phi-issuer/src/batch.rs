@@ -59,7 +59,7 @@ impl Issuer {
         context: &Context,
         mut progress: impl FnMut(usize),
     ) -> Result<Vec<RowResult>, Error> {
-        let key = self.license_signer(unlock, context.now)?;
+        let keys = self.license_signers(unlock, context.now)?;
         let only = match self.product_or_only(None) {
             Ok(product) => Some(product),
             // Rows that name theirs do not miss it.
@@ -70,7 +70,7 @@ impl Issuer {
         let mut results = Vec::with_capacity(rows.len());
         for chunk in rows.chunks(ROWS_PER_COMMIT) {
             let work = |writer: &mut Writer<'_>| {
-                let mint = Mint::begin(&writer.query(), &*key, writer.now())?;
+                let mint = Mint::begin(&writer.query(), &keys, writer.now())?;
                 let mut carry_out = |row: &Row| {
                     let batch = RowWork {
                         mint: &mint,

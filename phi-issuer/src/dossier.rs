@@ -352,7 +352,7 @@ impl<'q> Gathering<'q> {
             let seq = row.entry.seq;
             tokens.push(TokenDossier {
                 seq,
-                standing: self.standing(token, own.get(&token.license).copied()),
+                standing: self.standing(token, seq, own.get(&token.license).copied()),
                 token: token.clone(),
                 proof: prove(prover.as_ref(), &row.entry)?,
             });
@@ -360,7 +360,8 @@ impl<'q> Gathering<'q> {
         Ok(tokens)
     }
 
-    fn standing(&self, token: &MintedToken, license: Option<State>) -> TokenStanding {
+    /// Where a token stands; `seq` is the number of its event.
+    fn standing(&self, token: &MintedToken, seq: u64, license: Option<State>) -> TokenStanding {
         for subject in [
             Subject::Token(token.token_id),
             Subject::License(token.license),
@@ -370,7 +371,8 @@ impl<'q> Gathering<'q> {
             let rule = self.revoked.get(&(subject.class(), subject.id()));
             let reaches = |revocation: &&Revocation| {
                 let before = revocation.issued_before;
-                before.is_none_or(|before| token.issued_at < before)
+                let kept = revocation.cut.is_some_and(|cut| seq <= cut);
+                !kept && before.is_none_or(|before| token.issued_at < before)
             };
             if let Some(revocation) = rule.filter(reaches) {
                 return TokenStanding::Revoked(subject.class(), revocation.reason);

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, error::Error as StdError, fmt, io, path::PathBuf};
 
-use phi_verify::{KeyId, LicenseId, UnixTime};
+use phi_verify::{Exceeded, KeyId, LicenseId, UnixTime};
 
 use crate::{
     catalog::{Diagnostics, EntitlementError},
@@ -175,6 +175,11 @@ pub enum Error {
         seq: u64,
         /// How many events the newest checkpoint covers.
         size: u64,
+    },
+    /// No license key in use may sign the license.
+    NoKeyFits {
+        /// The keys in use, and what of the license is beyond each one's scope.
+        beyond: Vec<(KeyId, Exceeded)>,
     },
     /// There is nothing of this name.
     NotFound {
@@ -367,6 +372,7 @@ impl Error {
             Self::NoRevision { .. } => "no-such-revision",
             Self::NotAllowed { .. } => "not-allowed",
             Self::NotCovered { .. } => "checkpoint-behind",
+            Self::NoKeyFits { .. } => "no-key-fits",
             Self::NotFound { .. } => "not-found",
             Self::NotThen { .. } => "not-there-then",
             Self::NotVerified(_) => "not-verified",
@@ -414,6 +420,7 @@ impl Error {
             | Self::Invalid { .. }
             | Self::NoRevision { .. }
             | Self::NotCovered { .. }
+            | Self::NoKeyFits { .. }
             | Self::NotFound { .. }
             | Self::NotThen { .. }
             | Self::ProposalBehind { .. }
@@ -531,6 +538,11 @@ impl Error {
             | Self::StoreInUse { hint, .. }
             | Self::StoreMissing { hint, .. }
             | Self::StoreUnfit { hint, .. } => (*hint).into(),
+            Self::NoKeyFits { .. } => {
+                "make a key for it with `phi key new`, bring it in with `phi key rotate --like KEY` \
+                 and publish the keyset"
+                    .into()
+            }
             Self::NotVerified(_) => {
                 "nothing was given out; publish the keyset and try again".into()
             }
@@ -637,6 +649,16 @@ impl fmt::Display for Error {
                 f,
                 "the newest checkpoint covers {size} events, and this is about event {seq}"
             ),
+            Self::NoKeyFits { beyond } => {
+                f.write_str("the license is beyond the scope of every license key in use")?;
+                beyond
+                    .iter()
+                    .enumerate()
+                    .try_for_each(|(at, (key_id, exceeded))| {
+                        let before = if at == 0 { ": " } else { "; " };
+                        write!(f, "{before}key {key_id}: {exceeded}")
+                    })
+            }
             Self::NotFound { what, name, .. } => write!(f, "there is no {what} {name}"),
             Self::NotThen { license, since } => {
                 write!(f, "license {license} was not there yet: it is of {since}")

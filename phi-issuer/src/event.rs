@@ -12,7 +12,7 @@ use crate::{
     catalog::Revision,
     customer::Customer,
     error::Error,
-    keys::Role,
+    keys::{KeyScope, Role},
     license::{Issuance, LicenseChange},
 };
 
@@ -37,6 +37,9 @@ pub enum Event {
         /// Who holds it, if that is known: a holder of the root, elsewhere.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         holder: Option<String>,
+        /// What it may sign, if not everything.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        scope: Option<KeyScope>,
     },
     /// A staged key got its time.
     KeyActivated {
@@ -157,6 +160,10 @@ pub struct Revocation {
     pub reason: Reason,
     /// When it was revoked.
     pub since: UnixTime,
+    /// Of a key: how many events of the ledger, from the first, its tokens keep their validity
+    /// by. `None` is none of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut: Option<u64>,
 }
 
 /// What can be revoked.

@@ -448,6 +448,7 @@ impl Work<'_> {
                 let request = RevokeRequest {
                     subject: Subject::License(record.id),
                     issued_before: None,
+                    cut: None,
                     reason: planned.revocation,
                 };
                 revoke::record(writer, &request)?;

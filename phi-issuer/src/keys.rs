@@ -2,12 +2,20 @@
 
 mod known;
 mod life;
+mod plan;
+mod scope;
 
 use std::{fmt, path::PathBuf};
 
 pub(crate) use known::KnownKeys;
-pub(crate) use life::check as check_life;
-use phi_verify::{KeyId, KeyState, LicenseKey, PublicKey, RoleKeys, Scope, UnixTime};
+pub(crate) use life::{check as check_life, check_scope};
+use phi_verify::{KeyId, KeyState, LicenseKey, PublicKey, RoleKeys, UnixTime};
+pub(crate) use plan::Reach;
+pub use plan::{
+    KeyLife, KeyStep, Orphan, Orphans, PlannedStep, RevocationPlan, RotationPlan, StepTime,
+};
+pub use scope::KeyScope;
+pub(crate) use scope::{in_use, narrowest};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -89,6 +97,8 @@ pub struct KeyRecord {
     pub added: UnixTime,
     /// Where it is in its life; `None` if it was dropped from the keyset.
     pub state: Option<KeyState>,
+    /// What it may sign, if not everything: license keys alone have one.
+    pub scope: Option<KeyScope>,
     /// The file with its private half, or the one that says where that is, if it is in the
     /// folder.
     pub file: Option<PathBuf>,
@@ -103,7 +113,7 @@ impl KeyRow {
             return None;
         }
         Some(match (self.revoked, self.from, self.until) {
-            (true, ..) => KeyState::Revoked { cut: None },
+            (true, ..) => KeyState::Revoked { cut: self.cut },
             (false, None, _) => KeyState::Staged,
             (false, Some(from), None) => KeyState::Active { from },
             (false, Some(from), Some(until)) => KeyState::Retired { from, until },
@@ -155,6 +165,7 @@ impl Issuer {
             role: row.role,
             state: row.state(),
             added: row.added,
+            scope: row.scope,
             public: row.public,
             file,
             place,
@@ -172,6 +183,23 @@ impl Issuer {
         unlock: &dyn Unlock,
         context: &Context,
     ) -> Result<KeyId, Error> {
+        self.new_scoped_key(role, None, unlock, context)
+    }
+
+    /// Makes a key as [`Issuer::new_key`] does, which may sign only this. Beside it, keys of
+    /// other scopes stay in use: each license is signed by the narrowest key that may.
+    ///
+    /// # Errors
+    /// As [`Issuer::new_key`]; [`Error::NotAllowed`] for a scope without bounds, and for one of
+    /// any key but a license key.
+    pub fn new_scoped_key(
+        &mut self,
+        role: Role,
+        scope: Option<KeyScope>,
+        unlock: &dyn Unlock,
+        context: &Context,
+    ) -> Result<KeyId, Error> {
+        check_scope(role, scope.as_ref())?;
         let public = self.make_key(role, unlock.passphrase()?)?;
         let id = public.id();
         let added = Event::KeyAdded {
@@ -179,6 +207,7 @@ impl Issuer {
             public,
             from: None,
             holder: None,
+            scope,
         };
         self.store.write(context, |writer| writer.append(&added))?;
         Ok(id)
@@ -198,40 +227,72 @@ impl Issuer {
         unlock: &dyn Unlock,
         context: &Context,
     ) -> Result<Rotation, Error> {
-        let invalid = |problem: &str| {
-            Err(Error::Invalid {
-                what: "a rotation",
-                problem: problem.into(),
-            })
-        };
-        if at.is_some_and(|at| at < context.now) {
-            return invalid("takes effect now or later, not in the past");
-        }
+        let at = not_past(at, context.now)?;
         if role == Role::License {
-            return self.rotate_license_key(at.unwrap_or(context.now), unlock, context);
+            self.store.read(some_without_scope)?;
+            return self.rotate_license_key(None, at.unwrap_or(context.now), unlock, context);
         }
         if at.is_some() {
-            return invalid(
-                "of a key that the root names takes effect with the new root: leave the time out",
-            );
+            return Err(Error::Invalid {
+                what: "a rotation",
+                problem: "of a key that the root names takes effect with the new root: leave the \
+                          time out"
+                    .into(),
+            });
         }
         self.rotate_root_named(role, unlock, context)
     }
 
-    /// The key that a rotation would bring into use, if one waits, and the key that it would
-    /// succeed, if one signs.
+    /// Replaces the license key that has the scope of this one, which signs or waits; as
+    /// [`Issuer::rotate_key`] does it for keys without a scope.
     ///
     /// # Errors
-    /// If the store cannot be read.
+    /// As [`Issuer::rotate_key`]; [`Error::NotFound`] if there is no such license key.
+    pub fn rotate_key_like(
+        &mut self,
+        key_id: KeyId,
+        at: Option<UnixTime>,
+        unlock: &dyn Unlock,
+        context: &Context,
+    ) -> Result<Rotation, Error> {
+        let scope = self.scope_of(key_id)?;
+        let at = not_past(at, context.now)?.unwrap_or(context.now);
+        self.rotate_license_key(scope.as_ref(), at, unlock, context)
+    }
+
+    /// The scope of a license key.
+    fn scope_of(&mut self, key_id: KeyId) -> Result<Option<KeyScope>, Error> {
+        let row = self.store.read(|query| find(query, key_id))?;
+        if row.role == Role::License {
+            return Ok(row.scope);
+        }
+        Err(Error::NotAllowed {
+            what: format!("{} key {key_id}", row.role),
+            problem: "is named by the root",
+            hint: "replace it with `phi key rotate --role ROLE`",
+        })
+    }
+
+    /// The key that a rotation would bring into use, if one waits, and the key that it would
+    /// succeed, if one signs. Of license keys those are meant that have the scope of `like`, or
+    /// none.
+    ///
+    /// # Errors
+    /// If the store cannot be read; [`Error::NotFound`] if there is no key `like`.
     pub fn plan_rotation(
         &mut self,
         role: Role,
+        like: Option<KeyId>,
         at: UnixTime,
     ) -> Result<(Option<KeyId>, Option<KeyId>), Error> {
+        let scope = match like {
+            Some(key_id) => self.scope_of(key_id)?,
+            None => None,
+        };
         self.store.read(|query| match role {
             Role::License => Ok((
-                waiting_license_key(query, at)?,
-                signing_license_key(query, at)?,
+                waiting_license_key(query, scope.as_ref(), at)?,
+                signing_license_key(query, scope.as_ref(), at)?,
             )),
             _ => Ok((
                 staged_key(query, role)?.map(|row| row.public.id()),
@@ -242,21 +303,24 @@ impl Issuer {
 
     fn rotate_license_key(
         &mut self,
+        scope: Option<&KeyScope>,
         at: UnixTime,
         unlock: &dyn Unlock,
         context: &Context,
     ) -> Result<Rotation, Error> {
-        let waiting = self.store.read(|query| waiting_license_key(query, at))?;
+        let waiting = self
+            .store
+            .read(|query| waiting_license_key(query, scope, at))?;
         // The key file comes first: a key in the ledger always has its file.
         let fresh = match waiting {
             Some(_) => None,
             None => Some(self.make_key(Role::License, unlock.passphrase()?)?),
         };
         self.store.write(context, |writer| {
-            if waiting_license_key(&writer.query(), at)? != waiting {
+            if waiting_license_key(&writer.query(), scope, at)? != waiting {
                 return Err(rotated_meanwhile());
             }
-            let old = signing_license_key(&writer.query(), at)?;
+            let old = signing_license_key(&writer.query(), scope, at)?;
             let new = match (waiting, fresh) {
                 (Some(key_id), _) => {
                     writer.append(&Event::KeyActivated { key_id, from: at })?;
@@ -271,6 +335,7 @@ impl Issuer {
                         public,
                         from: Some(at),
                         holder: None,
+                        scope: scope.cloned(),
                     })?;
                     id
                 }
@@ -422,7 +487,7 @@ impl Issuer {
                 Some(KeyState::Retired { until, .. }) if until > writer.now() => {
                     let now = writer.now();
                     // A scheduled rotation must not leave a gap in which no key signs.
-                    another_signs_at(&writer.query(), now, key_id)?;
+                    another_signs_at(&writer.query(), now, &row)?;
                     let until = after_last_token(&writer.query(), key_id, now)?;
                     writer.append(&Event::KeyRetired { key_id, until })
                 }
@@ -489,33 +554,35 @@ pub(crate) fn make_all(
                 public,
                 from: signs.then_some(context.now),
                 holder: None,
+                scope: None,
             })
         })
     })
 }
 
-/// The license key that signs at this time.
-pub(crate) fn license_in_force(query: &Query<'_>, now: UnixTime) -> Result<KeyRow, Error> {
-    let mut keys = query.keys()?.into_iter();
-    let signs = |row: &KeyRow| row.role == Role::License && row.signs_at(now);
-    keys.rfind(signs).ok_or_else(|| Error::NotFound {
-        what: "key in use for the role",
-        name: Role::License.to_string(),
-        hint: "run `phi key list`; a revoked key is replaced with `phi key rotate`",
-    })
+/// No time, or one that is not over yet.
+fn not_past(at: Option<UnixTime>, now: UnixTime) -> Result<Option<UnixTime>, Error> {
+    if at.is_some_and(|at| at < now) {
+        return Err(Error::Invalid {
+            what: "a rotation",
+            problem: "takes effect now or later, not in the past".into(),
+        });
+    }
+    Ok(at)
 }
 
-/// A license key is opened before the transaction that it signs for: it must not have been
-/// replaced in between.
-pub(crate) fn license_still_in_force(
-    query: &Query<'_>,
-    key: &dyn Signer,
-    now: UnixTime,
-) -> Result<(), Error> {
-    if license_in_force(query, now)?.public == *key.public_key() {
+/// Where all license keys have scopes, a rotation has to say which of them it is about: it must
+/// not bring in a key that may sign everything.
+fn some_without_scope(query: &Query<'_>) -> Result<(), Error> {
+    let mut keys = query.keys()?.into_iter();
+    if keys.any(|row| row.role == Role::License && row.scope.is_none() && !row.dropped) {
         return Ok(());
     }
-    Err(took_over(Role::License))
+    Err(Error::NotAllowed {
+        what: "a rotation".into(),
+        problem: "is of one scope, and every license key has one",
+        hint: "name a key of that scope with `phi key rotate --like KEY`",
+    })
 }
 
 pub(crate) fn took_over(role: Role) -> Error {
@@ -567,10 +634,11 @@ pub(crate) fn license_keys(query: &Query<'_>) -> Result<Vec<LicenseKey>, Error> 
         .filter(|row| row.role == Role::License);
     Ok(rows
         .filter_map(|row| {
+            let scope = row.scope.as_ref().map(KeyScope::to_wire);
             row.state().map(|state| LicenseKey {
                 key: row.public,
                 state,
-                scope: Scope::default(),
+                scope: scope.unwrap_or_default(),
             })
         })
         .collect())
@@ -604,9 +672,13 @@ pub(crate) fn drop_ended(writer: &mut Writer<'_>) -> Result<(), Error> {
 
 /// The license key that a rotation at this time brings into use: the next of those that were to
 /// take over later, or else the oldest that is staged; none if no key waits.
-fn waiting_license_key(query: &Query<'_>, at: UnixTime) -> Result<Option<KeyId>, Error> {
+fn waiting_license_key(
+    query: &Query<'_>,
+    scope: Option<&KeyScope>,
+    at: UnixTime,
+) -> Result<Option<KeyId>, Error> {
     let mut keys = query.keys()?;
-    keys.retain(|row| row.role == Role::License);
+    keys.retain(|row| row.role == Role::License && row.scope.as_ref() == scope);
     let later = |row: &&KeyRow| {
         let lives = !matches!(row.state(), None | Some(KeyState::Revoked { .. }));
         lives && row.from.is_some_and(|from| from > at)
@@ -634,23 +706,33 @@ fn after_last_token(query: &Query<'_>, key_id: KeyId, at: UnixTime) -> Result<Un
 }
 
 /// The license key that signs at this time, to be succeeded; none if it was revoked.
-fn signing_license_key(query: &Query<'_>, at: UnixTime) -> Result<Option<KeyId>, Error> {
+fn signing_license_key(
+    query: &Query<'_>,
+    scope: Option<&KeyScope>,
+    at: UnixTime,
+) -> Result<Option<KeyId>, Error> {
     let mut keys = query.keys()?.into_iter();
-    let signs = |row: &KeyRow| row.role == Role::License && row.signs_at(at);
+    let signs =
+        |row: &KeyRow| row.role == Role::License && row.scope.as_ref() == scope && row.signs_at(at);
     Ok(keys.rfind(signs).map(|row| row.public.id()))
 }
 
-/// Another license key than this one must sign at this time.
-fn another_signs_at(query: &Query<'_>, at: UnixTime, except: KeyId) -> Result<(), Error> {
+/// Another license key of the same scope than this one must sign at this time.
+fn another_signs_at(query: &Query<'_>, at: UnixTime, except: &KeyRow) -> Result<(), Error> {
     let mut keys = query.keys()?.into_iter();
-    let signs =
-        |row: KeyRow| row.role == Role::License && row.public.id() != except && row.signs_at(at);
+    let except_id = except.public.id();
+    let signs = |row: KeyRow| {
+        row.role == Role::License
+            && row.public.id() != except_id
+            && row.scope == except.scope
+            && row.signs_at(at)
+    };
     if keys.any(signs) {
         return Ok(());
     }
     Err(Error::NotAllowed {
-        what: format!("key {except}"),
-        problem: "is the only key that signs now",
+        what: format!("key {except_id}"),
+        problem: "is the only key of its scope that signs now",
         hint: "run `phi key rotate` to put another in its place at once",
     })
 }

@@ -23,6 +23,7 @@ mod audit;
 mod batch;
 mod ceremony;
 mod customer;
+mod doctor;
 mod dossier;
 mod entry;
 mod error;
@@ -51,6 +52,7 @@ pub use ceremony::{
     RootSignature, Tally, is_practice, spoken,
 };
 pub use customer::{Customer, CustomerKind};
+pub use doctor::{Finding, Urgency};
 pub use dossier::{
     Dossier, DossierRequest, Interval, LicenseDossier, Occurrence, TokenDossier, TokenStanding,
 };
@@ -65,7 +67,10 @@ pub use import::{
     example_map,
 };
 pub use issuer::{Context, FirstRoot, InitOptions, Issuer, Settings, StatusTimes, StoreOptions};
-pub use keys::{KeyRecord, NextRoot, Role, Rotation};
+pub use keys::{
+    KeyLife, KeyRecord, KeyScope, KeyStep, NextRoot, Orphan, Orphans, PlannedStep, RevocationPlan,
+    Role, Rotation, RotationPlan, StepTime,
+};
 pub use ledger::{
     Checkpointed, ClockCorrection, Divergence, EntryProof, Export, Exported, Older, Place,
     Progress, Proven, Replace, Verified,

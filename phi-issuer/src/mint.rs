@@ -2,8 +2,8 @@
 
 use phi_verify::{
     Binding, Claims, DocumentKind, Error as VerifyError, Extension, Fingerprint, LicenseId,
-    Minimum, RevocationPolicy, RuleClass, Terms, TokenId, TrustState, UnixTime, UnsignedToken,
-    Verifier,
+    Minimum, PublicKey, RevocationPolicy, RuleClass, Terms, TokenId, TrustState, UnixTime,
+    UnsignedToken, Verifier,
 };
 
 use crate::{
@@ -12,10 +12,10 @@ use crate::{
     event::{Event, MintedToken},
     issuer::{random, trust_state},
     keyfile::Signer,
-    keys,
+    keys::{self, Role},
     license::{self, LicenseRecord, State},
     passphrase::Unlock,
-    store::{Query, Writer},
+    store::{KeyRow, Query, Writer},
 };
 
 /// What a token is minted with, beside what its license says.
@@ -49,7 +49,8 @@ impl Issuer {
     ///
     /// # Errors
     /// [`Error::NotAllowed`] for a revoked license, [`Error::PublicationBehind`] if the key in
-    /// use is not in the published keyset yet, [`Error::NotVerified`] if a token fails the check.
+    /// use is not in the published keyset yet, [`Error::NoKeyFits`] if none in use may sign the
+    /// license, [`Error::NotVerified`] if a token fails the check.
     pub fn mint(
         &mut self,
         request: &MintRequest,
@@ -65,10 +66,10 @@ impl Issuer {
             });
         }
         // Refuse what cannot be minted before the seconds that a key takes to open.
-        self.preview_mint(request, context.now)?;
-        let key = self.license_signer(unlock, context.now)?;
+        let (_, signs) = self.plan_mint(request, context.now)?;
+        let keys = [self.open_signer(Role::License, &signs, unlock)?];
         self.store.write(context, |writer| {
-            let mint = Mint::begin(&writer.query(), &*key, writer.now())?;
+            let mint = Mint::begin(&writer.query(), &keys, writer.now())?;
             let license = license::find(&writer.query(), request.license)?.at(writer.now());
             (0..count)
                 .map(|_| mint.mint(writer, &license, request, None))
@@ -85,12 +86,25 @@ impl Issuer {
         request: &MintRequest,
         now: UnixTime,
     ) -> Result<LicenseRecord, Error> {
+        Ok(self.plan_mint(request, now)?.0)
+    }
+
+    /// The license, and the key that signs its tokens.
+    fn plan_mint(
+        &mut self,
+        request: &MintRequest,
+        clock: UnixTime,
+    ) -> Result<(LicenseRecord, PublicKey), Error> {
         self.store.read(|query| {
-            let now = query.lifted(now)?;
+            let now = query.lifted(clock)?;
             let license = license::find(query, request.license)?.at(now);
             mintable(query, &license, now)?;
             binding(&license, request)?;
-            Ok(license)
+            let terms = license::terms(query, &license)?;
+            let claims = license_claims("", &license, terms, now);
+            let keys = keys::in_use(query, clock)?;
+            let signs = keys::narrowest(&keys, &claims)?.public.clone();
+            Ok((license, signs))
         })
     }
 
@@ -101,6 +115,15 @@ impl Issuer {
     pub fn token(&mut self, id: TokenId) -> Result<MintedToken, Error> {
         self.store
             .read(|query| query.token(id)?.ok_or_else(|| not_found(id)))
+    }
+
+    /// The number of the event that minted a token.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn event_of_token(&mut self, id: TokenId) -> Result<u64, Error> {
+        self.store
+            .read(|query| query.seq_of_token(id)?.ok_or_else(|| not_found(id)))
     }
 
     /// The tokens of a license, in the order of minting.
@@ -122,32 +145,55 @@ pub(crate) fn not_found(id: TokenId) -> Error {
 
 /// What all mints of one transaction share.
 pub(crate) struct Mint<'k> {
-    key: &'k dyn Signer,
+    /// The opened ones of the keys in use.
+    signers: &'k [Box<dyn Signer>],
+    keys: Vec<KeyRow>,
     trust: TrustState,
     /// Read in the transaction that mints: the next list is made after it, and covers its tokens.
     epoch: u64,
 }
 
 impl<'k> Mint<'k> {
+    /// Keys are opened before the transaction that they sign for: they must not have been
+    /// replaced in between.
     pub(crate) fn begin(
         query: &Query<'_>,
-        key: &'k dyn Signer,
+        signers: &'k [Box<dyn Signer>],
         now: UnixTime,
     ) -> Result<Self, Error> {
-        keys::license_still_in_force(query, key, now)?;
+        let keys = keys::in_use(query, now)?;
         let trust = trust_state(query)?;
-        let key_id = key.public_key().id();
-        let published = trust.keyset().and_then(|keyset| keyset.key(key_id));
-        if !published.is_some_and(|entry| entry.state.signs_at(now)) {
-            return Err(Error::PublicationBehind {
-                problem: format!("key {key_id} is not active in the published keyset"),
-                hint: "run `phi keyset publish` first: nobody could verify the token",
-            });
+        for signer in signers {
+            if keys.iter().all(|row| row.public != *signer.public_key()) {
+                return Err(keys::took_over(Role::License));
+            }
+            let key_id = signer.public_key().id();
+            let published = trust.keyset().and_then(|keyset| keyset.key(key_id));
+            if !published.is_some_and(|entry| entry.state.signs_at(now)) {
+                return Err(Error::PublicationBehind {
+                    problem: format!("key {key_id} is not active in the published keyset"),
+                    hint: "run `phi keyset publish` first: nobody could verify the token",
+                });
+            }
         }
         let epoch = query
             .newest(DocumentKind::Status, "")?
             .map_or(0, |held| held.version);
-        Ok(Self { key, trust, epoch })
+        Ok(Self {
+            signers,
+            keys,
+            trust,
+            epoch,
+        })
+    }
+
+    /// The key that signs the license.
+    fn signer(&self, claims: &Claims) -> Result<&'k dyn Signer, Error> {
+        let row = keys::narrowest(&self.keys, claims)?;
+        let mut signers = self.signers.iter();
+        let opened = signers.find(|signer| *signer.public_key() == row.public);
+        let opened = opened.ok_or_else(|| keys::took_over(Role::License))?;
+        Ok(&**opened)
     }
 
     /// Mints a token of this license, which is the one that the request names, as it is now.
@@ -160,16 +206,17 @@ impl<'k> Mint<'k> {
     ) -> Result<MintedToken, Error> {
         mintable(&writer.query(), license, writer.now())?;
         let claims = self.claims(&writer.query(), license, request, writer.now())?;
-        let unsigned = UnsignedToken::license(self.key.public_key().id(), &claims)
-            .map_err(Error::NotVerified)?;
-        let token = unsigned.sealed(&self.key.sign(&unsigned.message())?);
+        let signer = self.signer(&claims)?;
+        let key_id = signer.public_key().id();
+        let unsigned = UnsignedToken::license(key_id, &claims).map_err(Error::NotVerified)?;
+        let token = unsigned.sealed(&signer.sign(&unsigned.message())?);
         let machine = machine(license, request)?.map(|bound| bound.0);
         self.check(&token, &claims, machine.as_ref())?;
         let minted = MintedToken {
             token_id: claims.token_id,
             license: license.id,
             license_revision: license.revision,
-            key_id: self.key.public_key().id(),
+            key_id,
             issued_at: claims.issued_at,
             expires: claims.expires,
             ends: claims.expires.map(|expires| expires.plus(claims.grace)),

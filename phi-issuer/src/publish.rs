@@ -193,11 +193,12 @@ pub(crate) fn first_root(
     })
 }
 
-/// The keys that a keyset lets sign, now or later; those that are revoked it keeps from it.
+/// The keys whose tokens a keyset lets count, now or later; of those that are revoked, the ones
+/// with a cut, for what the ledger has of them.
 fn let_sign(entries: &[LicenseKey]) -> Vec<(Role, KeyId)> {
     let live = entries
         .iter()
-        .filter(|entry| !matches!(entry.state, KeyState::Revoked { .. }));
+        .filter(|entry| !matches!(entry.state, KeyState::Revoked { cut: None }));
     live.map(|entry| (Role::License, entry.key.id())).collect()
 }
 
@@ -349,6 +350,8 @@ fn status(query: &Query<'_>, settings: &crate::Settings, now: UnixTime) -> Resul
             }
             Subject::License(id) => WireSubject::License(id),
             Subject::Customer(id) => WireSubject::Customer(list.customer_hash(&id)),
+            // The keyset says where it cuts; a rule of the list would take back all of it.
+            Subject::Key(_) if revocation.cut.is_some() => continue,
             Subject::Key(id) => WireSubject::Key(id),
             Subject::Feature { product, code } => {
                 WireSubject::Feature(product, FlagCode::new(code))
@@ -414,6 +417,8 @@ struct Expected(HashMap<(RuleClass, String), Option<UnixTime>>);
 impl Expected {
     fn of(query: &Query<'_>, now: UnixTime) -> Result<Self, Error> {
         let revocations = query.revocations()?.into_iter();
+        // What a cut takes back is not the list's to say.
+        let revocations = revocations.filter(|revocation| revocation.cut.is_none());
         let entry = |revocation: crate::Revocation| {
             let subject = revocation.subject;
             ((subject.class(), subject.id()), revocation.issued_before)

@@ -18,6 +18,9 @@ pub struct RevokeRequest {
     pub subject: Subject,
     /// Only what was issued before this time; `None` is everything, also in the future.
     pub issued_before: Option<UnixTime>,
+    /// Of a key: how many events of the ledger, from the first, keep their tokens valid, which
+    /// then need a proof of that. `None` is none of them.
+    pub cut: Option<u64>,
     /// Why.
     pub reason: Reason,
 }
@@ -71,6 +74,7 @@ pub(crate) fn record(
         issued_before: request.issued_before,
         reason: request.reason,
         since: writer.now(),
+        cut: request.cut,
     };
     writer.append(&Event::Revoked(revocation.clone()))?;
     Ok(revocation)
@@ -89,10 +93,13 @@ pub(crate) fn check(query: &Query<'_>, request: &RevokeRequest) -> Result<(), Er
         return Ok(());
     };
     // A revocation can only grow: what is refused today is not accepted tomorrow.
-    let grows = earlier
+    let reaches_later = earlier
         .issued_before
         .is_some_and(|earlier| request.issued_before.is_none_or(|later| earlier < later));
-    if grows {
+    let cuts_earlier = earlier
+        .cut
+        .is_some_and(|earlier| request.cut.is_none_or(|later| later < earlier));
+    if reaches_later || cuts_earlier {
         return Ok(());
     }
     Err(Error::NotAllowed {
@@ -103,6 +110,7 @@ pub(crate) fn check(query: &Query<'_>, request: &RevokeRequest) -> Result<(), Er
 }
 
 fn check_subject(query: &Query<'_>, request: &RevokeRequest) -> Result<(), Error> {
+    check_cut(query, request)?;
     match &request.subject {
         Subject::Token(id) => {
             if request.issued_before.is_some() {
@@ -133,6 +141,33 @@ fn check_subject(query: &Query<'_>, request: &RevokeRequest) -> Result<(), Error
             })
         }
     }
+}
+
+/// Only a checkpoint can show what was in the ledger: the cut is where one reaches, or earlier.
+fn check_cut(query: &Query<'_>, request: &RevokeRequest) -> Result<(), Error> {
+    let Some(cut) = request.cut else {
+        return Ok(());
+    };
+    let invalid = |problem: String| {
+        Err(Error::Invalid {
+            what: "the cut",
+            problem,
+        })
+    };
+    if !matches!(request.subject, Subject::Key(_)) {
+        return invalid("is for keys: what else is revoked has none".into());
+    }
+    if cut == 0 {
+        return invalid("would keep nothing: leave it out".into());
+    }
+    let newest = query.newest_checkpoint()?;
+    let size = newest.map_or(0, |checkpoint| checkpoint.size);
+    if cut > size {
+        return invalid(format!(
+            "is after event {cut}, and the newest checkpoint covers {size} events"
+        ));
+    }
+    Ok(())
 }
 
 fn check_key(row: &crate::store::KeyRow, issued_before: Option<UnixTime>) -> Result<(), Error> {

@@ -205,6 +205,7 @@ fn settle(
                     public: key.clone(),
                     from: Some(now),
                     holder: holders.and_then(|names| names.get(&key.id()).cloned()),
+                    scope: None,
                 },
                 Some(row) => match row.state() {
                     Some(KeyState::Active { .. }) if row.role == role => continue,

@@ -12,7 +12,7 @@ use crate::{
     keys::{self, Role},
     passphrase::{Passphrase, Unlock},
     root,
-    store::Query,
+    store::{KeyRow, Query},
 };
 
 /// The keys of a role that are at hand, opened: as many as must sign, or more.
@@ -59,17 +59,15 @@ impl Issuer {
         Ok(Signers { role, named, keys })
     }
 
-    /// Opens the license key that is in use.
-    pub(crate) fn license_signer(
+    /// Opens the license keys that are in use, one of each scope.
+    pub(crate) fn license_signers(
         &mut self,
         unlock: &dyn Unlock,
         now: UnixTime,
-    ) -> Result<Box<dyn Signer>, Error> {
-        let key = self
-            .store
-            .read(|query| keys::license_in_force(query, now))?
-            .public;
-        self.open_signer(Role::License, &key, unlock)
+    ) -> Result<Vec<Box<dyn Signer>>, Error> {
+        let keys = self.store.read(|query| keys::in_use(query, now))?;
+        let open = |row: &KeyRow| self.open_signer(Role::License, &row.public, unlock);
+        keys.iter().map(open).collect()
     }
 
     /// Whether a key can be opened here, as far as is known without opening it.

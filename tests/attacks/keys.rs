@@ -37,6 +37,7 @@ fn no_token_is_minted_that_is_revoked_already() {
     let request = RevokeRequest {
         subject: Subject::Customer("globex".into()),
         issued_before: Some(START.plus(DAY)),
+        cut: None,
         reason: Reason::Nonpayment,
     };
     issuer.revoke(&request, &at(START)).unwrap();

@@ -110,6 +110,7 @@ fn a_license_lives_through_rotation_and_ends_by_revocation(store: Store) {
     let request = RevokeRequest {
         subject: Subject::License(license),
         issued_before: None,
+        cut: None,
         reason: Reason::Refund,
     };
     assert_eq!(rig.issuer.revocation_reach(&request, rig.now).unwrap(), 2);
@@ -186,6 +187,7 @@ fn a_scheduled_key_can_be_brought_forward_when_the_old_one_is_stolen(store: Stor
     let request = RevokeRequest {
         subject: Subject::Key(stolen),
         issued_before: None,
+        cut: None,
         reason: Reason::KeyCompromise,
     };
     let context = rig.context();
@@ -249,6 +251,7 @@ fn nothing_is_revoked_as_suspended(store: Store) {
     let request = RevokeRequest {
         subject: Subject::License(rig.issue()),
         issued_before: None,
+        cut: None,
         reason: Reason::Suspended,
     };
     let reach = rig.issuer.revocation_reach(&request, rig.now);

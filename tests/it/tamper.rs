@@ -137,6 +137,7 @@ fn live(issuer: &mut Issuer) {
     let request = RevokeRequest {
         subject: Subject::Token(tokens[0].token_id),
         issued_before: None,
+        cut: None,
         reason: Reason::Refund,
     };
     issuer.revoke(&request, &tick()).unwrap();

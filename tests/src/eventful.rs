@@ -191,6 +191,7 @@ fn taken_back(issuer: &mut Issuer) -> Result<(), Error> {
         let request = RevokeRequest {
             subject,
             issued_before: None,
+            cut: None,
             reason: Reason::Refund,
         };
         issuer.revoke(&request, &at(day(16)))?;

@@ -90,6 +90,7 @@ fn office() -> Office {
     let request = RevokeRequest {
         subject: Subject::Customer("initech".into()),
         issued_before: None,
+        cut: None,
         reason: Reason::Refund,
     };
     issuer.revoke(&request, &context(500, "ann", None)).unwrap();
@@ -270,6 +271,7 @@ fn answers_are_longer_than_a_page() {
         Event::Revoked(Revocation {
             subject: Subject::Customer(format!("globex-{n}")),
             issued_before: None,
+            cut: None,
             reason: Reason::Refund,
             since: time(600),
         })

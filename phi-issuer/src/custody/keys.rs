@@ -12,7 +12,7 @@ use crate::{
     error::Error,
     event::Event,
     keyfile::Signer,
-    keys::{self, Role},
+    keys::{self, KeyScope, Role},
     passphrase::Unlock,
 };
 
@@ -56,7 +56,8 @@ struct Opened {
 
 impl Issuer {
     /// Adds a key that waits, whose signer is elsewhere; as [`Issuer::new_key`] does with one in
-    /// an encrypted file. The signer is tried before anything is recorded.
+    /// an encrypted file. The signer is tried before anything is recorded. A license key may have
+    /// a scope.
     ///
     /// # Errors
     /// [`Error::Signer`] or [`Error::Sign`] if the signer does not answer or sign;
@@ -64,10 +65,12 @@ impl Issuer {
     pub fn add_key(
         &mut self,
         role: Role,
+        scope: Option<KeyScope>,
         key: &NewKey,
         unlock: &dyn Unlock,
         context: &Context,
     ) -> Result<KeyId, Error> {
+        keys::check_scope(role, scope.as_ref())?;
         let Opened { place, signer } = self.open_new(role, key, unlock)?;
         super::check(&*signer)?;
         let public = signer.public_key().clone();
@@ -82,6 +85,7 @@ impl Issuer {
                 public,
                 from: None,
                 holder: None,
+                scope,
             })
         })?;
         Ok(key_id)

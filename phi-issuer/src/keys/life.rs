@@ -7,7 +7,7 @@
 
 use phi_verify::{KeyId, KeyState, PublicKey, UnixTime};
 
-use super::{DROP_LEEWAY, Role, find};
+use super::{DROP_LEEWAY, KeyScope, Role, find};
 use crate::{
     entry::{ENTRY_VERSION, Entry},
     error::Error,
@@ -20,8 +20,15 @@ pub(crate) fn check(query: &Query<'_>, entry: &Entry) -> Result<(), Error> {
     let moment = Moment::of(entry);
     match &entry.event {
         Event::KeyAdded {
-            role, public, from, ..
-        } => added(query, *role, public, *from, moment),
+            role,
+            public,
+            from,
+            scope,
+            ..
+        } => {
+            check_scope(*role, scope.as_ref())?;
+            added(query, *role, public, *from, moment)
+        }
         Event::KeyActivated { key_id, from } => activated(&find(query, *key_id)?, *from, moment),
         Event::KeyRetired { key_id, until } => {
             retired(query, &find(query, *key_id)?, *until, moment)
@@ -57,6 +64,24 @@ impl Moment {
             Self::Early => true,
         }
     }
+}
+
+/// What a key may have as its scope.
+pub(crate) fn check_scope(role: Role, scope: Option<&KeyScope>) -> Result<(), Error> {
+    let Some(scope) = scope else {
+        return Ok(());
+    };
+    let problem = match role {
+        Role::License => scope.problem(),
+        _ => Some("is named by the root and has no scope"),
+    };
+    problem.map_or(Ok(()), |problem| {
+        Err(Error::NotAllowed {
+            what: format!("{role} key"),
+            problem,
+            hint: "give a license key at least a product or a longest validity",
+        })
+    })
 }
 
 fn added(

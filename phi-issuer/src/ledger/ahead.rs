@@ -4,7 +4,8 @@
 use std::{fs, path::Path};
 
 use phi_verify::{
-    DocumentKind, Error as VerifyError, Reason, Status, Subject as WireSubject, TrustState,
+    DocumentKind, Error as VerifyError, KeyState, Reason, Status, Subject as WireSubject,
+    TrustState,
     dangerous_inspect::{self, Document},
     log::LogState,
 };
@@ -198,9 +199,12 @@ fn keep_taken_back(writer: &mut Writer<'_>, publication: &Publication) -> Result
     match dangerous_inspect::document(&publication.document).map_err(Error::NotVerified)? {
         Document::Keyset(keyset) => {
             for entry in keyset.keys() {
-                if matches!(entry.state, phi_verify::KeyState::Revoked { .. }) {
+                if let KeyState::Revoked { cut } = entry.state {
                     let subject = Subject::Key(entry.key.id());
-                    requests.push(request(subject, None, Reason::KeyCompromise));
+                    requests.push(RevokeRequest {
+                        cut: covered(&writer.query(), cut)?,
+                        ..request(subject, None, Reason::KeyCompromise)
+                    });
                 }
             }
         }
@@ -215,6 +219,14 @@ fn keep_taken_back(writer: &mut Writer<'_>, publication: &Publication) -> Result
         }
     }
     Ok(())
+}
+
+/// The cut, or what of it this ledger's checkpoints cover: of events that are not in it, nothing
+/// can be proven.
+fn covered(query: &Query<'_>, cut: Option<u64>) -> Result<Option<u64>, Error> {
+    let newest = query.newest_checkpoint()?;
+    let size = newest.map_or(0, |checkpoint| checkpoint.size);
+    Ok(cut.map(|cut| cut.min(size)).filter(|cut| *cut > 0))
 }
 
 /// What a status list takes back for good, as requests to this ledger.
@@ -261,6 +273,7 @@ const fn request(
     RevokeRequest {
         subject,
         issued_before,
+        cut: None,
         reason,
     }
 }

@@ -191,6 +191,7 @@ impl<'s> Judge<'s> {
                     &RevokeRequest {
                         subject: revocation.subject.clone(),
                         issued_before: revocation.issued_before,
+                        cut: revocation.cut,
                         reason: revocation.reason,
                     },
                 )

@@ -186,6 +186,7 @@ fn cut_tokens(writer: &mut Writer<'_>, license: LicenseId) -> Result<(), Error> 
             issued_before,
             reason: Reason::Superseded,
             since: now,
+            cut: None,
         })
     };
     if !before.is_empty() && !covered(now) {

@@ -83,6 +83,7 @@ fn transfer(
         issued_before: None,
         reason: Reason::Superseded,
         since: now,
+        cut: None,
     }))?;
     Ok((find(&writer.query(), license)?, new))
 }

@@ -19,7 +19,7 @@ use crate::{
     entry::Entry,
     error::Error,
     event::{Event, MintedToken, Publication, Revocation, SignedCheckpoint, Subject},
-    keys::Role,
+    keys::{KeyScope, Orphan, Orphans, Reach, Role},
     license::{LicenseRecord, State},
 };
 
@@ -44,7 +44,11 @@ pub(crate) struct KeyRow {
     pub(crate) from: Option<UnixTime>,
     pub(crate) until: Option<UnixTime>,
     pub(crate) revoked: bool,
+    /// How many events a revocation leaves to the key, if it leaves it any.
+    pub(crate) cut: Option<u64>,
     pub(crate) dropped: bool,
+    /// What it may sign, if not everything.
+    pub(crate) scope: Option<KeyScope>,
 }
 
 impl<'c> Query<'c> {
@@ -81,11 +85,18 @@ impl<'c> Query<'c> {
 
     /// The keys in the order in which the ledger has them.
     pub(crate) fn keys(&self) -> Result<Vec<KeyRow>, Error> {
-        let sql = "SELECT public, role, added, signs_from, until, revoked, dropped FROM keys
-                   ORDER BY seq";
+        let sql = "SELECT public, role, added, signs_from, until, revoked, dropped, entry
+                   FROM keys JOIN events USING (seq) ORDER BY seq";
+        let cuts = self.cuts()?;
         self.all(sql, &[], |row| {
+            let public = PublicKey::from_paserk(row.text(0)?).map_err(|_| damaged("a key"))?;
+            let Event::KeyAdded { scope, .. } = event(row, 7)? else {
+                return Err(damaged("a key"));
+            };
             Ok(KeyRow {
-                public: PublicKey::from_paserk(row.text(0)?).map_err(|_| damaged("a key"))?,
+                cut: cuts.get(&public.id()).copied(),
+                scope,
+                public,
                 role: Role::from_name(row.text(1)?).ok_or_else(|| damaged("a key's role"))?,
                 added: time(row.int(2)?)?,
                 from: row.opt_int(3)?.map(time).transpose()?,
@@ -94,6 +105,18 @@ impl<'c> Query<'c> {
                 dropped: row.truth(6)?,
             })
         })
+    }
+
+    /// How many events the revocations of keys leave to those that keep any.
+    fn cuts(&self) -> Result<HashMap<KeyId, u64>, Error> {
+        let sql = "SELECT entry FROM revocations JOIN events USING (seq) WHERE class = ?1";
+        let class = values![RuleClass::Key.name()];
+        let found = self.all(sql, class, |row| revocation_of(event(row, 0)?))?;
+        let cut = |revocation: Revocation| match (revocation.subject, revocation.cut) {
+            (Subject::Key(key_id), Some(cut)) => Some((key_id, cut)),
+            _ => None,
+        };
+        Ok(found.into_iter().filter_map(cut).collect())
     }
 
     /// The entry that a key is of.
@@ -115,6 +138,83 @@ impl<'c> Query<'c> {
                    (SELECT 1 FROM tokens WHERE key_id = ?1 AND (ends IS NULL OR ends > ?2))";
         let id = key_id.to_string();
         self.single(sql, values![&id, seconds(now)], |row| row.truth(0))
+    }
+
+    /// How many tokens under the key are live, and when the last of them ends; no time if there
+    /// are none, or if one never ends.
+    pub(crate) fn live_under(
+        &self,
+        key_id: KeyId,
+        now: UnixTime,
+    ) -> Result<(u64, Option<UnixTime>), Error> {
+        let sql = "SELECT count(*), count(ends), max(ends) FROM tokens
+                   WHERE key_id = ?1 AND (ends IS NULL OR ends > ?2)";
+        let id = key_id.to_string();
+        self.single(sql, values![&id, seconds(now)], |row| {
+            let (all, ending) = (row.int(0)?, row.int(1)?);
+            let last = row.opt_int(2)?.map(time).transpose()?;
+            Ok((all.cast_unsigned(), last.filter(|_| all == ending)))
+        })
+    }
+
+    /// The live tokens under the key that events up to this number minted, or all.
+    pub(crate) fn live_tokens_under(
+        &self,
+        key_id: KeyId,
+        up_to: Option<u64>,
+        now: UnixTime,
+    ) -> Result<Vec<TokenId>, Error> {
+        let sql = "SELECT id FROM tokens
+                   WHERE key_id = ?1 AND (ends IS NULL OR ends > ?2) AND seq <= ?3 ORDER BY seq";
+        let (id, up_to) = (key_id.to_string(), number(up_to.unwrap_or(u64::MAX)));
+        self.all(sql, values![&id, seconds(now), up_to], |row| {
+            let id = <[u8; TokenId::LENGTH]>::try_from(row.blob(0)?);
+            Ok(TokenId::from_bytes(id.map_err(|_| damaged("a token"))?))
+        })
+    }
+
+    /// What of the live tokens under the key is within reach, of licenses that nothing else takes
+    /// back for good; the first `list` of these.
+    pub(crate) fn orphans(
+        &self,
+        key_id: KeyId,
+        reach: Reach,
+        now: UnixTime,
+        list: usize,
+    ) -> Result<Orphans, Error> {
+        let (test, bound) = match reach {
+            Reach::AfterEvent(seq) => ("tokens.seq > ?3", number(seq)),
+            Reach::EndingAfter(time) => ("(ends IS NULL OR ends > ?3)", seconds(time)),
+        };
+        let sql = format!(
+            "SELECT licenses.id, customer, product, count(*), count(ends), max(ends)
+             FROM tokens JOIN licenses ON licenses.id = tokens.license
+             WHERE key_id = ?1 AND (ends IS NULL OR ends > ?2) AND {test}
+               AND standing <> 'revoked' AND standing <> 'superseded'
+             GROUP BY licenses.id, customer, product ORDER BY min(tokens.seq)"
+        );
+        let mut orphans = Orphans::default();
+        let id = key_id.to_string();
+        self.engine
+            .each(&sql, values![&id, seconds(now), bound], &mut |row| {
+                let (all, ending) = (row.int(3)?, row.int(4)?);
+                orphans.licenses += 1;
+                orphans.tokens += all.cast_unsigned();
+                if orphans.first.len() < list {
+                    let license = <[u8; LicenseId::LENGTH]>::try_from(row.blob(0)?);
+                    let license = license.map_err(|_| damaged("a license"))?;
+                    let latest = row.opt_int(5)?.map(time).transpose()?;
+                    orphans.first.push(Orphan {
+                        license: LicenseId::from_bytes(license),
+                        customer: row.text(1)?.into(),
+                        product: row.text(2)?.into(),
+                        tokens: all.cast_unsigned(),
+                        ends: latest.filter(|_| all == ending),
+                    });
+                }
+                Ok(())
+            })?;
+        Ok(orphans)
     }
 
     /// When the latest token under the key was minted, by the clock of who minted it.
@@ -588,6 +688,11 @@ fn publication_of(event: Event) -> Result<Publication, Error> {
 pub(super) fn time(seconds: i64) -> Result<UnixTime, Error> {
     let time = u64::try_from(seconds).ok().and_then(UnixTime::new);
     time.ok_or_else(|| damaged("a time"))
+}
+
+/// Numbers beyond all that a store can have stand for the last one.
+fn number(seq: u64) -> i64 {
+    i64::try_from(seq).unwrap_or(i64::MAX)
 }
 
 fn seconds(time: UnixTime) -> i64 {

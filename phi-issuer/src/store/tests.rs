@@ -18,6 +18,7 @@ fn keys() -> [Event; 2] {
         public,
         from: None,
         holder: None,
+        scope: None,
     })
 }
 

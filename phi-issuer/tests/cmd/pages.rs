@@ -33,6 +33,11 @@ fn the_guide_to_ceremonies_is_true() {
 }
 
 #[test]
+fn the_guide_to_rotation_is_true() {
+    check(&repository().join("docs/guides/rotation.md"));
+}
+
+#[test]
 fn the_guide_to_audits_is_true() {
     check(&repository().join("docs/guides/audit.md"));
 }

@@ -94,6 +94,7 @@ fn behind(folder: &Path) -> (Issuer, Vec<phi_issuer::MintedToken>) {
         let request = RevokeRequest {
             subject,
             issued_before: None,
+            cut: None,
             reason: Reason::Refund,
         };
         issuer.revoke(&request, &at(day(2))).unwrap();
@@ -139,6 +140,7 @@ fn an_older_backup_goes_on_after_what_was_published() {
     let request = RevokeRequest {
         subject: Subject::Key(stolen),
         issued_before: None,
+        cut: None,
         reason: Reason::KeyCompromise,
     };
     let day = at(START.plus(5 * DAY));

@@ -134,6 +134,7 @@ impl<'l> Operator<'l> {
                 let request = RevokeRequest {
                     subject: Subject::License(license),
                     issued_before: None,
+                    cut: None,
                     reason: Reason::Breach,
                 };
                 self.issuer.revoke(&request, &context)?;

@@ -32,6 +32,7 @@ fn put_in(folder: &Path, role: Role, from: Option<UnixTime>) -> KeyId {
         public,
         from,
         holder: None,
+        scope: None,
     };
     append_as(folder, &added, NOW, "bob");
     id
@@ -108,6 +109,7 @@ fn a_keyset_that_was_put_into_the_store_makes_no_key_known() {
         public,
         from,
         holder: None,
+        scope: None,
     };
     append_as(folder.path(), &added, NOW, "bob");
     append_as(folder.path(), &Event::DocumentPublished(forged), NOW, "bob");

@@ -65,6 +65,7 @@ fn the_life_of_a_key_has_an_order() {
     let request = RevokeRequest {
         subject: Subject::Key(stolen),
         issued_before: None,
+        cut: None,
         reason: Reason::KeyCompromise,
     };
     issuer.revoke(&request, &at(START.plus(2 * DAY))).unwrap();
@@ -114,6 +115,7 @@ fn a_key_is_not_added_to_sign_in_the_past() {
         public: key.public,
         from: Some(START),
         holder: None,
+        scope: None,
     };
     refused(folder.path(), &added, "before it was added");
 }

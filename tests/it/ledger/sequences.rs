@@ -611,6 +611,7 @@ fn revocation(subject: Subject) -> RevokeRequest {
     RevokeRequest {
         subject,
         issued_before: None,
+        cut: None,
         reason: Reason::Refund,
     }
 }

@@ -144,6 +144,7 @@ fn once(issuer: &mut Issuer, act: &str, now: UnixTime) -> Result<(), Box<dyn Err
             let request = RevokeRequest {
                 subject: Subject::License(license),
                 issued_before: None,
+                cut: None,
                 reason: Reason::Refund,
             };
             issuer.revoke(&request, &context)?;

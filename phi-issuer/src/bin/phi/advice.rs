@@ -137,6 +137,21 @@ const TABLE: &[(&str, ExitCode, &str)] = &[
         "the signing key was lost: ask the vendor for a new token",
     ),
     (
+        "no-key-fits",
+        ExitCode::BAD_INPUT,
+        "make a key for it with phi key new, and bring it in with phi key rotate --like KEY",
+    ),
+    (
+        "would-orphan",
+        ExitCode::STORE,
+        "add --force if that is what is wanted",
+    ),
+    (
+        "attention-needed",
+        ExitCode::ATTENTION,
+        "take the next steps that are listed, the most urgent first",
+    ),
+    (
         "key-scope",
         ExitCode::NOT_TRUSTED,
         "fetch the issuer's newest keyset; if it says the same, the token is not to be trusted",

@@ -9,8 +9,9 @@ use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::session::Session;
 use crate::{
-    audit, catalog, completions, customer, diff, export, fingerprint, import, init, inspect, key,
-    keyset, ledger, license, man, mint, proof, report, revoke, root, schema, status, verify,
+    audit, catalog, completions, customer, diff, doctor, export, fingerprint, import, init,
+    inspect, key, keyset, ledger, license, man, mint, proof, report, revoke, root, schema, status,
+    verify,
 };
 
 /// Issue licenses, and verify them anywhere, with no network
@@ -110,6 +111,7 @@ enum Command {
     #[command(subcommand)]
     Audit(audit::Command),
     Report(report::Report),
+    Doctor(doctor::Doctor),
     Verify(verify::Verify),
     Inspect(inspect::Inspect),
     Fingerprint(fingerprint::FingerprintCommand),
@@ -143,6 +145,7 @@ impl App {
             Command::Proof(command) => command.run(&session),
             Command::Audit(command) => command.run(&session),
             Command::Report(command) => command.run(&session),
+            Command::Doctor(command) => command.run(&session),
             Command::Verify(command) => command.run(&session),
             Command::Inspect(command) => command.run(&session),
             Command::Fingerprint(command) => command.run(&session),

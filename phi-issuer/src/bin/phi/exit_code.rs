@@ -29,9 +29,11 @@ impl ExitCode {
     pub(crate) const PUBLICATION: Self = Self(21);
     /// A key or a passphrase cannot be used.
     pub(crate) const KEY: Self = Self(22);
+    /// A check-up found something that is wrong, or that runs out soon.
+    pub(crate) const ATTENTION: Self = Self(30);
 
     /// Every code with its line of help.
-    pub(crate) const ALL: [(Self, &str); 11] = [
+    pub(crate) const ALL: [(Self, &str); 12] = [
         (Self::DONE, "done, or the license is good"),
         (Self::UNEXPECTED, "unexpected failure"),
         (Self::USAGE, "wrong usage"),
@@ -55,6 +57,7 @@ impl ExitCode {
         (Self::STORE, "the issuer's store refused"),
         (Self::PUBLICATION, "publication incomplete: publish again"),
         (Self::KEY, "key or passphrase"),
+        (Self::ATTENTION, "phi doctor found what needs attention"),
     ];
 
     /// The list for `--help`.

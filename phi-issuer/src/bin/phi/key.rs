@@ -3,6 +3,9 @@
 mod check;
 mod escrow;
 mod new;
+mod plan;
+mod revoke;
+mod timeline;
 mod tokens;
 
 use std::fmt;
@@ -18,11 +21,13 @@ use crate::failure::Failure;
 use crate::output::{Answer, Page, say};
 use crate::root;
 use crate::session::Session;
-use crate::view::{Stamp, cell, shown};
+use crate::view::{ScopeView, Stamp, cell, shown};
 use phi_issuer::when::When;
 
 pub(crate) use check::CheckAnswer;
 pub(crate) use escrow::EscrowAnswer;
+pub(crate) use plan::{LISTED, OrphansView, PlanAnswer, would_orphan};
+pub(crate) use timeline::TimelineAnswer;
 pub(crate) use tokens::TokensAnswer;
 
 /// Make, list, rotate and retire signing keys
@@ -35,6 +40,8 @@ pub(crate) enum Command {
     Tokens(tokens::Tokens),
     Rotate(Rotate),
     Retire(Retire),
+    Revoke(revoke::Revoke),
+    Timeline(timeline::Timeline),
     Export(escrow::Export),
     Import(escrow::Import),
 }
@@ -62,6 +69,7 @@ pub(crate) struct Show {
         oldest is replaced.",
     after_help = "Examples:\n  \
         phi key rotate --from 2027-01-01 && phi keyset publish\n  \
+        phi key rotate --from 2027-01-01 --plan\n  \
         phi key rotate --role status"
 )]
 pub(crate) struct Rotate {
@@ -71,8 +79,13 @@ pub(crate) struct Rotate {
     /// When the new license key begins to sign [default: now]
     #[arg(long, value_name = "TIME")]
     from: Option<When>,
+    /// A license key whose scope is meant [default: the keys without a scope]
+    #[arg(long, value_name = "KEY", allow_hyphen_values = true)]
+    like: Option<KeyId>,
     #[command(flatten)]
     accepted: AcceptedKeys,
+    #[command(flatten)]
+    plan: plan::Options,
     /// Say what would be recorded, and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -122,6 +135,8 @@ impl Command {
             Self::Tokens(command) => command.run(session),
             Self::Rotate(command) => command.run(session),
             Self::Retire(command) => command.run(session),
+            Self::Revoke(command) => command.run(session),
+            Self::Timeline(_) => timeline::run(session),
             Self::Export(command) => command.run(session),
             Self::Import(command) => command.run(session),
         }
@@ -152,15 +167,29 @@ impl Rotate {
         let mut issuer = session.issuer()?;
         let now = session.now();
         let from = self.from.map(|from| from.beginning(now)).transpose()?;
+        if self.like.is_some() && self.role != Role::License {
+            let message = "only license keys have scopes: leave --like or --role out";
+            return Err(Failure::new("input-invalid", message));
+        }
+        if self.plan.plan {
+            let at = from.unwrap_or(now);
+            return self
+                .plan
+                .run(self.role, self.like, at, &mut issuer, session);
+        }
         if self.dry_run {
             session
                 .output()
-                .print(&self.plan(&mut issuer, from, session)?)?;
+                .print(&self.dry(&mut issuer, from, session)?)?;
             say("phi: dry run: nothing was recorded");
             return Ok(());
         }
         self.accepted.tell(&mut issuer);
-        let rotation = issuer.rotate_key(self.role, from, session, &session.context())?;
+        let context = session.context();
+        let rotation = match self.like {
+            Some(key) => issuer.rotate_key_like(key, from, session, &context)?,
+            None => issuer.rotate_key(self.role, from, session, &context)?,
+        };
         let proposal = match &rotation.root {
             NextRoot::Proposed(proposal) => Some(root::write_proposal(session, proposal, None)?),
             _ => None,
@@ -192,14 +221,14 @@ impl Rotate {
     }
 
     /// What the rotation would do: which key goes, and which comes if it is there already.
-    fn plan(
+    fn dry(
         &self,
         issuer: &mut Issuer,
         from: Option<UnixTime>,
         session: &Session,
     ) -> Result<RotationAnswer, Failure> {
         let at = from.unwrap_or_else(|| session.now());
-        let (new, old) = issuer.plan_rotation(self.role, at)?;
+        let (new, old) = issuer.plan_rotation(self.role, self.like, at)?;
         let root = match self.role {
             Role::License => None,
             _ => Some(issuer.trust_state()?.root().version + 1),
@@ -256,6 +285,10 @@ pub(crate) struct KeyAnswer {
     from: Option<Stamp>,
     /// The time from which it signs no more.
     until: Option<Stamp>,
+    /// What it may sign; null is everything.
+    scope: Option<ScopeView>,
+    /// Whether it was revoked with a cut: how many events of the ledger keep its tokens valid.
+    cut: Option<u64>,
     /// When it was made.
     added: Stamp,
     /// Its file, or the one that says where its signer is; null if neither is in the folder.
@@ -291,6 +324,8 @@ impl KeyAnswer {
             state: state_at(record.state, now).to_owned(),
             from: from.map(Stamp::from),
             until: until.map(Stamp::from),
+            scope: record.scope.as_ref().map(ScopeView::new),
+            cut: record.state.and_then(KeyState::cut),
             added: record.added.into(),
             file: record.file.as_deref().map(shown),
             signer: SignerAnswer::of(record),
@@ -342,6 +377,15 @@ impl Answer for KeyAnswer {
         }
         if let Some(until) = &self.until {
             page.field("signs until", until);
+        }
+        if let Some(cut) = self.cut {
+            page.field(
+                "cut",
+                format!("its tokens of the first {cut} events count, with a proof"),
+            );
+        }
+        if let Some(scope) = &self.scope {
+            page.field("scope", &scope.words);
         }
         page.field("made", &self.added);
         page.field("file", self.file.as_deref().unwrap_or("not in the folder"));

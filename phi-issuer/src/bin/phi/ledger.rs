@@ -2,16 +2,18 @@
 
 mod copies;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use copies::{Backup, Export, Import, Restore};
 pub(crate) use copies::{BackupAnswer, ExportAnswer};
 use indicatif::{ProgressBar, ProgressStyle};
 use phi_issuer::durable::{self, Mode};
-use phi_issuer::{Checkpointed, Progress, Proven, SettledEarly, SignedCheckpoint, Verified};
-use phi_verify::TokenId;
+use phi_issuer::{
+    Checkpointed, Issuer, Progress, Proven, SettledEarly, SignedCheckpoint, Verified,
+};
 use phi_verify::log::{Hash, MAX_NOTE};
+use phi_verify::{KeyId, TokenId};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -74,15 +76,19 @@ pub(crate) struct Verify {
     after_help = "Examples:\n  \
         phi ledger prove --token 746f6b656e3030303030303030303031 --out license.tlog-proof\n  \
         phi ledger prove --event 17 --entry event-17.cbor\n  \
-        phi ledger prove --since checkpoint-2026-06"
+        phi ledger prove --since checkpoint-2026-06\n  \
+        phi ledger prove --kept-by 3q2-7wEjRWeJ --folder proofs"
 )]
 #[group(skip)]
 pub(crate) struct Prove {
     #[command(flatten)]
     what: What,
     /// The new file for the proof [default: standard output]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "kept_by")]
     out: Option<PathBuf>,
+    /// With --kept-by: the folder for the proofs, TOKEN.tlog-proof each
+    #[arg(long, value_name = "FOLDER", requires = "kept_by")]
+    folder: Option<PathBuf>,
     /// With --event: the new file for the event itself, of which the proof is
     #[arg(long, value_name = "FILE", requires = "event")]
     entry: Option<PathBuf>,
@@ -101,6 +107,15 @@ struct What {
     /// That nothing before this older checkpoint was changed
     #[arg(long, value_name = "FILE")]
     since: Option<PathBuf>,
+    /// That the live tokens under this license key were recorded: of one that is revoked with a
+    /// cut, those before it
+    #[arg(
+        long,
+        value_name = "KEY",
+        requires = "folder",
+        allow_hyphen_values = true
+    )]
+    kept_by: Option<KeyId>,
 }
 
 /// Say that the newest entries are of a clock that was ahead
@@ -202,6 +217,9 @@ impl CorrectClock {
 impl Prove {
     fn run(&self, session: &Session) -> Result<(), Failure> {
         let mut issuer = session.issuer()?;
+        if let (Some(key), Some(folder)) = (self.what.kept_by, &self.folder) {
+            return prove_kept(key, folder, &mut issuer, session);
+        }
         let what = match (&self.what.since, self.what.event, self.what.token) {
             (Some(path), ..) => {
                 let text = issuer.prove_growth(&read_checkpoint(path)?)?;
@@ -242,8 +260,29 @@ impl Prove {
     }
 }
 
+/// Writes the proofs that keep the tokens of a key that was cut.
+fn prove_kept(
+    key: KeyId,
+    folder: &Path,
+    issuer: &mut Issuer,
+    session: &Session,
+) -> Result<(), Failure> {
+    let mut proofs = Vec::new();
+    for token in issuer.tokens_kept(key, session.now())? {
+        let proof = issuer.prove(Proven::Token(token))?.proof.to_text();
+        let path = folder.join(format!("{token}.tlog-proof"));
+        durable::write(&path, proof.as_bytes(), Mode::Public)?;
+        let token = token.to_string();
+        proofs.push(KeptView {
+            token,
+            file: shown(&path),
+        });
+    }
+    session.output().print(&KeptAnswer { proofs })
+}
+
 /// Reads a checkpoint that somebody kept.
-fn read_checkpoint(path: &std::path::Path) -> Result<String, Failure> {
+fn read_checkpoint(path: &Path) -> Result<String, Failure> {
     let bytes = read_file(path, MAX_NOTE as u64)?;
     String::from_utf8(bytes).map_err(|_| {
         let message = format!("{} is not UTF-8", shown(path));
@@ -261,6 +300,31 @@ fn bar(what: &str) -> ProgressBar {
 fn tell(bar: &ProgressBar, at: Progress) {
     bar.set_length(at.total);
     bar.set_position(at.done);
+}
+
+/// The proofs that keep a key's tokens.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(title = "phi ledger prove --kept-by")]
+pub(crate) struct KeptAnswer {
+    /// In the order of minting.
+    proofs: Vec<KeptView>,
+}
+
+/// A proof in a file.
+#[derive(Debug, Serialize, JsonSchema)]
+struct KeptView {
+    /// The token's id.
+    token: String,
+    /// The file with its proof.
+    file: String,
+}
+
+impl Answer for KeptAnswer {
+    fn show(&self, page: &mut Page) {
+        let row = |proof: &KeptView| [proof.token.clone(), proof.file.clone()];
+        let rows: Vec<_> = self.proofs.iter().map(row).collect();
+        page.table(["TOKEN", "PROOF"], &rows);
+    }
 }
 
 /// A clock that was corrected.

@@ -8,6 +8,7 @@ mod catalog;
 mod completions;
 mod customer;
 mod diff;
+mod doctor;
 mod exit_code;
 mod export;
 mod failure;

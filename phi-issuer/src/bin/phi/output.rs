@@ -205,6 +205,16 @@ impl Page {
         self.text.push('\n');
     }
 
+    /// A line of cells, each in its tone if it has one.
+    pub(crate) fn toned(&mut self, cells: &[(Option<Tone>, String)]) {
+        self.align();
+        for (tone, text) in cells {
+            let style = tone.map_or(LABEL, Tone::style);
+            let _ = write!(self.text, "{style}{}{style:#}", clean(text));
+        }
+        self.text.push('\n');
+    }
+
     /// Text as it is, such as a QR code.
     pub(crate) fn raw(&mut self, text: &str) {
         self.align();

@@ -169,8 +169,16 @@ fn older(path: &Path, trust: &Trust) -> Result<LogState, Failure> {
 /// # Errors
 /// Why the proof does not show that it is in the ledger.
 pub(crate) fn logged(proof: &Path, token: &str, root: &Root) -> Result<LoggedView, Failure> {
-    let proof = Proof::parse(&read_text(proof, MAX_PROOF)?)?;
+    let proof = Proof::parse(&proof_text(proof)?)?;
     Ok(LoggedView::new(&proof.verify_token(token, root)?))
+}
+
+/// The text of a proof in a file.
+///
+/// # Errors
+/// If the file does not read.
+pub(crate) fn proof_text(path: &Path) -> Result<String, Failure> {
+    read_text(path, MAX_PROOF)
 }
 
 fn read_text(path: &Path, limit: usize) -> Result<String, Failure> {

@@ -10,9 +10,10 @@ use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::input::Object;
+use crate::key::{LISTED, OrphansView, would_orphan};
 use crate::output::{Answer, Page, say};
 use crate::session::Session;
-use crate::view::Stamp;
+use crate::view::{Stamp, counted};
 use phi_issuer::when::When;
 
 /// Revoke a token, a license, a customer, a signing key or a feature
@@ -26,7 +27,8 @@ use phi_issuer::when::When;
         phi revoke license 6c6963656e736531 --reason refund --dry-run\n  \
         phi revoke license 6c6963656e736531 --reason breach --note \"case 12, letter of May 3\"\n  \
         phi revoke customer globex --issued-before 2027-01-01 --reason nonpayment\n  \
-        phi revoke feature sso --reason issued-in-error"
+        phi revoke feature sso --reason issued-in-error\n  \
+        phi revoke key 3q2-7wEjRWeJ --cut newest --reason key-compromise"
 )]
 pub(crate) struct Revoke {
     /// What is to be revoked
@@ -41,6 +43,15 @@ pub(crate) struct Revoke {
     /// Only what was issued before this time
     #[arg(long, value_name = "TIME")]
     issued_before: Option<When>,
+    #[command(flatten)]
+    key: KeyOptions,
+    #[command(flatten)]
+    way: Way,
+}
+
+/// Why something is revoked, and whether it is.
+#[derive(Debug, Args)]
+pub(crate) struct Way {
     /// Why: unspecified, key-compromise, nonpayment, refund, breach, superseded, issued-in-error
     #[arg(long, default_value = "unspecified", value_parser = reason)]
     reason: Reason,
@@ -50,6 +61,40 @@ pub(crate) struct Revoke {
     /// Say what would be revoked, and record nothing
     #[arg(long)]
     dry_run: bool,
+}
+
+/// What is asked where a key is revoked.
+#[derive(Debug, Args)]
+pub(crate) struct KeyOptions {
+    /// Of a key: how many events of the ledger keep their tokens valid, or newest for those of
+    /// the newest checkpoint
+    #[arg(long, value_name = "EVENTS", value_parser = cut)]
+    cut: Option<Cut>,
+    /// Of a key: how many of the licenses that lose tokens are listed
+    #[arg(long, value_name = "COUNT", default_value_t = LISTED)]
+    list: usize,
+    /// Revoke a key although live tokens are lost
+    #[arg(long)]
+    force: bool,
+}
+
+/// Where a key is cut.
+#[derive(Clone, Copy, Debug)]
+enum Cut {
+    /// Where the newest checkpoint ends.
+    Newest,
+    /// After so many events.
+    After(u64),
+}
+
+fn cut(text: &str) -> Result<Cut, String> {
+    match text {
+        "newest" => Ok(Cut::Newest),
+        number => number
+            .parse()
+            .map(Cut::After)
+            .map_err(|_| "write a number of events, or newest".into()),
+    }
 }
 
 /// What can be revoked.
@@ -68,17 +113,30 @@ enum Class {
 }
 
 impl Revoke {
+    /// The same request, of a key.
+    pub(crate) const fn of_key(id: String, way: Way, key: KeyOptions) -> Self {
+        Self {
+            class: Class::Key,
+            id,
+            product: None,
+            issued_before: None,
+            key,
+            way,
+        }
+    }
+
     pub(crate) fn run(&self, session: &Session) -> Result<(), Failure> {
-        if self.reason == Reason::Suspended {
+        if self.way.reason == Reason::Suspended {
             let message = "a revocation is for good, and suspended is for a while";
             return Err(Failure::new("input-invalid", message)
                 .hint("take a license out of force with phi license suspend"));
         }
         let mut issuer = session.issuer()?;
-        let dry_run = self.dry_run;
+        let dry_run = self.way.dry_run;
         let request = self.request(&mut issuer, session)?;
         let reach = issuer.revocation_reach(&request, session.now())?;
         let class = request.subject.class();
+        let loss = self.loss(&request, &mut issuer, session)?;
         let mut answer = RevokeAnswer {
             dry_run,
             class: class.name().to_owned(),
@@ -86,11 +144,13 @@ impl Revoke {
             issued_before: request.issued_before.map(Stamp::from),
             reason: request.reason.name().to_owned(),
             since: None,
-            live_tokens: reach,
+            live_tokens: loss.as_ref().map_or(reach, |loss| loss.lost.tokens),
+            key: loss,
         };
         if !dry_run {
+            self.check_orphans(&answer)?;
             let context = Context {
-                reason: self.note.clone(),
+                reason: self.way.note.clone(),
                 ..session.context()
             };
             let revocation = issuer.revoke(&request, &context)?;
@@ -105,12 +165,58 @@ impl Revoke {
         Ok(())
     }
 
+    /// What is lost with a key is lost knowingly.
+    fn check_orphans(&self, answer: &RevokeAnswer) -> Result<(), Failure> {
+        let Some(loss) = answer.key.as_ref().filter(|loss| loss.lost.tokens > 0) else {
+            return Ok(());
+        };
+        if self.key.force {
+            return Ok(());
+        }
+        let key = &answer.subject;
+        let failure = would_orphan(loss.lost.tokens);
+        Err(match (loss.cut, loss.checkpoint) {
+            (None, Some(_)) => failure.hint(format!(
+                "keep what was minted honestly: phi key revoke {key} --cut newest --dry-run"
+            )),
+            _ => failure.hint(format!(
+                "phi key revoke {key} --dry-run lists their licenses, to be minted again; then \
+                 --force"
+            )),
+        })
+    }
+
+    /// What a key's revocation costs.
+    fn loss(
+        &self,
+        request: &RevokeRequest,
+        issuer: &mut Issuer,
+        session: &Session,
+    ) -> Result<Option<KeyLossView>, Failure> {
+        let Subject::Key(key_id) = request.subject else {
+            return Ok(None);
+        };
+        let plan = issuer.plan_key_revocation(request, key_id, self.key.list, session.now())?;
+        Ok(Some(KeyLossView {
+            cut: request.cut,
+            checkpoint: plan.checkpoint,
+            kept: plan.kept,
+            lost: OrphansView::new(&plan.lost),
+        }))
+    }
+
     fn request(&self, issuer: &mut Issuer, session: &Session) -> Result<RevokeRequest, Failure> {
         let before = self.issued_before.map(|time| time.beginning(session.now()));
+        let cut = match self.key.cut {
+            None => None,
+            Some(Cut::After(events)) => Some(events),
+            Some(Cut::Newest) => Some(issuer.newest_checkpoint()?.size),
+        };
         Ok(RevokeRequest {
             subject: self.subject(issuer)?,
             issued_before: before.transpose()?,
-            reason: self.reason,
+            cut,
+            reason: self.way.reason,
         })
     }
 
@@ -148,7 +254,7 @@ impl Revoke {
 }
 
 /// The flag of this name in the recorded catalog.
-fn flag(
+pub(crate) fn flag(
     issuer: &mut Issuer,
     product: Option<&str>,
     name: &str,
@@ -192,6 +298,44 @@ pub(crate) struct RevokeAnswer {
     since: Option<Stamp>,
     /// Tokens that had not ended and are hit.
     live_tokens: u64,
+    /// Of a key: what its cut keeps and what is lost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<KeyLossView>,
+}
+
+/// What revoking a key costs.
+#[derive(Debug, Serialize, JsonSchema)]
+struct KeyLossView {
+    /// How many events of the ledger keep their tokens valid; null is none.
+    cut: Option<u64>,
+    /// How many events the newest checkpoint covers: the latest cut there can be.
+    checkpoint: Option<u64>,
+    /// Live tokens before the cut: each needs a proof beside it.
+    kept: u64,
+    /// Live tokens after it.
+    lost: OrphansView,
+}
+
+impl KeyLossView {
+    fn show(&self, key: &str, page: &mut Page) {
+        match (self.cut, self.checkpoint) {
+            (Some(cut), _) => page.field("cut", format!("after event {cut}")),
+            (None, Some(size)) => page.field("cut", format!("none; the newest can be {size}")),
+            (None, None) => page.field("cut", "none; there is no checkpoint"),
+        }
+        let tokens =
+            |count: u64| counted(usize::try_from(count).unwrap_or(usize::MAX), "live token");
+        page.field(
+            "keeps",
+            format!("{}, each with its proof", tokens(self.kept)),
+        );
+        page.field("loses", tokens(self.lost.tokens));
+        if self.kept > 0 {
+            let command = format!("phi ledger prove --kept-by {key} --folder FOLDER");
+            page.field("proofs", format!("once it is recorded: {command}"));
+        }
+        self.lost.show(page);
+    }
 }
 
 impl Answer for RevokeAnswer {
@@ -201,6 +345,9 @@ impl Answer for RevokeAnswer {
             page.field("issued before", before);
         }
         page.field("reason", &self.reason);
+        if let Some(loss) = &self.key {
+            return loss.show(&self.subject, page);
+        }
         page.field(
             "hits",
             match self.live_tokens {

@@ -11,8 +11,8 @@ use crate::failure::{Failure, FailureAnswer};
 use crate::output::{say, to_json};
 use crate::view::EventView;
 use crate::{
-    audit, batch, catalog, customer, diff, export, fingerprint, import, init, inspect, key, keyset,
-    ledger, license, mint, proof, report, revoke, root, status, verify,
+    audit, batch, catalog, customer, diff, doctor, export, fingerprint, import, init, inspect, key,
+    keyset, ledger, license, mint, proof, report, revoke, root, status, verify,
 };
 
 /// Write the JSON schemas of what --json prints, one file a command
@@ -54,7 +54,10 @@ fn all() -> Vec<(&'static str, Schema)> {
         ("key-export", of::<key::EscrowAnswer>()),
         ("key-import", of::<key::KeyAnswer>()),
         ("key-rotate", of::<key::RotationAnswer>()),
+        ("key-rotate-plan", of::<key::PlanAnswer>()),
         ("key-retire", of::<key::KeyAnswer>()),
+        ("key-revoke", of::<revoke::RevokeAnswer>()),
+        ("key-timeline", of::<key::TimelineAnswer>()),
         ("root-holder-new", of::<root::HolderAnswer>()),
         ("root-init", of::<root::ProposalAnswer>()),
         ("root-propose", of::<root::ProposalAnswer>()),
@@ -72,9 +75,11 @@ fn all() -> Vec<(&'static str, Schema)> {
         ("audit-query", of::<audit::EventsAnswer>()),
         ("audit-show", of::<EventView>()),
         ("report", of::<report::ReportAnswer>()),
+        ("doctor", of::<doctor::DoctorAnswer>()),
         ("ledger-checkpoint", of::<ledger::CheckpointAnswer>()),
         ("ledger-verify", of::<ledger::VerifiedAnswer>()),
         ("ledger-prove", of::<ledger::ProofAnswer>()),
+        ("ledger-prove-kept-by", of::<ledger::KeptAnswer>()),
         ("ledger-backup", of::<ledger::BackupAnswer>()),
         ("ledger-restore", of::<ledger::VerifiedAnswer>()),
         ("ledger-export", of::<ledger::ExportAnswer>()),

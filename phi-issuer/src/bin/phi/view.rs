@@ -4,12 +4,14 @@
 mod document;
 mod event;
 mod license;
+mod scope;
 mod summary;
 mod terms;
 
 pub(crate) use document::{CatalogView, ClockResetView, KeysetView, RootView, StatusView};
 pub(crate) use event::EventView;
 pub(crate) use license::{BindingView, LicenseView};
+pub(crate) use scope::{ScopeView, scope_words};
 pub(crate) use summary::summary;
 pub(crate) use terms::{FlagView, Names, TermsView, flags, show_flags};
 

@@ -1,15 +1,18 @@
 //! `phi key new`: a key that waits, made here, in a token, or elsewhere.
 
+use std::collections::BTreeSet;
 use std::path::{self, Path, PathBuf};
 
 use clap::Args;
-use phi_issuer::Role;
 use phi_issuer::custody::{self, NewKey, Program, TokenKey};
+use phi_issuer::when::Length;
+use phi_issuer::{Issuer, KeyScope, Role};
 
 use super::{PUBLISH, find, role};
 use crate::failure::Failure;
 use crate::input::read_text;
 use crate::output::say;
+use crate::revoke::flag;
 use crate::session::Session;
 
 /// Make a key that waits for the next rotation of its role
@@ -19,10 +22,14 @@ use crate::session::Session;
         A license key is announced in the next keyset. A key of another role waits until a root \
         names it. The key is in an encrypted file, in a PKCS#11 token that keeps it to itself, or \
         behind a program, which gets what is to be signed on its standard input and writes a \
-        signature of 64 bytes.",
+        signature of 64 bytes.\n\n\
+        A license key may be bound to products, to features of one product and to a longest \
+        validity; every application holds it to that. Several may be in use at once: a license is \
+        signed by the narrowest that may sign it.",
     after_help = "Examples:\n  \
         phi key new && phi keyset publish\n  \
         phi key new --role status\n  \
+        phi key new --product atlas --feature sso --longest 400d\n  \
         phi key new --pkcs11 /usr/lib/softhsm/libsofthsm2.so --token issuer\n  \
         phi key new --public key.pem --exec openssl pkeyutl -sign -rawin -inkey key.secret.pem \
         -in /dev/stdin"
@@ -31,6 +38,15 @@ pub(crate) struct New {
     /// The role: license, keyset, status, ledger or root
     #[arg(long, default_value = "license", value_parser = role)]
     role: Role,
+    /// A product that a license key may sign for; again for others [default: every product]
+    #[arg(long, value_name = "NAME")]
+    product: Vec<String>,
+    /// A feature that it may grant of its one product; again for others [default: every feature]
+    #[arg(long, value_name = "NAME")]
+    feature: Vec<String>,
+    /// How long a license that it signs may last, with its grace
+    #[arg(long, value_name = "LENGTH")]
+    longest: Option<Length>,
     /// Make the key in a token of this PKCS#11 module
     #[arg(
         long,
@@ -72,18 +88,52 @@ const MAX_PUBLIC_LEN: u64 = 64 << 10;
 impl New {
     pub(super) fn run(self, session: &Session) -> Result<(), Failure> {
         let role = self.role;
-        let elsewhere = self.elsewhere()?;
         let mut issuer = session.issuer()?;
+        let scope = self.scope(&mut issuer)?;
+        let context = session.context();
+        let (like, elsewhere) = (scope.is_some(), self.elsewhere()?);
         let key = match elsewhere {
-            None => issuer.new_key(role, session, &session.context())?,
-            Some(key) => issuer.add_key(role, &key, session, &session.context())?,
+            None => issuer.new_scoped_key(role, scope, session, &context)?,
+            Some(key) => issuer.add_key(role, scope, &key, session, &context)?,
         };
         session.output().print(&find(&mut issuer, key, session)?)?;
         match role {
+            Role::License if like => say(&format!("{PUBLISH}, then phi key rotate --like {key}")),
             Role::License => say(PUBLISH),
             role => say(&format!("phi: next: phi key rotate --role {role}")),
         }
         Ok(())
+    }
+
+    /// What the key may sign, if not everything.
+    fn scope(&self, issuer: &mut Issuer) -> Result<Option<KeyScope>, Failure> {
+        let invalid = |message: &str| Err(Failure::new("input-invalid", message));
+        let longest = self.longest.map(|Length(seconds)| seconds);
+        let mut products = self.product.clone();
+        if products.is_empty() && !self.feature.is_empty() {
+            products.push(issuer.catalog(None)?.product().to_string());
+        }
+        if products.is_empty() && longest.is_none() {
+            return Ok(None);
+        }
+        if products.len() > 1 && !self.feature.is_empty() {
+            return invalid("features are those of one product: make a key for each product");
+        }
+        let mut scope = KeyScope {
+            longest,
+            ..KeyScope::default()
+        };
+        for product in products {
+            // A product without a catalog has no licenses: its name is a slip.
+            issuer.catalog(Some(&product))?;
+            let mut codes = BTreeSet::new();
+            for name in &self.feature {
+                codes.insert(flag(issuer, Some(&product), name)?.1.get());
+            }
+            let codes = Some(codes).filter(|codes| !codes.is_empty());
+            scope.products.insert(product, codes);
+        }
+        Ok(Some(scope))
     }
 
     /// The key, if it is not to be in an encrypted file.

@@ -44,17 +44,24 @@ impl TokenRow {
         tokens: &[MintedToken],
     ) -> Result<Vec<Self>, Failure> {
         let revoked = Revoked::load(issuer)?;
-        let row = |token: &MintedToken| Self {
-            id: token.token_id.to_string(),
-            license: token.license.to_string(),
-            key: token.key_id.to_string(),
-            issued_at: token.issued_at.into(),
-            expires: token.expires.map(Stamp::from),
-            characters: token.token.len(),
-            token: token.token.clone(),
-            revoked: revoked.token(token, customer),
+        let row = |token: &MintedToken| {
+            let seq = if revoked.has_cuts() {
+                issuer.event_of_token(token.token_id)?
+            } else {
+                0
+            };
+            Ok(Self {
+                id: token.token_id.to_string(),
+                license: token.license.to_string(),
+                key: token.key_id.to_string(),
+                issued_at: token.issued_at.into(),
+                expires: token.expires.map(Stamp::from),
+                characters: token.token.len(),
+                token: token.token.clone(),
+                revoked: revoked.token(token, seq, customer),
+            })
         };
-        Ok(tokens.iter().map(row).collect())
+        tokens.iter().map(row).collect()
     }
 }
 
@@ -188,8 +195,14 @@ impl Revoked {
         own.and_then(until).max(all.and_then(until))
     }
 
-    /// Why the token is taken back, by the narrowest of the revocations that reach it.
-    fn token(&self, token: &MintedToken, customer: &str) -> Option<String> {
+    /// Whether a key was revoked with a cut: then it counts which event minted a token.
+    fn has_cuts(&self) -> bool {
+        self.0.values().any(|revocation| revocation.cut.is_some())
+    }
+
+    /// Why the token of this event is taken back, by the narrowest of the revocations that reach
+    /// it.
+    fn token(&self, token: &MintedToken, seq: u64, customer: &str) -> Option<String> {
         let with = [
             (RuleClass::Token, token.token_id.to_string(), ""),
             (
@@ -206,6 +219,9 @@ impl Revoked {
         ];
         with.into_iter().find_map(|(class, id, with)| {
             let revocation = self.of(class, &id)?;
+            if revocation.cut.is_some_and(|cut| seq <= cut) {
+                return None;
+            }
             let (reason, since) = (revocation.reason.name(), revocation.since);
             match revocation.issued_before {
                 None => Some(format!("{reason}{with}")),

@@ -6,7 +6,7 @@ use phi_issuer::{
 };
 use phi_verify::{Allowance, DocumentKind, UnixTime};
 
-use super::counted;
+use super::{counted, scope_words};
 use crate::license::{detail, done};
 
 /// What happened, in one line. What is about a license does not name it: its id stands beside
@@ -19,11 +19,15 @@ pub(crate) fn summary(event: &Event) -> String {
             public,
             from,
             holder,
+            scope,
         } => {
             let from = from.map_or("staged".into(), |from| format!("signs from {from}"));
             let holder = holder.as_ref().map(|name| format!(" of {name}"));
-            let holder = holder.unwrap_or_default();
-            format!("{} key {}{holder} added, {from}", role.name(), public.id())
+            let scope = scope.as_ref().map(scope_words);
+            let scope = scope.map(|scope| format!(", for {scope}"));
+            let (holder, scope) = (holder.unwrap_or_default(), scope.unwrap_or_default());
+            let (role, id) = (role.name(), public.id());
+            format!("{role} key {id}{holder} added, {from}{scope}")
         }
         Event::KeyActivated { key_id, from } => format!("key {key_id} signs from {from}"),
         Event::KeyRetired { key_id, until } => format!("key {key_id} signs until {until}"),
@@ -118,6 +122,9 @@ fn revoked(revocation: &Revocation) -> String {
     let reason = revocation.reason.name();
     let subject = &revocation.subject;
     let (class, id) = (subject.class().name(), subject.id());
+    if let Some(cut) = revocation.cut {
+        return format!("{class} {id} revoked from event {} on: {reason}", cut + 1);
+    }
     match (subject, revocation.issued_before) {
         (_, None) => format!("{class} {id} revoked: {reason}"),
         (Subject::License(_), Some(before)) => {
@@ -239,6 +246,7 @@ mod tests {
                 issued_before,
                 reason: Reason::Refund,
                 since: time(0),
+                cut: None,
             })
         };
         check(

@@ -1,0 +1,352 @@
+//! A check-up: what of the trust documents, keys and signatures is wrong, or runs out soon.
+//!
+//! It reads the store and the published folder and opens no key. What the ledger itself is worth
+//! is `phi ledger verify`'s to find out.
+
+use phi_verify::{KeyState, Keyset, RoleKeys, Status, TrustState, UnixTime};
+
+use crate::{
+    Issuer, durable,
+    error::Error,
+    issuer::CHECKPOINT,
+    keys::{KeyScope, Role},
+    root,
+    store::{KeyRow, Query},
+};
+
+/// How much a finding matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Urgency {
+    /// Something is wrong now.
+    Wrong,
+    /// Something runs out within the days that were asked for.
+    Soon,
+    /// Worth knowing; nothing needs to be done.
+    Note,
+}
+
+impl Urgency {
+    /// Its word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Wrong => "wrong",
+            Self::Soon => "soon",
+            Self::Note => "note",
+        }
+    }
+}
+
+/// Something that the check-up found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// A stable word for what it is.
+    pub code: &'static str,
+    /// How much it matters.
+    pub urgency: Urgency,
+    /// What it is, in a phrase.
+    pub what: String,
+    /// When it runs out, or when it did.
+    pub due: Option<UnixTime>,
+    /// The next step.
+    pub next: String,
+}
+
+/// A ledger of which the newest week is in no checkpoint could be changed there unseen.
+const CHECKPOINT_AFTER: u64 = 7 * 24 * 60 * 60;
+
+impl Issuer {
+    /// Everything that is wrong now, or runs out before `horizon`; the most urgent first.
+    ///
+    /// # Errors
+    /// If the store cannot be read, or holds documents that do not verify.
+    pub fn check_up(&mut self, horizon: UnixTime, now: UnixTime) -> Result<Vec<Finding>, Error> {
+        let trust = self.trust_state()?;
+        let mut check_up = CheckUp {
+            now,
+            horizon,
+            findings: Vec::new(),
+        };
+        check_up.root(&trust);
+        check_up.status(trust.status());
+        let (rows, named) = self.store.read(|query| {
+            let named = |role| Ok::<_, Error>((role, root::named(query, role)?));
+            let named = [Role::Keyset, Role::Status, Role::Ledger].map(named);
+            Ok((
+                query.keys()?,
+                named.into_iter().collect::<Result<Vec<_>, _>>()?,
+            ))
+        })?;
+        check_up.license_keys(&rows, trust.keyset());
+        for row in rows.iter().filter(|row| row.role == Role::License) {
+            if signs(row, now) && !self.is_at_hand(Role::License, row.public.id()) {
+                check_up.key_away(Role::License, &row.public.id().to_string());
+            }
+        }
+        for (role, keys) in &named {
+            self.role_at_hand(*role, keys, &mut check_up);
+        }
+        self.store.read(|query| check_up.ledger(query, &trust))?;
+        self.files(&mut check_up)?;
+        check_up.note(
+            "backups-unknown",
+            "the ledger does not know of its backups",
+            "phi ledger backup FOLDER, kept elsewhere",
+        );
+        let mut findings = check_up.findings;
+        findings.sort_by_key(|finding| (finding.urgency, finding.due));
+        Ok(findings)
+    }
+
+    /// Whether enough keys of a role are here to sign.
+    fn role_at_hand(&self, role: Role, keys: &RoleKeys, check_up: &mut CheckUp) {
+        let here = keys.keys().iter();
+        let here = here.filter(|key| self.is_at_hand(role, key.id())).count();
+        if here < keys.threshold() {
+            let ids: Vec<_> = keys.keys().iter().map(|key| key.id().to_string()).collect();
+            check_up.key_away(role, &ids.join(", "));
+        }
+    }
+
+    /// Whether the published folder has what the ledger says is published.
+    fn files(&mut self, check_up: &mut CheckUp) -> Result<(), Error> {
+        let (documents, checkpoint) = self
+            .store
+            .read(|query| Ok((query.published()?, query.newest_checkpoint()?)))?;
+        let documents = documents.into_iter();
+        let mut expected: Vec<(String, Vec<u8>)> = documents
+            .map(|document| (document.file_name(), document.document))
+            .collect();
+        expected.extend(checkpoint.map(|newest| (CHECKPOINT.into(), newest.note.into_bytes())));
+        for (name, bytes) in expected {
+            let path = self.published_folder().join(&name);
+            let held = durable::read_bounded(&path, bytes.len() as u64);
+            if held.is_ok_and(|held| held == bytes) {
+                continue;
+            }
+            let what = format!("published/{name} is not what the ledger says was published");
+            check_up.wrong("file-behind", what, "phi keyset publish");
+        }
+        Ok(())
+    }
+}
+
+/// A check-up on its way.
+struct CheckUp {
+    now: UnixTime,
+    horizon: UnixTime,
+    findings: Vec<Finding>,
+}
+
+impl CheckUp {
+    fn add(
+        &mut self,
+        code: &'static str,
+        urgency: Urgency,
+        what: impl Into<String>,
+        due: Option<UnixTime>,
+        next: impl Into<String>,
+    ) {
+        self.findings.push(Finding {
+            code,
+            urgency,
+            what: what.into(),
+            due,
+            next: next.into(),
+        });
+    }
+
+    fn wrong(&mut self, code: &'static str, what: impl Into<String>, next: impl Into<String>) {
+        self.add(code, Urgency::Wrong, what, None, next);
+    }
+
+    fn note(&mut self, code: &'static str, what: impl Into<String>, next: impl Into<String>) {
+        self.add(code, Urgency::Note, what, None, next);
+    }
+
+    /// Something with an end, if that is over or near.
+    fn ends(&mut self, code: &'static str, what: [&str; 2], due: UnixTime, next: &str) {
+        let [past, ahead] = what;
+        if due <= self.now {
+            self.add(code, Urgency::Wrong, past, Some(due), next);
+        } else if due <= self.horizon {
+            self.add(code, Urgency::Soon, ahead, Some(due), next);
+        }
+    }
+
+    fn key_away(&mut self, role: Role, ids: &str) {
+        self.note(
+            "key-away",
+            format!("the {role} role cannot sign here: {ids}"),
+            "bring its key into keys/ before the next publication",
+        );
+    }
+
+    fn root(&mut self, trust: &TrustState) {
+        if let Some(due) = trust.root().refresh_by {
+            let what = [
+                "the next root document is overdue",
+                "the next root document is due",
+            ];
+            self.ends("root-refresh", what, due, "hold a root ceremony");
+        }
+    }
+
+    fn status(&mut self, status: Option<&Status>) {
+        const NEXT: &str = "phi status publish";
+        let Some(status) = status else {
+            let what = "no status list is published that goes with the root and the keyset";
+            return self.wrong("status-missing", what, NEXT);
+        };
+        let what = ["the status list is overdue", "the next status list is due"];
+        self.ends("status-due", what, status.next_update, NEXT);
+        let what = [
+            "the status list expired: licenses that ask for a fresh one are refused",
+            "the status list expires",
+        ];
+        self.ends("status-expires", what, status.hard_expiry, NEXT);
+    }
+
+    fn license_keys(&mut self, rows: &[KeyRow], keyset: Option<&Keyset>) {
+        let mut rows: Vec<_> = rows.iter().collect();
+        rows.retain(|row| row.role == Role::License && row.state().is_some());
+        let signing = |time: UnixTime, scope: Option<&KeyScope>| {
+            let mut rows = rows.iter();
+            rows.any(|row| {
+                row.scope.as_ref() == scope && row.state().is_some_and(|state| state.signs_at(time))
+            })
+        };
+        if !rows.iter().any(|row| signs(row, self.now)) {
+            let what = "no license key signs now: nothing can be minted";
+            self.wrong(
+                "no-license-key",
+                what,
+                "phi key rotate, then phi keyset publish",
+            );
+        }
+        for row in &rows {
+            let id = row.public.id();
+            if let Some(KeyState::Retired { until, .. }) = row.state()
+                && until > self.now
+                && until <= self.horizon
+                && !signing(until, row.scope.as_ref())
+            {
+                let what =
+                    format!("license key {id} signs no more, and none of its scope succeeds it");
+                let next = format!("phi key rotate --like {id}");
+                self.add("key-ends", Urgency::Soon, what, Some(until), next);
+            }
+        }
+        let Some(keyset) = keyset else {
+            let what = "no keyset is published that the root's keys signed";
+            return self.wrong("keyset-missing", what, "phi keyset publish");
+        };
+        let is_published = |row: &&&KeyRow| {
+            let entry = keyset.key(row.public.id());
+            entry.is_some_and(|entry| row.state() == Some(entry.state))
+        };
+        for row in rows.iter().filter(|row| !is_published(row)) {
+            let id = row.public.id();
+            let what = format!("the published keyset does not say what license key {id} is now");
+            self.wrong(
+                "keyset-behind",
+                what,
+                "phi keyset publish, then phi status publish",
+            );
+        }
+        let waits = |row: &&KeyRow| matches!(row.state(), Some(KeyState::Staged));
+        let now = self.now;
+        for row in rows.iter().filter(|row| signs(row, now)) {
+            let followed = rows.iter().any(|other| {
+                other.scope == row.scope
+                    && (waits(other) || other.from.is_some_and(|from| from > now))
+            });
+            let ends = matches!(row.state(), Some(KeyState::Retired { .. }));
+            if !followed && !ends {
+                let what = format!("no key waits to succeed license key {}", row.public.id());
+                self.note("no-successor", what, "phi key new, then phi keyset publish");
+            }
+        }
+    }
+
+    fn ledger(&mut self, query: &Query<'_>, trust: &TrustState) -> Result<(), Error> {
+        let status = trust.status();
+        if let (Some(status), Some(keyset)) = (status, trust.keyset())
+            && status.keyset.0 != keyset.version
+        {
+            let what = "the status list goes with an older keyset";
+            self.wrong("status-behind", what, "phi status publish");
+        }
+        let revocations = query.revocations()?.into_iter();
+        let unpublished = revocations
+            .filter(|revocation| status.is_none_or(|list| revocation.since > list.this_update))
+            .count();
+        if unpublished > 0 {
+            let what = format!("revocations that applications were not told of: {unpublished}");
+            self.wrong("status-behind", what, "phi status publish");
+        }
+        for row in query.keys()?.iter().filter(|row| row.role == Role::License) {
+            self.tokens_under(query, row)?;
+        }
+        self.checkpoint(query)
+    }
+
+    /// Keys that sign no more and that live tokens still need.
+    fn tokens_under(&mut self, query: &Query<'_>, row: &KeyRow) -> Result<(), Error> {
+        let id = row.public.id();
+        let (live, last) = query.live_under(id, self.now)?;
+        let last = last.map_or("never".to_owned(), |last| last.to_string());
+        match row.state() {
+            _ if live == 0 => {}
+            Some(KeyState::Retired { .. }) => {
+                let what = format!(
+                    "live tokens under license key {id}, which is retired: {live}; the last ends {last}"
+                );
+                let next =
+                    format!("nothing: the key stays in the keyset; never phi key revoke {id}");
+                self.note("tokens-under-retired", what, next);
+            }
+            Some(KeyState::Revoked { cut: Some(cut) }) => {
+                let kept = query.live_tokens_under(id, Some(cut), self.now)?.len();
+                if kept > 0 {
+                    let what = format!("live tokens that are good only with a proof: {kept}");
+                    let next = format!("phi ledger prove --kept-by {id} --folder FOLDER");
+                    self.note("proofs-needed", what, next);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn checkpoint(&mut self, query: &Query<'_>) -> Result<(), Error> {
+        const NEXT: &str = "phi ledger checkpoint";
+        let Some(newest) = query.newest_checkpoint()? else {
+            let what = "the ledger was never signed: no proof can be made, and no key cut";
+            self.wrong("checkpoint-missing", what, NEXT);
+            return Ok(());
+        };
+        // The event of the checkpoint itself comes after what it covers.
+        let first_after = newest.size + 2;
+        let Some((entry, _)) = query.entry(first_after)? else {
+            return Ok(());
+        };
+        let events = query.size()? - newest.size - 1;
+        let what = format!("events that no checkpoint covers: {events}");
+        if entry.time.plus(CHECKPOINT_AFTER) <= self.now {
+            self.add(
+                "checkpoint-behind",
+                Urgency::Wrong,
+                what,
+                Some(entry.time),
+                NEXT,
+            );
+        } else {
+            self.note("checkpoint-behind", what, NEXT);
+        }
+        Ok(())
+    }
+}
+
+fn signs(row: &KeyRow, now: UnixTime) -> bool {
+    row.state().is_some_and(|state| state.signs_at(now))
+}
