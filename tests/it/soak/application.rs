@@ -165,7 +165,8 @@ impl<'a> Application<'a> {
             }
             if next == Some(week) {
                 // Carried by hand: what arrives may be two weeks old.
-                let carried = week.saturating_sub(self.dice.below(3) as usize);
+                let late = usize::try_from(self.dice.below(3)).unwrap();
+                let carried = week.saturating_sub(late);
                 self.import(carried.max(self.imported), truth);
                 self.check_by_drift(truth);
                 next = self.next_import(week);

@@ -52,8 +52,8 @@ use vendor::History;
 /// Applications in each run.
 const APPLICATIONS: usize = 500;
 
-/// Seeds that are run if the environment asks for no other number: about half a minute each in a
-/// build without optimization on one core.
+/// Seeds that are run if the environment asks for no other number: each takes forty seconds of
+/// processor time in a build without optimization.
 const SEEDS: u64 = 2;
 
 /// How many seeds to run, as a number.

@@ -183,7 +183,7 @@ impl Vendor {
             CUT => self.cut(now),
             _ => {}
         }
-        if week > 0 && week % MONTH == 0 {
+        if week > 0 && week.is_multiple_of(MONTH) {
             self.rotate(now);
         }
         let over = |over: &UnixTime| *over < now;
