@@ -220,7 +220,7 @@ impl ReportAnswer {
             anchor_sha256: report.anchor_sha256,
             generation: report.generation,
             documents: report.documents.into_iter().map(document).collect(),
-            roles: report.roles.into_iter().map(role).collect(),
+            roles: report.roles.iter().map(role).collect(),
             keys: report.keys.into_iter().map(key).collect(),
             keyset_floor: report.keyset_floor,
             status_floor: report.status_floor,
@@ -248,7 +248,7 @@ fn document(report: DocumentReport) -> DocumentView {
     }
 }
 
-fn role(report: RoleReport) -> RoleView {
+fn role(report: &RoleReport) -> RoleView {
     RoleView {
         role: report.role.into(),
         threshold: report.threshold,
