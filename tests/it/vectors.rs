@@ -19,11 +19,11 @@ use phi_verify::{
     log::{self, ConsistencyProof, Leaf, LogState, Origin, Proof, UntrustedCheckpoint},
 };
 
-fn repository() -> PathBuf {
+pub(super) fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-fn vectors() -> Vec<(String, Vector)> {
+pub(super) fn vectors() -> Vec<(String, Vector)> {
     let mut vectors = Vec::new();
     for area in fs::read_dir(repository().join("tests/vectors")).unwrap() {
         let area = area.unwrap().path();
@@ -244,11 +244,11 @@ fn advance(held: &str, proof: &str, trust: &TrustState) -> Result<Outcome, Error
     }))
 }
 
-fn bytes(text: &str) -> Vec<u8> {
+pub(super) fn bytes(text: &str) -> Vec<u8> {
     unhex(text).unwrap()
 }
 
-fn state(trust: &Trust) -> TrustState {
+pub(super) fn state(trust: &Trust) -> TrustState {
     let mut state = TrustState::from_anchor(&bytes(&trust.anchor)).unwrap();
     for document in &trust.imports {
         state.import(&bytes(document)).unwrap();
@@ -256,7 +256,7 @@ fn state(trust: &Trust) -> TrustState {
     state
 }
 
-fn verify(check: &TokenCheck) -> Result<LicenseView, Error> {
+pub(super) fn verify(check: &TokenCheck) -> Result<LicenseView, Error> {
     let mut state = state(&check.trust);
     let machine = check.machine.as_ref().map(fingerprint);
     let policy = match check.policy.as_str() {
@@ -377,7 +377,7 @@ fn import(mut state: TrustState, document: &[u8]) -> Result<Outcome, Error> {
 }
 
 /// Imports a bundle; a second time nothing changes any more.
-fn import_bundle(mut state: TrustState, bundle: &[u8]) -> Result<Outcome, Error> {
+pub(super) fn import_bundle(mut state: TrustState, bundle: &[u8]) -> Result<Outcome, Error> {
     let bundle = Bundle::parse(bundle)?;
     let reports = state.import_bundle(&bundle);
     let after = state.clone();

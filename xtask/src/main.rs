@@ -9,6 +9,7 @@ mod docs;
 mod failure;
 mod fuzz;
 mod interop;
+mod offline;
 mod policy;
 mod postgres;
 mod process;

@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use crate::failure::Failure;
 use crate::postgres::{self, Server};
 use crate::process::{cargo, run as run_command};
-use crate::{demo, dependencies, docs, fuzz, interop, policy, tools, vectors};
+use crate::{demo, dependencies, docs, fuzz, interop, offline, policy, tools, vectors};
 
 /// Long enough to load every seed and mutate for a moment; `cargo xtask fuzz` searches.
 const FUZZ_SMOKE_SECONDS: u32 = 5;
@@ -35,6 +35,8 @@ pub(crate) enum Suite {
     NoStd,
     /// phi-verify depends on nothing that can open a socket, and on nothing unlisted
     Dependencies,
+    /// phi-verify's tests and examples pass where there is no network at all
+    Offline,
     /// Licenses, duplicate versions and sources of every dependency
     Deny,
     /// Tokens pass between Phi and three independent PASETO libraries
@@ -71,6 +73,7 @@ impl Suite {
             ),
             Self::NoStd => policy::no_std(),
             Self::Dependencies => dependencies::check(),
+            Self::Offline => offline::check(),
             Self::Deny => policy::deny(),
             Self::Interop => interop::run(),
             Self::Fuzz => fuzz::run(FUZZ_SMOKE_SECONDS, None),
@@ -93,6 +96,7 @@ impl Suite {
             Self::Demo => "run `cargo xtask demo`",
             Self::NoStd => "use `core` and `alloc`, and switch off default features upstream",
             Self::Dependencies => "see the head of phi-verify/dependencies.txt",
+            Self::Offline => "run one with `unshare -n PROGRAM`, or `-rn` if you are not root",
             Self::Deny => "each exception in deny.toml states its reason",
             Self::Interop => "tests/interop/README.md says how the rig works",
             Self::Fuzz => "run `cargo xtask fuzz TARGET` to see more",

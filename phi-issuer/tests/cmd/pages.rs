@@ -47,6 +47,11 @@ fn pages_about_the_ledger_are_true() {
     check_all("ledger");
 }
 
+#[test]
+fn pages_about_bundles_are_true() {
+    check_all("bundles");
+}
+
 /// Checks every page of a folder.
 #[track_caller]
 fn check_all(folder: &str) {

@@ -321,6 +321,16 @@ const TABLE: &[(&str, ExitCode, &str)] = &[
         "fetch a status document made after the license, or use --policy balanced",
     ),
     (
+        "bundle-without-token",
+        ExitCode::BAD_INPUT,
+        "mint one with phi mint, or leave out --license and --customer for documents alone",
+    ),
+    (
+        "bundle-choice",
+        ExitCode::BAD_INPUT,
+        "phi bundle show lists what a bundle has; hand in the license besides",
+    ),
+    (
         "trust-missing",
         ExitCode::BAD_INPUT,
         "name the folder of the issuer's published documents with --trust DIR",

@@ -9,9 +9,9 @@ use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::session::Session;
 use crate::{
-    audit, catalog, completions, customer, diff, doctor, export, fingerprint, import, init,
+    audit, bundle, catalog, completions, customer, diff, doctor, export, fingerprint, import, init,
     inspect, key, keyset, ledger, license, man, mint, proof, report, revoke, root, schema, status,
-    verify,
+    trust_report, verify,
 };
 
 /// Issue licenses, and verify them anywhere, with no network
@@ -109,6 +109,10 @@ enum Command {
     #[command(subcommand)]
     Proof(proof::Command),
     #[command(subcommand)]
+    Bundle(bundle::Command),
+    #[command(subcommand)]
+    Trust(trust_report::Command),
+    #[command(subcommand)]
     Audit(audit::Command),
     Report(report::Report),
     Doctor(doctor::Doctor),
@@ -143,6 +147,8 @@ impl App {
             Command::Export(command) => command.run(&session),
             Command::Ledger(command) => command.run(&session),
             Command::Proof(command) => command.run(&session),
+            Command::Bundle(command) => command.run(&session),
+            Command::Trust(command) => command.run(&session),
             Command::Audit(command) => command.run(&session),
             Command::Report(command) => command.run(&session),
             Command::Doctor(command) => command.run(&session),

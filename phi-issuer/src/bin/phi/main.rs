@@ -4,6 +4,7 @@ mod advice;
 mod app;
 mod audit;
 mod batch;
+mod bundle;
 mod catalog;
 mod completions;
 mod customer;
@@ -33,6 +34,7 @@ mod schema;
 mod session;
 mod status;
 mod trust;
+mod trust_report;
 mod verify;
 mod view;
 

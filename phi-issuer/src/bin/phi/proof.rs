@@ -100,7 +100,7 @@ impl Verify {
             let message = "what is handed in as a token is none";
             return Err(Failure::new("wrong-kind", message));
         };
-        let logged = logged(&self.proof, &token, root)?;
+        let logged = logged(&read_proof(&self.proof)?, &token, root)?;
         Ok(ProofVerifyAnswer {
             about: "the token is in the ledger".into(),
             logged,
@@ -168,16 +168,16 @@ fn older(path: &Path, trust: &Trust) -> Result<LogState, Failure> {
 ///
 /// # Errors
 /// Why the proof does not show that it is in the ledger.
-pub(crate) fn logged(proof: &Path, token: &str, root: &Root) -> Result<LoggedView, Failure> {
-    let proof = Proof::parse(&proof_text(proof)?)?;
+pub(crate) fn logged(proof: &str, token: &str, root: &Root) -> Result<LoggedView, Failure> {
+    let proof = Proof::parse(proof)?;
     Ok(LoggedView::new(&proof.verify_token(token, root)?))
 }
 
-/// The text of a proof in a file.
+/// The text of a proof's file.
 ///
 /// # Errors
-/// If the file does not read.
-pub(crate) fn proof_text(path: &Path) -> Result<String, Failure> {
+/// As [`read_file`], and `proof-invalid`.
+pub(crate) fn read_proof(path: &Path) -> Result<String, Failure> {
     read_text(path, MAX_PROOF)
 }
 

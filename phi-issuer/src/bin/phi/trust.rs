@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use phi_verify::{Catalog, DocumentKind, Error, RoleKeys, TrustState, armor};
+use phi_verify::{Bundle, Catalog, DocumentKind, Error, PartOutcome, RoleKeys, TrustState, armor};
 
 use crate::failure::Failure;
 use crate::input::{MAX_OBJECT, read_file};
+use crate::output::say;
 use crate::view::shown;
 
 /// The documents of a folder: `root-1.phi`, `root-2.phi` and on, `keyset.phi`, `status.phi` and
@@ -44,6 +45,15 @@ impl TrustFolder {
         Ok(found)
     }
 
+    /// The first root.
+    ///
+    /// # Errors
+    /// `trust-missing` without one.
+    pub(crate) fn first_root(&self) -> Result<&Path, Failure> {
+        let first = self.roots.first().map(|(_, path)| path.as_path());
+        first.ok_or_else(|| Failure::new("trust-missing", "the trust folder has no root document"))
+    }
+
     fn add(&mut self, path: PathBuf) {
         let name = path.file_name().and_then(|name| name.to_str());
         let Some(stem) = name.and_then(|name| name.strip_suffix(".phi")) else {
@@ -60,17 +70,36 @@ impl TrustFolder {
         }
     }
 
+    /// The documents with their kinds by name, in the order in which they are imported.
+    ///
+    /// # Errors
+    /// Why one cannot be read.
+    pub(crate) fn documents(&self) -> Result<Vec<(DocumentKind, Vec<u8>)>, Failure> {
+        let roots = self
+            .roots
+            .iter()
+            .map(|(_, path)| (DocumentKind::Root, path));
+        let catalogs = self.catalogs.iter();
+        let catalogs = catalogs.map(|(_, path)| (DocumentKind::Catalog, path));
+        let files = roots
+            .chain(self.keyset.iter().map(|path| (DocumentKind::Keyset, path)))
+            .chain(self.status.iter().map(|path| (DocumentKind::Status, path)))
+            .chain(catalogs);
+        files
+            .map(|(kind, path)| Ok((kind, read_document(path)?)))
+            .collect()
+    }
+
     /// Begins with the anchor, or with the folder's first root, and imports what follows it.
     ///
     /// # Errors
     /// `trust-missing` without a root, or why a document is refused.
     pub(crate) fn load(&self, anchor: Option<&Path>) -> Result<Trust, Failure> {
-        let first = self.roots.first().map(|(_, path)| path.as_path());
-        let path = anchor.or(first).ok_or_else(|| {
-            Failure::new("trust-missing", "the trust folder has no root document")
-        })?;
-        let state = TrustState::from_anchor(&document(path)?);
-        let mut state = state.map_err(|error| refused(path, error))?;
+        let path = match anchor {
+            Some(anchor) => anchor,
+            None => self.first_root()?,
+        };
+        let mut state = anchored_at(path)?;
         let anchored = state.root().version;
         let later = self.roots.iter().filter(|(version, _)| *version > anchored);
         let documents = later
@@ -111,6 +140,30 @@ pub(crate) struct Trust {
 }
 
 impl Trust {
+    /// What a bundle makes of an anchor. Parts that are refused are told, and take nothing from
+    /// the others.
+    ///
+    /// # Errors
+    /// Why the anchor is refused.
+    pub(crate) fn of_bundle(anchor: &Path, bundle: &Bundle<'_>) -> Result<Self, Failure> {
+        let mut state = anchored_at(anchor)?;
+        for report in state.import_bundle(bundle) {
+            if let PartOutcome::Refused(error) = report.outcome {
+                say(&format!(
+                    "phi: warning: {} of the bundle is refused: {error}",
+                    report.part
+                ));
+            }
+        }
+        let products = bundle.parts().filter_map(|part| part.product);
+        let products = products.filter(|product| state.catalog(product).is_some());
+        Ok(Self {
+            products: products.collect(),
+            ledger_keys: vec![state.root().ledger.clone()],
+            state,
+        })
+    }
+
     /// The product that was named, or the only one there is.
     ///
     /// # Errors
@@ -136,8 +189,16 @@ impl Trust {
     }
 }
 
-/// A document is kept as bytes or, where files must be text, as a word or armored.
-fn document(path: &Path) -> Result<Vec<u8>, Failure> {
+/// The state of an anchor alone.
+fn anchored_at(path: &Path) -> Result<TrustState, Failure> {
+    TrustState::from_anchor(&read_document(path)?).map_err(|error| refused(path, error))
+}
+
+/// Reads a document: it is kept as bytes or, where files must be text, as a word or armored.
+///
+/// # Errors
+/// As [`read_file`], or why the text is no document.
+pub(crate) fn read_document(path: &Path) -> Result<Vec<u8>, Failure> {
     let bytes = read_file(path, MAX_OBJECT)?;
     let Some(text) = std::str::from_utf8(&bytes)
         .ok()
@@ -151,7 +212,7 @@ fn document(path: &Path) -> Result<Vec<u8>, Failure> {
 }
 
 fn import(state: &mut TrustState, kind: DocumentKind, path: &Path) -> Result<(), Failure> {
-    let bytes = document(path)?;
+    let bytes = read_document(path)?;
     let found = phi_verify::UntrustedDocument::parse(&bytes)
         .map_err(|error| refused(path, error))?
         .kind();

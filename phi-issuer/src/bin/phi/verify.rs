@@ -6,35 +6,44 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use phi_issuer::machine::Component;
 use phi_verify::{
-    ClockVerdict, Fingerprint, Freshness, License, RevocationPolicy, UnixTime, Validity, Verifier,
+    Bundle, BundledToken, ClockVerdict, Fingerprint, Freshness, License, RevocationPolicy,
+    UnixTime, Validity, Verifier,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::bundle;
 use crate::failure::Failure;
 use crate::fingerprint::{of_machine, read_request};
 use crate::input::Object;
 use crate::output::{Answer, Page, Tone, say};
-use crate::proof::{LoggedView, logged, proof_text};
+use crate::proof::{LoggedView, logged, read_proof};
 use crate::session::Session;
 use crate::trust::{Trust, TrustFolder};
-use crate::view::{FlagView, LicenseView, Names, Stamp, flags, near, show_flags};
+use crate::view::{FlagView, LicenseView, Names, Stamp, counted, flags, near, show_flags};
 
 /// Verify a license, offline
 #[derive(Debug, Args)]
 #[command(
     long_about = "Verify a license, offline.\n\n\
         The trust folder holds the issuer's published documents: root-1.phi and its successors, \
-        keyset.phi, and as far as there are any status.phi and catalog-PRODUCT.phi.",
+        keyset.phi, and as far as there are any status.phi and catalog-PRODUCT.phi. With --bundle \
+        the documents are the bundle's, and so is the license unless one is named; what is \
+        believed is still the anchor, which never comes from a bundle.",
     after_help = "Examples:\n  \
         phi verify license.txt\n  \
         phi verify license.txt --trust /etc/atlas/phi --this-machine\n  \
         phi verify license.txt --proof license.tlog-proof\n  \
+        phi verify --bundle globex.phi --anchor root-1.phi\n  \
         phi verify - --product atlas --policy strict < license.txt"
 )]
 pub(crate) struct Verify {
     /// The license: a token, a file with one, or - for standard input
-    license: OsString,
+    #[arg(required_unless_present = "bundle")]
+    license: Option<OsString>,
+    /// A bundle with the documents, and the license if none is named
+    #[arg(long, value_name = "FILE")]
+    bundle: Option<PathBuf>,
     /// The folder with the issuer's published documents [default: DIR/published]
     #[arg(long, value_name = "DIR")]
     trust: Option<PathBuf>,
@@ -74,15 +83,20 @@ enum Policy {
 
 impl Verify {
     pub(crate) fn run(self, session: &Session) -> Result<(), Failure> {
-        let token = match Object::read(&self.license)? {
-            Object::Token(token) => token,
-            other => return Err(not_a_license(&other)),
-        };
-        let folder = self.trust.clone().unwrap_or_else(|| session.published());
-        let trust = TrustFolder::open(&folder)?.load(self.anchor.as_deref())?;
+        let bytes = self.bundle.as_deref().map(bundle::read).transpose()?;
+        let bundle = bytes.as_deref().map(Bundle::parse).transpose()?;
+        let (token, carried) = self.token(bundle.as_ref())?;
+        let named = self.proof.as_deref().map(read_proof).transpose()?;
+        let trust = self.believe(session, bundle.as_ref())?;
         let product = trust.product(self.product.as_deref())?;
         let machine = self.machine(product)?;
-        let license = self.judge(&trust, product, machine.as_ref(), &token, session.now())?;
+        let license = self.judge(
+            &trust,
+            product,
+            machine.as_ref(),
+            (&token, named.as_ref().or(carried.as_ref())),
+            session.now(),
+        )?;
         // The time by which it was judged: the clock's, or the newest signature's.
         let now = trust.state.effective_time(session.now());
         // Nothing is remembered of the clock here: a signature is all there is to hold against it.
@@ -91,10 +105,43 @@ impl Verify {
             say(&format!("phi: the clock reads {clock}: {verdict}"));
         }
         let mut answer = VerifyAnswer::new(&license, &trust, machine.as_ref(), now);
-        if let Some(proof) = &self.proof {
+        if let Some(proof) = &named {
             answer.logged = Some(logged(proof, &token, trust.state.root())?);
         }
         session.output().print(&answer)
+    }
+
+    /// The token that is named, or the bundle's, with the proof that the bundle has for it.
+    fn token(&self, bundle: Option<&Bundle<'_>>) -> Result<(String, Option<String>), Failure> {
+        let bundled = bundle.map(Bundle::tokens).unwrap_or_default();
+        let Some(license) = &self.license else {
+            let [only] = bundled else {
+                let found = counted(bundled.len(), "token");
+                let message = format!("the bundle has {found}, and no license was named");
+                return Err(Failure::new("bundle-choice", message));
+            };
+            return Ok((only.token().into(), only.proof().map(String::from)));
+        };
+        let token = match Object::read(license)? {
+            Object::Token(token) => token,
+            other => return Err(not_a_license(&other)),
+        };
+        let entry = bundled.iter().find(|entry| entry.token() == token);
+        let proof = entry.and_then(BundledToken::proof).map(String::from);
+        Ok((token, proof))
+    }
+
+    /// What follows from the anchor: the trust folder, or the bundle.
+    fn believe(&self, session: &Session, bundle: Option<&Bundle<'_>>) -> Result<Trust, Failure> {
+        let folder = self.trust.clone().unwrap_or_else(|| session.published());
+        match (bundle, &self.anchor) {
+            (Some(bundle), Some(anchor)) => Trust::of_bundle(anchor, bundle),
+            (Some(bundle), None) => {
+                let folder = TrustFolder::open(&folder)?;
+                Trust::of_bundle(folder.first_root()?, bundle)
+            }
+            (None, anchor) => TrustFolder::open(&folder)?.load(anchor.as_deref()),
+        }
     }
 
     fn judge(
@@ -102,7 +149,7 @@ impl Verify {
         trust: &Trust,
         product: &str,
         machine: Option<&Fingerprint>,
-        token: &str,
+        (token, proof): (&str, Option<&String>),
         now: UnixTime,
     ) -> Result<License, Failure> {
         let policy = match self.policy {
@@ -116,9 +163,9 @@ impl Verify {
             None => verifier,
         };
         // Tokens of a key that was cut are good with their proof alone.
-        Ok(match &self.proof {
+        Ok(match proof {
+            Some(proof) => verifier.verify_with_proof(token, proof, now)?,
             None => verifier.verify(token, now)?,
-            Some(proof) => verifier.verify_with_proof(token, &proof_text(proof)?, now)?,
         })
     }
 
