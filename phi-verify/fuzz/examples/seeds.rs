@@ -95,7 +95,11 @@ fn state(reset: &[u8]) -> io::Result<()> {
     let envelope: Value = ciborium::from_reader(&bytes[..]).expect("a state is CBOR");
     let items = envelope.into_array().expect("a state is an array");
     seed("state", "stored", &bytes)?;
-    seed("state", "body", items[2].as_bytes().expect("a body is bytes"))
+    seed(
+        "state",
+        "body",
+        items[2].as_bytes().expect("a body is bytes"),
+    )
 }
 
 /// A key with a scope, and a revoked one with a cut.

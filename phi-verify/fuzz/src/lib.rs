@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 use ciborium::Value;
 use ed25519_dalek::{Signer, SigningKey};
 use phi_verify::{
-    DocumentKind, Error, Imported, KeyId, PublicKey, RevocationPolicy, TrustState, UnsignedDocument,
-    UnsignedToken, Verifier,
+    DocumentKind, Error, Imported, KeyId, PublicKey, RevocationPolicy, TrustState,
+    UnsignedDocument, UnsignedToken, Verifier,
     log::{Hash, Origin, UnsignedCheckpoint, UnsignedNote},
 };
 
