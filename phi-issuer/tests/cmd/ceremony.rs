@@ -91,7 +91,7 @@ fn what_was_changed_on_the_way_is_refused() {
     folder.ok("root sign root-2.proposal --out root.sig --yes");
     for name in ["alice", "bob"] {
         folder.ok(&format!(
-            "root sign root-2.proposal --key {name}/{name}.key --yes"
+            "root sign root-2.proposal --root published/root-1.phi --key {name}/{name}.key --yes"
         ));
     }
     let change = |from: &str, to: &str| {
@@ -159,9 +159,14 @@ fn an_old_issuer_hands_its_root_to_holders() {
         let out = "--out next.proposal";
         run(&format!("root init --threshold 2 --of 3{holders} {out}"));
         run("root sign next.proposal --out root.sig --yes");
+        let newest = (1..100)
+            .map(|version| format!("vendor/published/root-{version}.phi"))
+            .take_while(|root| folder.path(root).exists())
+            .last()
+            .unwrap();
         for name in ["bob", "carol"] {
             run(&format!(
-                "root sign next.proposal --key {name}/{name}.key --yes"
+                "root sign next.proposal --root {newest} --key {name}/{name}.key --yes"
             ));
         }
         run("root assemble next.proposal root.sig next.bob.sig next.carol.sig");

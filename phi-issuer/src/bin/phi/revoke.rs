@@ -179,7 +179,12 @@ impl Revoke {
             (None, Some(_)) => failure.hint(format!(
                 "keep what was minted honestly: phi key revoke {key} --cut newest --dry-run"
             )),
-            _ => failure.hint(format!(
+            (Some(cut), _) => failure.hint(format!(
+                "phi key revoke {key} --cut {cut} --dry-run lists their licenses, to be minted \
+                 again; then the same with --force. What was minted honestly since the newest \
+                 checkpoint is kept by a new one: phi ledger checkpoint"
+            )),
+            (None, None) => failure.hint(format!(
                 "phi key revoke {key} --dry-run lists their licenses, to be minted again; then \
                  --force"
             )),

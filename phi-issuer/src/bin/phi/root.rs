@@ -166,7 +166,7 @@ pub(crate) struct Show {
         Without --key the issuer's own root keys at hand sign.",
     after_help = "Examples:\n  \
         phi root sign root-2.proposal --root root-1.phi --key alice.key\n  \
-        phi root sign root-2.proposal --key alice.key --out /media/alice/root-2.sig --yes"
+        phi root sign root-1.proposal --key alice.key --out /media/alice/root-1.sig --yes"
 )]
 pub(crate) struct Sign {
     /// The proposal
@@ -174,7 +174,8 @@ pub(crate) struct Sign {
     /// The holder's key file
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
-    /// The root document that you have, which the proposal must follow
+    /// The root document that you have, which the proposal must follow; only the first root
+    /// follows none
     #[arg(long, value_name = "FILE")]
     root: Option<PathBuf>,
     /// The new file for the signature [default: beside the proposal, named after it and the key]
@@ -338,6 +339,9 @@ impl Show {
 impl Sign {
     fn run(self, session: &Session) -> Result<(), Failure> {
         let (proposal, compared) = read_proposal(&self.proposal, self.root.as_deref())?;
+        if self.key.is_some() && self.root.is_none() && proposal.root().version > 1 {
+            return Err(unfounded(&proposal));
+        }
         if !self.yes {
             // Seen before it is signed, also where the answer is for a program.
             let mut page = Page::default();
@@ -390,6 +394,18 @@ impl Sign {
         };
         self.out.clone().unwrap_or_else(beside)
     }
+}
+
+/// A proposal carries the root that it says it follows: a forged one would be shown as it is, and
+/// the keys in it as if they had been there before.
+fn unfounded(proposal: &Proposal) -> Failure {
+    let before = proposal.root().version - 1;
+    let message = format!(
+        "the proposal says that it follows root {before}, and nothing shows that it is yours"
+    );
+    Failure::new("input-invalid", message).hint(format!(
+        "pass --root with the root document that you kept, such as root-{before}.phi"
+    ))
 }
 
 /// Asks whether the proposal is to be signed.
