@@ -23,18 +23,21 @@ fn foreign_key(role: Role) -> PublicKey {
     key.public
 }
 
-/// Writes a key into the store of the folder.
-fn put_in(folder: &Path, role: Role, from: Option<UnixTime>) -> KeyId {
-    let public = foreign_key(role);
-    let id = public.id();
-    let added = Event::KeyAdded {
+fn added(role: Role, public: PublicKey, from: Option<UnixTime>) -> Event {
+    Event::KeyAdded {
         role,
         public,
         from,
         holder: None,
         scope: None,
-    };
-    append_as(folder, &added, NOW, "bob");
+    }
+}
+
+/// Writes a key into the store of the folder.
+fn put_in(folder: &Path, role: Role, from: Option<UnixTime>) -> KeyId {
+    let public = foreign_key(role);
+    let id = public.id();
+    append_as(folder, &added(role, public, from), NOW, "bob");
     id
 }
 
@@ -102,16 +105,12 @@ fn a_keyset_that_was_put_into_the_store_makes_no_key_known() {
     };
     let public = other.keys().unwrap().pop().unwrap().public;
     assert_eq!(public.id(), key);
-    let role = Role::License;
-    let from = None;
-    let added = Event::KeyAdded {
-        role,
-        public,
-        from,
-        holder: None,
-        scope: None,
-    };
-    append_as(folder.path(), &added, NOW, "bob");
+    append_as(
+        folder.path(),
+        &added(Role::License, public, None),
+        NOW,
+        "bob",
+    );
     append_as(folder.path(), &Event::DocumentPublished(forged), NOW, "bob");
     let refused = issuer.publish_keyset(&passphrase(), &at(NOW)).unwrap_err();
     assert_eq!(refused.code(), "key-not-known", "{refused}");
