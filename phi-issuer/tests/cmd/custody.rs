@@ -143,14 +143,7 @@ fn the_process_that_opens_keys_is_not_dumped() {
     use std::os::unix::fs::MetadataExt as _;
 
     let (folder, license) = Folder::with_license();
-    let pipe = folder.path("pipe");
-    assert!(
-        Command::new("mkfifo")
-            .arg(&pipe)
-            .status()
-            .unwrap()
-            .success()
-    );
+    let pipe = folder.pipe("pipe");
     let mut command = Command::new(crate::run::phi());
     command.current_dir(folder.path("")).stdout(Stdio::null());
     command.args([

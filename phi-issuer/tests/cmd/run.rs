@@ -46,6 +46,15 @@ impl Folder {
         self.0.path().join(name)
     }
 
+    /// A pipe in the folder: who reads it waits until somebody writes.
+    #[cfg(unix)]
+    pub(crate) fn pipe(&self, name: &str) -> PathBuf {
+        let pipe = self.path(name);
+        let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        pipe
+    }
+
     /// A command in the folder, at a time and with the passphrase.
     pub(crate) fn command(&self, arguments: &str) -> Command {
         let mut command = Command::new(phi());

@@ -228,14 +228,7 @@ fn what_is_wrong_with_a_token_is_said() {
 fn a_token_that_is_taken_out_in_the_middle_is_said_to_be_gone() {
     let vault = Vault::new();
     let key = vault.key();
-    let pipe = vault.folder.path("pipe");
-    assert!(
-        Command::new("mkfifo")
-            .arg(&pipe)
-            .status()
-            .unwrap()
-            .success()
-    );
+    let pipe = vault.folder.pipe("pipe");
     let check = format!("--json --pin-file pipe key check {key}");
     let running = vault
         .command(&check)
