@@ -22,6 +22,7 @@ pub mod when;
 mod audit;
 mod batch;
 mod ceremony;
+mod clock_reset;
 mod customer;
 mod doctor;
 mod dossier;
@@ -51,6 +52,7 @@ pub use ceremony::{
     Assembled, Holder, HolderFiles, MAX_CEREMONY_FILE, Need, PRACTICE, Proposal, RootChange,
     RootSignature, Tally, is_practice, spoken,
 };
+pub use clock_reset::{LONGEST_RESET, ResetRequest};
 pub use customer::{Customer, CustomerKind};
 pub use doctor::{Finding, Urgency};
 pub use dossier::{
@@ -58,7 +60,9 @@ pub use dossier::{
 };
 pub use entry::Entry;
 pub use error::{Error, ErrorClass};
-pub use event::{Event, MintedToken, Publication, Revocation, SignedCheckpoint, Subject};
+pub use event::{
+    Event, IssuedReset, MintedToken, Publication, Revocation, SignedCheckpoint, Subject,
+};
 pub use export::{EXPORT_COLUMNS, ExportFilter, ExportedRows, write_record};
 #[cfg(feature = "failpoints")]
 pub use failpoint::FAIL_POINTS;

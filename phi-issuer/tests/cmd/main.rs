@@ -8,6 +8,7 @@
 mod audit;
 mod ceremony;
 mod changes;
+mod clocks;
 mod custody;
 mod faults;
 mod fixtures;
