@@ -6,6 +6,7 @@
 )]
 
 mod audit;
+mod bundles;
 mod ceremony;
 mod changes;
 mod clocks;

@@ -114,6 +114,7 @@ fn all() -> Vec<(&'static str, Schema)> {
         ("export", of::<export::ExportAnswer>()),
         ("revoke", of::<revoke::RevokeAnswer>()),
         ("verify", of::<verify::VerifyAnswer>()),
+        ("verify-bundle", of::<verify::BundleVerifyAnswer>()),
         ("inspect", of::<inspect::InspectAnswer>()),
         ("fingerprint", of::<fingerprint::FingerprintAnswer>()),
     ]
