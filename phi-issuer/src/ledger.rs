@@ -163,7 +163,7 @@ impl Issuer {
             let proof = ConsistencyProof::new(old.size(), path, &new.note);
             let text = proof.map_err(Error::NotVerified)?.to_text();
             old.advance(&text, &root::newest(query)?)
-                .map_err(Error::NotVerified)?;
+                .map_err(not_proven)?;
             Ok(text)
         })
     }
@@ -216,8 +216,20 @@ impl<'q> Prover<'q> {
         let proof = Proof::new(index, path, Some(Hash::of(bytes)), &self.checkpoint.note);
         let proof = proof.map_err(Error::NotVerified)?;
         let checked = proof.verify_leaf(&entry.leaf(bytes), &self.root);
-        checked.map_err(Error::NotVerified)?;
+        checked.map_err(not_proven)?;
         Ok(proof)
+    }
+}
+
+/// A checkpoint of keys that are not in force any more proves nothing to anybody.
+fn not_proven(error: VerifyError) -> Error {
+    match error {
+        VerifyError::NoteSignatures { .. } => Error::NotAllowed {
+            what: "the newest checkpoint".into(),
+            problem: "is not signed by the ledger keys in force",
+            hint: "sign a new one with `phi ledger checkpoint`; proofs made before it are made again",
+        },
+        error => Error::NotVerified(error),
     }
 }
 

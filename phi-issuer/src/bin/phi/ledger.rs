@@ -282,7 +282,10 @@ fn prove_kept(
 }
 
 /// Reads a checkpoint that somebody kept.
-fn read_checkpoint(path: &Path) -> Result<String, Failure> {
+///
+/// # Errors
+/// As [`read_file`], and `checkpoint-invalid`.
+pub(crate) fn read_checkpoint(path: &Path) -> Result<String, Failure> {
     let bytes = read_file(path, MAX_NOTE as u64)?;
     String::from_utf8(bytes).map_err(|_| {
         let message = format!("{} is not UTF-8", shown(path));
