@@ -239,12 +239,17 @@ fn nothing_since(query: &Query<'_>) -> Result<Option<SignedCheckpoint>, Error> {
         return Ok(None);
     };
     let covered = query.size()? == newest.size + 1;
-    let checkpoint = UntrustedCheckpoint::parse(&newest.note).map_err(Error::NotVerified)?;
     // After a rotation of the ledger's key applications need a checkpoint of the new one.
+    let current = is_in_force(query, &newest)?;
+    Ok(Some(newest).filter(|_| covered && current))
+}
+
+/// Whether the ledger keys that the newest root names signed a checkpoint.
+pub(crate) fn is_in_force(query: &Query<'_>, checkpoint: &SignedCheckpoint) -> Result<bool, Error> {
+    let checkpoint = UntrustedCheckpoint::parse(&checkpoint.note).map_err(Error::NotVerified)?;
     let root = root::newest(query)?;
     let origin = Origin::of_issuer(&root.issuer);
-    let current = checkpoint.verify(&root.ledger, &origin).is_ok();
-    Ok(Some(newest).filter(|_| covered && current))
+    Ok(checkpoint.verify(&root.ledger, &origin).is_ok())
 }
 
 fn sign(query: &Query<'_>, signers: &Signers) -> Result<SignedCheckpoint, Error> {
