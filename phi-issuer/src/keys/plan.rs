@@ -58,6 +58,8 @@ pub struct RevocationPlan {
     pub kept: u64,
     /// Live tokens after it.
     pub lost: Orphans,
+    /// How many of these no checkpoint covers: a new one would let a cut keep them.
+    pub not_covered: u64,
 }
 
 /// A step in the life of a key.
@@ -167,10 +169,13 @@ impl Issuer {
             let all = query.orphans(key_id, Reach::AfterEvent(0), now, 0)?.tokens;
             let after = Reach::AfterEvent(request.cut.unwrap_or(0));
             let orphans = query.orphans(key_id, after, now, list)?;
+            let checkpoint = query.newest_checkpoint()?.map(|newest| newest.size);
+            let covered = Reach::AfterEvent(checkpoint.unwrap_or(0));
             Ok(RevocationPlan {
-                checkpoint: query.newest_checkpoint()?.map(|newest| newest.size),
+                checkpoint,
                 kept: all - orphans.tokens,
                 lost: orphans,
+                not_covered: query.orphans(key_id, covered, now, 0)?.tokens,
             })
         })
     }

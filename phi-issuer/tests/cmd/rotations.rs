@@ -134,3 +134,28 @@ fn a_rotation_of_another_key_says_nothing_of_proofs() {
     let rotated = said(&ok(&folder, 3, "key rotate --role status"));
     assert!(!rotated.contains("checkpoint"), "{rotated}");
 }
+
+/// The newest checkpoint is the latest cut there can be: what came after it is lost for that.
+#[test]
+fn a_cut_says_what_a_new_checkpoint_would_keep() {
+    let (folder, license) = Folder::with_license();
+    let stolen = key(&folder, "license");
+    ok(&folder, 1, "ledger checkpoint");
+    ok(&folder, 2, &format!("mint {license} --count 2"));
+    let revoke = format!("key revoke {stolen} --cut newest");
+    let tried = json(&folder, 3, "key-revoke", &format!("{revoke} --dry-run"));
+    assert_eq!(tried["key"]["lost"]["tokens"], 2);
+    assert_eq!(tried["key"]["not_covered"], 2);
+    let page = ok(&folder, 3, &format!("{revoke} --dry-run")).stdout;
+    let page = String::from_utf8(page).unwrap();
+    assert!(page.contains("phi ledger checkpoint first"), "{page}");
+    let refused = on(&folder, 3, &revoke);
+    assert!(said(&refused).contains("phi ledger checkpoint"));
+    ok(&folder, 3, "ledger checkpoint");
+    let tried = json(&folder, 3, "key-revoke", &format!("{revoke} --dry-run"));
+    assert_eq!(
+        (&tried["key"]["kept"], &tried["key"]["not_covered"]),
+        (&2.into(), &0.into())
+    );
+    ok(&folder, 3, &revoke);
+}
