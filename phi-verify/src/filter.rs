@@ -1,60 +1,42 @@
-//! Filters: the sets of ids that a status list's sections hold.
+//! Filters: sets of salted ids in little more room than the least that there is (docs/spec.md,
+//! "Filters").
+//!
+//! A filter answers for the ids of a *universe* that its builder knew, and for those it is exact
+//! (a [Bloom filter](FilterKind::Bloom) aside, which says so in its answer). For any other id the
+//! answer means nothing: whoever asks must know first that the id is covered. Filters are built by
+//! phi-issuer.
 
-use alloc::boxed::Box;
+mod bloom;
+mod bytes;
+mod cascade;
+mod exact;
+mod salted;
+
+use alloc::vec::Vec;
 use core::fmt;
 
-use sha2::{Digest as _, Sha256};
+use self::{bloom::Bloom, bytes::Reader, cascade::Cascade};
+pub use self::{
+    bloom::{Layer, MAX_LAYER_BITS, MAX_PROBES, MIN_LAYER_BITS},
+    cascade::{MAX_LAYERS, tail_bit},
+    exact::PREFIX_BYTES,
+    salted::SaltedId,
+};
 
-use crate::claims::{LicenseId, TokenId};
-
-/// The first 16 bytes of an id's salted hash, as filters read them: two little-endian numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SaltedId {
-    low: u64,
-    high: u64,
+/// A set of salted ids: the body of a section, checked, and asked in place.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Filter {
+    body: Vec<u8>,
+    shape: Shape,
 }
 
-impl SaltedId {
-    /// The salted id of a token.
-    pub fn of_token(salt: &[u8; 16], id: TokenId) -> Self {
-        Self::hashed(salt, 0, id.as_bytes())
-    }
-
-    /// The salted id of a license.
-    pub fn of_license(salt: &[u8; 16], id: LicenseId) -> Self {
-        Self::hashed(salt, 1, id.as_bytes())
-    }
-
-    /// A salted id from its bytes.
-    pub fn from_bytes(bytes: [u8; 16]) -> Self {
-        let half = |at| {
-            let bytes: [u8; 8] = bytes[at..at + 8].try_into().expect("half of sixteen");
-            u64::from_le_bytes(bytes)
-        };
-        Self {
-            low: half(0),
-            high: half(8),
-        }
-    }
-
-    /// The id as an exact list has it.
-    pub const fn prefix(self) -> [u8; PREFIX_BYTES] {
-        self.low.to_le_bytes()
-    }
-
-    fn hashed(salt: &[u8; 16], class: u8, id: &[u8]) -> Self {
-        let hash = Sha256::new()
-            .chain_update(b"phi/rev/v1\0")
-            .chain_update(salt)
-            .chain_update([class])
-            .chain_update(id)
-            .finalize();
-        Self::from_bytes(hash[..16].try_into().expect("a hash has thirty-two bytes"))
-    }
+/// What was read of the body's beginning. It is a function of the body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Shape {
+    Exact,
+    Bloom(Bloom),
+    Cascade(Cascade),
 }
-
-/// How much of a salted id an exact list has.
-pub const PREFIX_BYTES: usize = 8;
 
 /// The forms that a filter can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -62,13 +44,22 @@ pub const PREFIX_BYTES: usize = 8;
 pub enum FilterKind {
     /// The first bytes of every salted id.
     Exact,
+    /// One Bloom filter: it takes some ids for members that are none, also in its universe.
+    Bloom,
+    /// Bloom filters in turn of the members and of those that the filter before takes for some.
+    Cascade,
 }
 
 impl FilterKind {
+    /// Every kind, in the order of their numbers.
+    pub const ALL: [Self; 3] = [Self::Exact, Self::Bloom, Self::Cascade];
+
     /// The kind's number in a section.
     pub const fn number(self) -> u64 {
         match self {
             Self::Exact => 0,
+            Self::Bloom => 1,
+            Self::Cascade => 2,
         }
     }
 
@@ -76,7 +67,15 @@ impl FilterKind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Exact => "exact",
+            Self::Bloom => "bloom",
+            Self::Cascade => "cascade",
         }
+    }
+}
+
+impl fmt::Display for FilterKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
     }
 }
 
@@ -101,6 +100,16 @@ pub enum FilterError {
     Empty,
     /// The body ends before what it announces.
     CutShort,
+    /// The body goes on after its end.
+    Trailing,
+    /// A number has more bytes than it needs, or more than five.
+    Varint,
+    /// A byte that is 0 or 1 is neither.
+    Choice,
+    /// A number of layers, bits, probes, ranks or shards is beyond its limit.
+    Limit,
+    /// A bit after the last of an array is set.
+    Padding,
     /// The prefixes of an exact list do not strictly ascend.
     Order,
 }
@@ -112,60 +121,74 @@ impl FilterError {
             Self::Kind => "has a filter of unknown kind",
             Self::Empty => "has a filter without members: leave it out",
             Self::CutShort => "has a filter that is cut short",
+            Self::Trailing => "has a filter with bytes after its end",
+            Self::Varint => "has a filter with a number in another form than its shortest",
+            Self::Choice => "has a filter with a choice that is neither 0 nor 1",
+            Self::Limit => "has a filter with a number beyond its limit",
+            Self::Padding => "has a filter with a bit set after the last one",
             Self::Order => "has a list that is not in strictly ascending order",
         }
     }
 }
 
-/// A set of salted ids: the body of a section, checked, and asked in place.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Filter(Box<[u8]>);
+impl fmt::Display for FilterError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.problem())
+    }
+}
+
+impl core::error::Error for FilterError {}
 
 impl Filter {
-    /// Reads the body of a filter of this kind.
+    /// Reads the body of a filter of this kind. What it announces must be there to the byte;
+    /// nothing but a copy of the body is kept.
     ///
     /// # Errors
     /// [`FilterError`], which names the rule that the body breaks.
     pub fn parse(kind: u64, body: &[u8]) -> Result<Self, FilterError> {
-        if kind != 0 {
-            return Err(FilterError::Kind);
-        }
-        let (prefixes, []) = body.as_chunks::<PREFIX_BYTES>() else {
-            return Err(FilterError::CutShort);
+        let shape = match kind {
+            0 => {
+                exact::check(body)?;
+                Shape::Exact
+            }
+            1 => Shape::Bloom(Bloom::parse(Reader::new(body))?),
+            2 => Shape::Cascade(Cascade::parse(Reader::new(body))?),
+            _ => return Err(FilterError::Kind),
         };
-        if prefixes.is_empty() {
-            return Err(FilterError::Empty);
-        }
-        if !prefixes.windows(2).all(|pair| pair[0] < pair[1]) {
-            return Err(FilterError::Order);
-        }
-        Ok(Self(body.into()))
+        let body = body.to_vec();
+        Ok(Self { body, shape })
     }
 
     /// Whether the id is in the filter, if it is of the filter's universe. Allocates nothing.
     pub fn contains(&self, id: SaltedId) -> Answer {
-        let (prefixes, _) = self.0.as_chunks::<PREFIX_BYTES>();
-        match prefixes.binary_search(&id.prefix()) {
-            Ok(_) => Answer::Yes,
-            Err(_) => Answer::No,
-        }
+        let (found, yes) = match &self.shape {
+            Shape::Exact => (exact::contains(&self.body, id), Answer::Yes),
+            Shape::Bloom(bloom) => (bloom.may_contain(&self.body, id), Answer::Probably),
+            Shape::Cascade(cascade) => (cascade.contains(&self.body, id), Answer::Yes),
+        };
+        if found { yes } else { Answer::No }
     }
 
     /// The filter's form.
     pub const fn kind(&self) -> FilterKind {
-        FilterKind::Exact
+        match self.shape {
+            Shape::Exact => FilterKind::Exact,
+            Shape::Bloom(_) => FilterKind::Bloom,
+            Shape::Cascade(_) => FilterKind::Cascade,
+        }
     }
 
     /// The body, as it was read.
-    pub const fn body(&self) -> &[u8] {
-        &self.0
+    pub fn body(&self) -> &[u8] {
+        &self.body
     }
 }
 
 impl fmt::Debug for Filter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Filter")
-            .field("bytes", &self.0.len())
+            .field("shape", &self.shape)
+            .field("bytes", &self.body.len())
             .finish()
     }
 }
