@@ -193,6 +193,12 @@ impl TrustState {
         }
     }
 
+    /// How many bytes the lists at hand have, signatures included.
+    pub(crate) fn bytes_of_lists(&self) -> usize {
+        let held = self.lists.iter().flat_map(HeldLists::held);
+        held.map(|held| held.bytes.len()).sum()
+    }
+
     /// The newest list of which the state knows without having it: the issuer had it when it
     /// minted a license that was [remembered](TrustState::remember).
     pub fn newer_list(&self) -> Option<u64> {
