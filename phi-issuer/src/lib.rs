@@ -13,6 +13,7 @@ mod failpoint;
 pub mod catalog;
 pub mod custody;
 pub mod durable;
+pub mod filter;
 pub mod keyfile;
 pub mod machine;
 pub mod passphrase;

@@ -3,9 +3,10 @@
 use std::{collections::HashMap, sync::Arc};
 
 use phi_verify::{
-    Claims, DocumentKind, Error as VerifyError, ExactList, FlagCode, KeyId, KeyState, Keyset,
-    LicenseKey, PayloadHash, Reason, Rule, RuleClass, Status, Subject as WireSubject, TrustState,
-    UnixTime, UnsignedDocument, UntrustedDocument, Verdict,
+    Claims, DocumentKind, Error as VerifyError, FlagCode, Form, KeyId, KeyState, Keyset,
+    LicenseKey, PayloadHash, Reason, Rule, RuleClass, Sections, Status, StatusLists,
+    Subject as WireSubject, TrustState, UnixTime, UnsignedDocument, UntrustedDocument, Verdict,
+    dangerous_inspect::{self, Document},
 };
 
 use crate::{
@@ -107,7 +108,7 @@ impl Issuer {
                     document: sealed(&list.unsigned(), &signers.all())?,
                 };
                 let trust = import(&writer.query(), &publication)?;
-                let read = trust.status().expect("the list was imported");
+                let read = trust.lists().expect("the list was imported");
                 let Some(report) = check_status(&writer.query(), read, writer.now())? else {
                     continue;
                 };
@@ -335,11 +336,14 @@ fn status(query: &Query<'_>, settings: &crate::Settings, now: UnixTime) -> Resul
         next_update: now.plus(days(settings.status.next_update_days)),
         hard_expiry: now.plus(days(settings.status.hard_expiry_days)),
         keyset: (keyset.version, payload_hash(&keyset)?),
-        previous: held.as_ref().map(payload_hash).transpose()?,
-        salt,
+        form: Form::Full {
+            previous: held.as_ref().map(payload_hash).transpose()?,
+            salt,
+        },
         covered_keys,
         rules: Vec::new(),
-        tokens: ExactList::default(),
+        revoked: Sections::default(),
+        unrevoked: Vec::new(),
     };
     let mut tokens = Vec::new();
     for revocation in query.revocations()? {
@@ -367,6 +371,7 @@ fn status(query: &Query<'_>, settings: &crate::Settings, now: UnixTime) -> Resul
             issued_before,
             reason,
             since,
+            ends: None,
         });
     }
     for license in query.suspended(now)? {
@@ -375,6 +380,7 @@ fn status(query: &Query<'_>, settings: &crate::Settings, now: UnixTime) -> Resul
             issued_before: None,
             reason: Reason::Suspended,
             since: license.since(now),
+            ends: None,
         });
     }
     let live = tokens.into_iter().filter_map(|id| match query.token(id) {
@@ -382,27 +388,50 @@ fn status(query: &Query<'_>, settings: &crate::Settings, now: UnixTime) -> Resul
         Ok(None) => None,
         Err(error) => Some(Err(error)),
     });
-    list.tokens = ExactList::new(&salt, live.collect::<Result<Vec<_>, _>>()?);
+    list.revoked = Sections::exact(&salt, live.collect::<Result<Vec<_>, _>>()?);
+    if let Some(held) = &held {
+        list.unrevoked = unrevoked(&list, &read_list(held)?)?;
+    }
     Ok(list)
+}
+
+/// What the list before revoked by a rule and this one does not, or said so itself: an
+/// application that was away for long still has the rule.
+fn unrevoked(list: &Status, before: &Status) -> Result<Vec<WireSubject>, Error> {
+    let lists = StatusLists::new(list, None).map_err(Error::NotVerified)?;
+    let gone = lists.missing(before, None).map(|rule| &rule.subject);
+    let mut unrevoked: Vec<_> = before.unrevoked.iter().chain(gone).cloned().collect();
+    unrevoked.sort_unstable();
+    unrevoked.dedup();
+    Ok(unrevoked)
+}
+
+/// A published list, as it was recorded.
+fn read_list(publication: &Publication) -> Result<Status, Error> {
+    match dangerous_inspect::document(&publication.document).map_err(Error::NotVerified)? {
+        Document::Status(status) => Ok(status),
+        _ => unreachable!("a status list is asked for"),
+    }
 }
 
 /// Asks the list about every live token, with the verifier's code: what the ledger revokes must
 /// be revoked and nothing else. `None` if list and ledger differ on a token.
 fn check_status(
     query: &Query<'_>,
-    list: &Status,
+    lists: StatusLists<'_>,
     now: UnixTime,
 ) -> Result<Option<StatusReport>, Error> {
+    let list = lists.newest();
     let mut report = StatusReport {
         rules: list.rules.len(),
-        listed: list.tokens.len(),
+        listed: list.revoked.count_tokens().unwrap_or_default(),
         ..Default::default()
     };
     let expected = Expected::of(query, now)?;
     let mut wrong = false;
     query.each_live_token(now, |token| {
         let (key_id, claims) = read_token(&token.token)?;
-        let revoked = matches!(list.verdict(&claims, key_id), Verdict::Revoked { .. });
+        let revoked = matches!(lists.verdict(&claims, key_id), Verdict::Revoked { .. });
         wrong |= revoked != expected.revoked(&claims, key_id);
         report.checked += 1;
         report.revoked += u64::from(revoked);

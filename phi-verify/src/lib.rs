@@ -80,6 +80,7 @@ mod verifier;
 pub mod armor;
 #[cfg(feature = "inspect")]
 pub mod dangerous_inspect;
+pub mod filter;
 pub mod log;
 #[cfg(feature = "std")]
 pub mod store;
@@ -99,10 +100,16 @@ pub use error::{Error, KeyError, Malformed};
 pub use fingerprint::{Binding, ComponentDigest, Fingerprint, MAX_COMPONENTS};
 pub use key::{KeyId, MAX_SIGNERS, PublicKey, RoleKeys};
 pub use keyset::{KeyState, Keyset, LicenseKey};
-pub use report::{ClockReport, DocumentReport, FindingReport, KeyReport, RoleReport, TrustReport};
+pub use report::{
+    ClockReport, DocumentReport, FindingReport, KeyReport, ListsReport, RoleReport, SectionReport,
+    TrustReport,
+};
 pub use root::{Floors, Root};
 pub use scope::{Exceeded, Scope};
-pub use status::{ExactList, Freshness, Reason, Rule, RuleClass, Status, Subject, Verdict};
+pub use status::{
+    Form, Freshness, ListId, Reason, Revocation, Rule, RuleClass, Sections, Status, StatusLists,
+    Subject, Verdict,
+};
 pub use terms::{
     Allowance, FLAG_CODES, FlagCode, FlagSet, LIMIT_CODES, LimitCode, Period, QUOTA_CODES, Quota,
     QuotaCode, Terms,

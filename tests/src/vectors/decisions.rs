@@ -2,7 +2,7 @@
 //! was revoked.
 
 use phi_verify::{
-    Binding, Claims, ExactList, Fingerprint, FlagCode, Freshness, Minimum, Reason, Rule, Status,
+    Binding, Claims, Fingerprint, FlagCode, Freshness, Minimum, Reason, Rule, Sections, Status,
     Subject, UnixTime,
 };
 
@@ -260,6 +260,7 @@ fn clock(vectors: &mut Vectors) {
     };
     let fresh = LicenseView {
         freshness: "fresh".into(),
+        verdict: Some("good".into()),
         ..view(&claims)
     };
     let (back, doomsday) = (NOW.minus(DAY + 1), NOW.plus(70 * 365 * DAY));
@@ -443,6 +444,7 @@ fn rule(subject: Subject) -> Rule {
         issued_before: None,
         reason: Reason::Refund,
         since: START.plus(50 * DAY),
+        ends: None,
     }
 }
 
@@ -491,6 +493,7 @@ fn rules(vectors: &mut Vectors) {
     }
     let fresh = LicenseView {
         freshness: "fresh".into(),
+        verdict: Some("good".into()),
         ..view(&claims)
     };
     let other = under_rule(rule(customer("initech")), &claims);
@@ -559,7 +562,7 @@ fn tokens(vectors: &mut Vectors) {
     let claims = snakeoil::claims();
     let list = snakeoil::status();
     let revoking = Status {
-        tokens: ExactList::new(&list.salt, [claims.token_id]),
+        revoked: Sections::exact(&list.salt(), [claims.token_id]),
         ..list.clone()
     };
     let shows = "the token is in the exact list";
@@ -570,8 +573,10 @@ fn tokens(vectors: &mut Vectors) {
         under(&revoking, &claims),
         "revoked",
     );
-    let fresh = |claims: &Claims| LicenseView {
+    let fresh = |claims: &Claims, verdict: &str| LicenseView {
         freshness: "fresh".into(),
+        verdict: Some(verdict.into()),
+        newer: None,
         ..view(claims)
     };
     let other = Claims {
@@ -584,7 +589,7 @@ fn tokens(vectors: &mut Vectors) {
         "valid-token-not-listed",
         shows,
         under(&revoking, &other),
-        fresh(&other),
+        fresh(&other, "good"),
     );
     let newer = Claims {
         mint_epoch: 1,
@@ -596,7 +601,7 @@ fn tokens(vectors: &mut Vectors) {
         "valid-token-not-covered",
         shows,
         under(&revoking, &newer),
-        fresh(&newer),
+        fresh(&newer, "not-covered"),
     );
     let uncovered = Status {
         covered_keys: vec![Seed::Retired.id()],
@@ -608,7 +613,7 @@ fn tokens(vectors: &mut Vectors) {
         "valid-key-not-covered",
         shows,
         under(&uncovered, &claims),
-        fresh(&claims),
+        fresh(&claims, "not-covered"),
     );
 }
 
@@ -670,13 +675,15 @@ fn policies(vectors: &mut Vectors) {
             };
             let shows = format!("{shows}, under policy {policy}");
             if fresh.iter().any(|fresh| fresh.to_string() == verdict) {
-                let claims = if name == "not-covered" {
-                    &newer
-                } else {
-                    &claims
+                let (claims, says) = match name {
+                    "missing" => (&claims, None),
+                    "not-covered" => (&newer, Some("not-covered")),
+                    _ => (&claims, Some("good")),
                 };
                 let view = LicenseView {
                     freshness: verdict.into(),
+                    verdict: says.map(String::from),
+                    newer: None,
                     ..view(claims)
                 };
                 accept(
@@ -699,6 +706,7 @@ fn policies(vectors: &mut Vectors) {
     let shows = "the second before the age that the license accepts";
     let fresh = LicenseView {
         freshness: "fresh".into(),
+        verdict: Some("good".into()),
         ..view(&demanding)
     };
     accept(

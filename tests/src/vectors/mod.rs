@@ -20,6 +20,7 @@ mod checkpoints;
 mod claims;
 mod clocks;
 mod decisions;
+mod deltas;
 mod documents;
 mod edge;
 mod envelopes;
@@ -245,7 +246,6 @@ pub enum Expected {
 }
 
 /// What an accepted input says.
-#[expect(clippy::large_enum_variant, reason = "always in a box")]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
@@ -347,6 +347,7 @@ pub fn all() -> Vectors {
         roots::add,
         scopes::add,
         lists::add,
+        deltas::add,
         trust::add,
         bundles::add,
         clocks::add,
