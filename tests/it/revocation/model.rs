@@ -49,6 +49,8 @@ struct History {
     now: Snapshot,
     minted: u64,
     epochs: Vec<Snapshot>,
+    /// A second license key, which lists cover from some epoch on.
+    second_key: KeyId,
 }
 
 impl History {
@@ -56,13 +58,13 @@ impl History {
     fn new(seed: u64) -> Self {
         let mut now = Snapshot::first([]);
         now.epoch = 0;
-        // The second key is sold under from the beginning and covered from some later list on.
         now.covered = [Seed::License.id()].into();
         let mut history = Self {
             dice: Dice(seed),
             now,
             minted: 0,
             epochs: Vec::new(),
+            second_key: Seed::Retired.id(),
         };
         for epoch in 1..=EPOCHS {
             history.live();
@@ -77,7 +79,7 @@ impl History {
     /// Some acts between one list and the next.
     fn live(&mut self) {
         self.mint();
-        for _ in 0..12 {
+        for _ in 0..40 {
             self.revoke();
         }
         let licenses: Vec<_> = self.now.dead.iter().copied().collect();
@@ -93,18 +95,18 @@ impl History {
         }
         self.change_rules();
         if self.dice.one_in(4) {
-            self.now.covered.insert(Seed::Retired.id());
+            self.now.covered.insert(self.second_key);
         }
     }
 
     /// Mints tokens of licenses that are sold, old and new, under both keys.
     fn mint(&mut self) {
-        for _ in 0..60 {
+        for _ in 0..300 {
             let (number, epoch) = (self.minted, self.now.epoch);
             let license = self.dice.below(number / 4 + 8);
             let mut token = Minted::new(number, license, epoch);
             if self.dice.one_in(4) {
-                token.key_id = Seed::Retired.id();
+                token.key_id = self.second_key;
             }
             if !self.now.dead.contains(&token.license) {
                 self.now.tokens.push(token);
@@ -138,7 +140,7 @@ impl History {
     fn change_rules(&mut self) {
         let subject = match self.dice.below(10) {
             0 => Subject::License(self.token().license),
-            1 => Subject::Key(Seed::Retired.id()),
+            1 => Subject::Key(self.second_key),
             2 if !self.now.rules.is_empty() => {
                 let rule = self.now.rules.remove(0);
                 if !self.now.unrevoked.contains(&rule.subject) {
