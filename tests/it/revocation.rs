@@ -1,3 +1,6 @@
 //! Revocation: what is built by the issuer and asked by the verifier.
 
+mod damage;
 mod filters;
+mod incidents;
+mod model;

@@ -8,8 +8,9 @@ use std::{fs, io};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ciborium::Value;
 use phi_verify::{
-    Binding, BundleBuilder, DocumentKind, Extension, Fingerprint, FlagCode, KeyState,
-    Keyset, LicenseId, LicenseKey, Minimum, Reason, Rule, Scope, Sections, Status, Subject, TokenId, armor,
+    Binding, BundleBuilder, DocumentKind, Extension, Fingerprint, FlagCode, Form, KeyState,
+    Keyset, LicenseId, LicenseKey, ListId, Minimum, Reason, Rule, Scope, Sections, Status, Subject, TokenId, armor,
+    filter::Filter,
     log::{ConsistencyProof, Hash, Leaf, Proof},
 };
 use phi_verify_fuzz::{checkpoint, leaf_hash, seal, snakeoil, token, tree_root};
@@ -69,6 +70,8 @@ fn documents() -> io::Result<()> {
         seed(kind.name(), "document", &document)?;
         seed(kind.name(), "payload", &payload(&document))?;
     }
+    let document = seal(DocumentKind::Status, &delta().unsigned());
+    seed("status", "payload-delta", &payload(&document))?;
     let reset = snakeoil::clock_reset().unsigned();
     let document = seal(DocumentKind::ClockReset, &reset);
     seed("clock_reset", "document", &document)?;
@@ -81,7 +84,14 @@ fn state(reset: &[u8]) -> io::Result<()> {
     let mut trust = snakeoil::trust().with_installation(snakeoil::MACHINE);
     let status = seal(DocumentKind::Status, &revoking().unsigned());
     let catalog = seal(DocumentKind::Catalog, &snakeoil::catalog().unsigned());
-    for document in [status, catalog] {
+    let base = revoking();
+    let mut upon = delta();
+    upon.rules.clone_from(&base.rules);
+    if let Form::Delta { base: named, .. } = &mut upon.form {
+        named.hash = base.unsigned().payload_hash();
+    }
+    let upon = seal(DocumentKind::Status, &upon.unsigned());
+    for document in [status, upon, catalog] {
         trust.import(&document).expect("the document is signed");
     }
     trust
@@ -192,6 +202,43 @@ fn revoking() -> Status {
     status.rules = subjects.map(rule).into();
     status.revoked = Sections::exact(&status.salt(), [TokenId::from_bytes([1; 16])]);
     status
+}
+
+/// A delta to the snakeoil list, with a section of every class, in two forms.
+fn delta() -> Status {
+    let base = snakeoil::status();
+    let exact = |byte| Filter::parse(0, &[byte; 8]).expect("a prefix");
+    let bloom = |byte| Filter::parse(1, &[8, 2, byte]).expect("eight bits and two probes");
+    let sections = |byte| Sections {
+        tokens: Some(exact(byte)),
+        licenses: Some(bloom(byte)),
+    };
+    let rule = |subject, ends| Rule {
+        subject,
+        issued_before: None,
+        reason: Reason::Suspended,
+        since: snakeoil::START,
+        ends,
+    };
+    let license = Subject::License(LicenseId::from_bytes([8; 8]));
+    Status {
+        epoch: 2,
+        form: Form::Delta {
+            base: ListId {
+                epoch: 1,
+                hash: base.unsigned().payload_hash(),
+            },
+            full: [7; 32],
+            removed: sections(0x11),
+        },
+        rules: vec![rule(license, Some(snakeoil::NOW))],
+        revoked: sections(0x81),
+        unrevoked: vec![
+            Subject::Key(snakeoil::Seed::Retired.id()),
+            Subject::Feature(snakeoil::PRODUCT.into(), FlagCode::new(1)),
+        ],
+        ..base
+    }
 }
 
 fn fingerprint() -> Fingerprint {
