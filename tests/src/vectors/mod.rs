@@ -24,6 +24,7 @@ mod deltas;
 mod documents;
 mod edge;
 mod envelopes;
+mod filters;
 mod fingerprint;
 mod keys;
 mod lists;
@@ -104,6 +105,15 @@ pub enum Check {
     Fingerprint(Machine),
     /// A fingerprint request is read.
     FingerprintRequest(String),
+    /// The body of a filter is read, and asked.
+    Filter {
+        /// The kind.
+        kind: u64,
+        /// The body.
+        body: String,
+        /// Salted ids about which it is asked.
+        ids: Vec<String>,
+    },
     /// The data of a leaf of the log is read.
     Leaf(String),
     /// A leaf is looked for in a tree. Hashes are base64.
@@ -274,6 +284,8 @@ pub enum Outcome {
     Bytes(String),
     /// A fingerprint: each component's kind and digest.
     Components(Vec<(String, String)>),
+    /// What a filter says of each id: `no`, `yes` or `probably`.
+    Answers(Vec<String>),
     /// A signature or a proof that holds.
     Holds,
     /// A leaf of the log.
@@ -348,6 +360,7 @@ pub fn all() -> Vectors {
         scopes::add,
         lists::add,
         deltas::add,
+        filters::add,
         trust::add,
         bundles::add,
         clocks::add,
