@@ -1,5 +1,6 @@
 //! Rotations and what they leave to be done, by their JSON and the next steps that are named.
 
+use std::fs;
 use std::process::Output;
 
 use serde_json::Value;
@@ -148,7 +149,12 @@ fn a_cut_says_what_a_new_checkpoint_would_keep() {
     assert_eq!(tried["key"]["not_covered"], 2);
     let page = ok(&folder, 3, &format!("{revoke} --dry-run")).stdout;
     let page = String::from_utf8(page).unwrap();
-    assert!(page.contains("phi ledger checkpoint first"), "{page}");
+    let words: Vec<_> = page.split_whitespace().collect();
+    let words = words.join(" ");
+    assert!(
+        words.contains("2 since the newest checkpoint (event 13): phi ledger checkpoint first"),
+        "{page}"
+    );
     let refused = on(&folder, 3, &revoke);
     assert!(said(&refused).contains("phi ledger checkpoint"));
     ok(&folder, 3, "ledger checkpoint");
@@ -158,4 +164,67 @@ fn a_cut_says_what_a_new_checkpoint_would_keep() {
         (&2.into(), &0.into())
     );
     ok(&folder, 3, &revoke);
+}
+
+#[test]
+fn between_a_rotation_and_its_publication_there_are_findings_and_no_error() {
+    let (folder, _) = Folder::with_license();
+    let green = on(&folder, 1, "doctor");
+    assert!(green.status.success(), "red on the first day: {green:?}");
+    ok(&folder, 2, "key rotate --role keyset");
+    let output = on(&folder, 2, "doctor");
+    assert_eq!(output.status.code(), Some(30), "{output:?}");
+    for code in ["keyset-missing", "status-missing"] {
+        let (urgency, _) = found(&folder, 2, code).unwrap();
+        assert_eq!(urgency, "wrong", "{code}");
+    }
+    ok(&folder, 2, "keyset publish");
+    assert_eq!(found(&folder, 2, "keyset-missing"), None);
+    ok(&folder, 2, "status publish");
+    assert_eq!(found(&folder, 2, "status-missing"), None);
+    assert!(on(&folder, 2, "doctor").status.success());
+}
+
+#[test]
+fn an_issuer_without_a_root_is_told_what_comes_first() {
+    let folder = Folder::new();
+    folder.ok("init --issuer phi.example.com --product atlas --kdf fast --root-by-ceremony");
+    let (urgency, _) = found(&folder, 1, "root-missing").unwrap();
+    assert_eq!(urgency, "wrong");
+}
+
+#[test]
+fn a_status_key_that_is_away_is_wanted_before_the_next_list() {
+    let (folder, _) = Folder::with_license();
+    for (role, urgency) in [("keyset", "note"), ("status", "soon")] {
+        let file = format!("keys/{role}-{}.key", key(&folder, role));
+        fs::rename(folder.path(&file), folder.path("away.key")).unwrap();
+        let (found, what) = found(&folder, 1, "key-away").unwrap();
+        assert_eq!(found, urgency, "{what}");
+        assert!(what.contains(role), "{what}");
+        fs::rename(folder.path("away.key"), folder.path(&file)).unwrap();
+    }
+    assert_eq!(found(&folder, 1, "key-away"), None);
+}
+
+#[test]
+fn a_backup_is_remembered_until_more_has_happened() {
+    let (folder, _) = Folder::with_license();
+    assert_eq!(found(&folder, 1, "backups-unknown").unwrap().0, "note");
+    ok(&folder, 1, "ledger backup one.db");
+    assert_eq!(found(&folder, 1, "backups-unknown"), None);
+    assert_eq!(found(&folder, 1, "backup-behind"), None);
+    ok(&folder, 2, "customer add initech");
+    let (urgency, what) = found(&folder, 2, "backup-behind").unwrap();
+    assert_eq!(
+        (&*urgency, &*what),
+        ("note", "events since the newest backup: 1")
+    );
+    let later = folder.plain("--now 2026-07-02 --json doctor");
+    let later: Value = serde_json::from_slice(&later.stdout).unwrap();
+    let later = later["findings"].as_array().unwrap().iter();
+    let behind = later.filter(|one| one["code"] == "backup-behind");
+    assert!(behind.clone().count() == 1 && behind.clone().all(|one| one["urgency"] == "wrong"));
+    ok(&folder, 3, "ledger backup two.db");
+    assert_eq!(found(&folder, 3, "backup-behind"), None);
 }
