@@ -228,3 +228,113 @@ fn a_backup_is_remembered_until_more_has_happened() {
     ok(&folder, 3, "ledger backup two.db");
     assert_eq!(found(&folder, 3, "backup-behind"), None);
 }
+
+/// The license keys in the order in which they were made: their ids and states.
+fn license_keys(folder: &Folder, day: u32) -> Vec<(String, String)> {
+    let keys = json(folder, day, "key-list", "key list");
+    let keys = keys["keys"].as_array().unwrap().iter();
+    let of_license = keys.filter(|key| key["role"] == "license");
+    let text = |key: &Value, name: &str| key[name].as_str().unwrap().to_owned();
+    of_license
+        .map(|key| (text(key, "key"), text(key, "state")))
+        .collect()
+}
+
+/// The key under which a token is minted on that day, which must verify.
+#[track_caller]
+fn minted_under(folder: &Folder, day: u32, license: &str) -> String {
+    let minted = json(folder, day, "mint", &format!("mint {license}"));
+    let token = &minted["tokens"][0];
+    ok(
+        folder,
+        day,
+        &format!("verify {}", token["token"].as_str().unwrap()),
+    );
+    token["key"].as_str().unwrap().into()
+}
+
+fn scheduled(day: u32) -> (Folder, String, String, String) {
+    let (folder, license) = Folder::with_license();
+    let old = key(&folder, "license");
+    let rotate = format!("key rotate --from 2026-06-{day}");
+    let rotated = json(&folder, 1, "key-rotate", &rotate);
+    let new = rotated["new"].as_str().unwrap().to_owned();
+    ok(&folder, 1, "keyset publish");
+    ok(&folder, 1, "status publish");
+    (folder, license, old, new)
+}
+
+#[test]
+fn a_scheduled_rotation_is_put_off_without_a_third_key() {
+    let (folder, license, old, new) = scheduled(10);
+    let later = on(&folder, 5, "--json key rotate --from 2026-06-20");
+    assert_eq!(refusal(&later), (20, "not-allowed".into()));
+    assert!(said(&later).contains("phi key reschedule"));
+    for try_only in ["--plan", "--dry-run"] {
+        let later = on(
+            &folder,
+            5,
+            &format!("--json key rotate --from 2026-06-20 {try_only}"),
+        );
+        assert_eq!(refusal(&later), (20, "not-allowed".into()));
+    }
+    let moved = format!("key reschedule {new} --from 2026-06-20");
+    let moved = json(&folder, 5, "key-reschedule", &moved);
+    assert_eq!(
+        (&moved["old"], &moved["new"]),
+        (&old.as_str().into(), &new.as_str().into())
+    );
+    ok(&folder, 5, "keyset publish");
+    assert_eq!(minted_under(&folder, 15, &license), old);
+    // And a little forward again.
+    ok(
+        &folder,
+        16,
+        &format!("key reschedule {new} --from 2026-06-18"),
+    );
+    ok(&folder, 16, "keyset publish");
+    assert_eq!(minted_under(&folder, 17, &license), old);
+    assert_eq!(minted_under(&folder, 19, &license), new);
+    let states = license_keys(&folder, 19);
+    assert_eq!(
+        states,
+        [(old, "retired".into()), (new.clone(), "active".into())]
+    );
+    // What has begun is not put off.
+    let begun = on(
+        &folder,
+        19,
+        &format!("--json key reschedule {new} --from 2026-06-25"),
+    );
+    assert_eq!(refusal(&begun), (20, "not-allowed".into()));
+    ok(&folder, 20, "ledger verify");
+}
+
+#[test]
+fn a_scheduled_key_is_taken_back_and_the_one_before_it_goes_on() {
+    let (folder, license, old, new) = scheduled(10);
+    ok(&folder, 5, &format!("key retire {new}"));
+    ok(&folder, 5, "keyset publish");
+    assert_eq!(minted_under(&folder, 15, &license), old);
+    let states = license_keys(&folder, 15);
+    assert_eq!(
+        states,
+        [(old, "active".into()), (new.clone(), "dropped".into())]
+    );
+    let again = on(&folder, 15, &format!("--json key retire {new}"));
+    assert_eq!(refusal(&again), (20, "not-allowed".into()));
+    ok(&folder, 15, "ledger verify");
+    ok(&folder, 15, "ledger rebuild");
+}
+
+#[test]
+fn a_rotation_is_not_planned_for_the_past() {
+    let (folder, _) = Folder::with_license();
+    for way in ["", "--plan", "--dry-run"] {
+        let rotate = format!("--json key rotate --from 2026-05-01 {way}");
+        let refused = on(&folder, 1, &rotate);
+        assert_eq!(refusal(&refused), (14, "input-invalid".into()), "{way}");
+    }
+    let drop = "--json key rotate --from 2026-06-10 --plan --drop 2026-06-05";
+    assert_eq!(refusal(&on(&folder, 1, drop)), (14, "input-invalid".into()));
+}
