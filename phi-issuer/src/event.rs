@@ -57,7 +57,14 @@ pub enum Event {
         /// The time.
         until: UnixTime,
     },
-    /// A retired key left the keyset: nothing under it is valid any more.
+    /// A key whose end was still ahead signs for longer: what was to succeed it was put off.
+    KeyProlonged {
+        /// The key.
+        key_id: KeyId,
+        /// When it signs no more; `None` is no time that is known.
+        until: Option<UnixTime>,
+    },
+    /// A key that never signed was taken back, or a retired key left the keyset: nothing under it is valid any more.
     KeyDropped {
         /// The key.
         key_id: KeyId,
@@ -286,11 +293,12 @@ mod document_kind {
 
 impl Event {
     /// Every word that an event can have.
-    pub const WORDS: [&str; 27] = [
+    pub const WORDS: [&str; 28] = [
         "issuer-created",
         "key-added",
         "key-activated",
         "key-retired",
+        "key-prolonged",
         "key-dropped",
         "key-exported",
         "catalog-recorded",
@@ -323,6 +331,7 @@ impl Event {
             Self::KeyAdded { .. } => "key-added",
             Self::KeyActivated { .. } => "key-activated",
             Self::KeyRetired { .. } => "key-retired",
+            Self::KeyProlonged { .. } => "key-prolonged",
             Self::KeyDropped { .. } => "key-dropped",
             Self::KeyExported { .. } => "key-exported",
             Self::CatalogRecorded { .. } => "catalog-recorded",

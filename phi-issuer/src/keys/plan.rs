@@ -225,7 +225,7 @@ impl Issuer {
         list: usize,
         now: UnixTime,
     ) -> Result<RotationPlan, Error> {
-        let (new, old) = self.plan_rotation(Role::License, like, at)?;
+        let (new, old) = self.plan_rotation(Role::License, like, at, now)?;
         let announced = self.announced(new)?;
         self.store.read(|query| {
             let staged = match new {

@@ -39,6 +39,7 @@ pub(crate) enum Command {
     Check(check::Check),
     Tokens(tokens::Tokens),
     Rotate(Rotate),
+    Reschedule(Reschedule),
     Retire(Retire),
     Revoke(revoke::Revoke),
     Timeline(timeline::Timeline),
@@ -106,9 +107,33 @@ impl AcceptedKeys {
     }
 }
 
-/// Take a waiting key back, or let a key that is being succeeded sign no more
+/// Put a scheduled rotation off, or bring it forward
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  phi key retire 3q2-7wEjRWeJ && phi keyset publish")]
+#[command(
+    long_about = "Put a scheduled rotation of license keys off, or bring it forward: the key that \
+        is to take over does so at another time, and the one before it signs until then.\n\n\
+        Publish the keyset before the old date: applications that have the keyset with that date \
+        alone would refuse what the key before signs after it.",
+    after_help = "Example:\n  phi key reschedule 3q2-7wEjRWeJ --from 2027-03-01 && phi keyset publish"
+)]
+pub(crate) struct Reschedule {
+    /// The key that is to take over later
+    #[arg(allow_hyphen_values = true)]
+    key: KeyId,
+    /// When it is to begin to sign instead
+    #[arg(long, value_name = "TIME")]
+    from: When,
+}
+
+/// Take a waiting or scheduled key back, or let a key that is being succeeded sign no more
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Take a key back that waits, or let a license key that is being succeeded sign no \
+        more from now on.\n\n\
+        A license key that is to take over later is dropped before it begins, and the one before it \
+        goes on. Publish the keyset before that date.",
+    after_help = "Example:\n  phi key retire 3q2-7wEjRWeJ && phi keyset publish"
+)]
 pub(crate) struct Retire {
     /// The key's id
     #[arg(allow_hyphen_values = true)]
@@ -134,6 +159,7 @@ impl Command {
             Self::Check(command) => command.run(session),
             Self::Tokens(command) => command.run(session),
             Self::Rotate(command) => command.run(session),
+            Self::Reschedule(command) => command.run(session),
             Self::Retire(command) => command.run(session),
             Self::Revoke(command) => command.run(session),
             Self::Timeline(_) => timeline::run(session),
@@ -245,7 +271,7 @@ impl Rotate {
         session: &Session,
     ) -> Result<RotationAnswer, Failure> {
         let at = from.unwrap_or_else(|| session.now());
-        let (new, old) = issuer.plan_rotation(self.role, self.like, at)?;
+        let (new, old) = issuer.plan_rotation(self.role, self.like, at, session.now())?;
         let root = match self.role {
             Role::License => None,
             _ => Some(issuer.trust_state()?.root().version + 1),
@@ -260,6 +286,26 @@ impl Rotate {
             proofs: self.proofs(issuer, session)?,
             proposal: None,
         })
+    }
+}
+
+impl Reschedule {
+    fn run(&self, session: &Session) -> Result<(), Failure> {
+        let at = self.from.beginning(session.now())?;
+        let mut issuer = session.issuer()?;
+        let rotation = issuer.reschedule_key(self.key, at, &session.context())?;
+        session.output().print(&RotationAnswer {
+            dry_run: false,
+            role: Role::License.to_string(),
+            new: Some(rotation.new.to_string()),
+            old: rotation.old.map(|key| key.to_string()),
+            at: rotation.at.into(),
+            root_version: None,
+            proofs: None,
+            proposal: None,
+        })?;
+        say(PUBLISH);
+        Ok(())
     }
 }
 

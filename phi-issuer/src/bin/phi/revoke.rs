@@ -340,14 +340,11 @@ impl KeyLossView {
         page.field("loses", tokens(self.lost.tokens));
         if self.not_covered > 0 {
             let signed = self.checkpoint.map(|size| format!(" (event {size})"));
-            let tokens = tokens(self.not_covered);
+            let (lost, signed) = (self.not_covered, signed.unwrap_or_default());
+            let way = "phi ledger checkpoint first, and --cut newest keeps what is honest of them";
             page.field(
                 "of these",
-                format!(
-                    "{tokens} since the newest checkpoint{}: phi ledger checkpoint first, and \
-                     --cut newest keeps what was minted honestly",
-                    signed.unwrap_or_default()
-                ),
+                format!("{lost} since the newest checkpoint{signed}: {way}"),
             );
         }
         if self.kept > 0 {
