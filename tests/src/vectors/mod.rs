@@ -29,6 +29,7 @@ mod fingerprint;
 mod keys;
 mod lists;
 mod merkle;
+mod missing;
 mod proofs;
 mod roots;
 mod scopes;
@@ -36,6 +37,7 @@ mod signatures;
 mod text;
 mod tokens;
 mod trust;
+mod verdicts;
 
 pub use edge::malleated;
 pub use view::{BundleView, CheckpointView, ClockView, DocumentView, LeafView, LicenseView};
@@ -361,6 +363,8 @@ pub fn all() -> Vectors {
         lists::add,
         deltas::add,
         filters::add,
+        missing::add,
+        verdicts::add,
         trust::add,
         bundles::add,
         clocks::add,
