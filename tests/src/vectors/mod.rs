@@ -333,6 +333,11 @@ impl Vectors {
         self.add(path, shows, check, Expected::Refused(code.into()));
     }
 
+    /// What is done in each, without what must come of it.
+    pub fn checks(self) -> impl Iterator<Item = Check> {
+        self.0.into_values().map(|vector| vector.check)
+    }
+
     /// The files: their paths under `tests/vectors/` and their texts.
     ///
     /// # Panics
