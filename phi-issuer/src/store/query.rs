@@ -145,12 +145,13 @@ impl<'c> Query<'c> {
     pub(crate) fn live_under(
         &self,
         key_id: KeyId,
+        up_to: u64,
         now: UnixTime,
     ) -> Result<(u64, Option<UnixTime>), Error> {
         let sql = "SELECT count(*), count(ends), max(ends) FROM tokens
-                   WHERE key_id = ?1 AND (ends IS NULL OR ends > ?2)";
+                   WHERE key_id = ?1 AND (ends IS NULL OR ends > ?2) AND seq <= ?3";
         let id = key_id.to_string();
-        self.single(sql, values![&id, seconds(now)], |row| {
+        self.single(sql, values![&id, seconds(now), number(up_to)], |row| {
             let (all, ending) = (row.int(0)?, row.int(1)?);
             let last = row.opt_int(2)?.map(time).transpose()?;
             Ok((all.cast_unsigned(), last.filter(|_| all == ending)))

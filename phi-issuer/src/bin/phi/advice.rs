@@ -258,7 +258,7 @@ const TABLE: &[(&str, ExitCode, &str)] = &[
     (
         "proof-needed",
         ExitCode::NOT_TRUSTED,
-        "ask the vendor for the proof of this token: it stays as it is",
+        "ask the vendor: for its proof if it was minted before that event, for a new token if after",
     ),
     (
         "proof-after-cut",

@@ -236,8 +236,8 @@ impl Rotate {
             proofs,
             proposal: proposal.as_deref().map(shown),
         })?;
-        if let Some(file) = proposal {
-            say(&format!("phi: next: {}", root::carry(&file)));
+        if let (Some(file), NextRoot::Proposed(proposal)) = (proposal, &rotation.root) {
+            say(&format!("phi: next: {}", root::carry(proposal, &file)));
             return Ok(());
         }
         say(match self.role {

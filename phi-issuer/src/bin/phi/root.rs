@@ -301,17 +301,42 @@ fn propose(
     session
         .output()
         .print(&ProposalAnswer::new(&proposal, &file)?)?;
-    say(&format!("phi: next: {}", carry(&file)));
+    if let Some(warning) = lonely(&proposal) {
+        say(&format!("phi: warning: {warning}"));
+    }
+    say(&format!("phi: next: {}", carry(&proposal, &file)));
     Ok(())
 }
 
 /// What is to be done with a proposal.
-pub(crate) fn carry(file: &Path) -> String {
+pub(crate) fn carry(proposal: &Proposal, file: &Path) -> String {
     let name = file.file_name().unwrap_or(file.as_os_str()).display();
+    let stem = file.file_stem().unwrap_or(file.as_os_str()).display();
+    let root = match proposal.root().version {
+        0 | 1 => String::new(),
+        version => format!(" --root root-{}.phi", version - 1),
+    };
     format!(
-        "each holder runs phi root sign {name} --root ROOT --key NAME.key, and you phi root \
-         assemble {name} SIGNATURES"
+        "each holder runs phi root sign {name}{root} --key NAME.key, and you phi root assemble \
+         {name} {stem}.NAME.sig, with the signature of each"
     )
+}
+
+/// What there is to say of a threshold at either end.
+fn lonely(proposal: &Proposal) -> Option<&'static str> {
+    let holders = &proposal.root().root;
+    match (holders.threshold(), holders.keys().len()) {
+        (_, 1) => None,
+        (1, _) => Some(
+            "one holder alone signs roots: whoever has one of the keys has them all; two or more \
+             are better",
+        ),
+        (threshold, count) if threshold == count => Some(
+            "every holder must sign: when one key is lost, no root can follow; a threshold below \
+             the number of holders is better",
+        ),
+        _ => None,
+    }
 }
 
 /// Writes a proposal to a new file.
@@ -368,7 +393,9 @@ impl Sign {
         proposal: &Proposal,
     ) -> Result<Vec<(RootSignature, PathBuf)>, Failure> {
         let Some(path) = &self.key else {
-            let issuer = session.issuer()?;
+            let hint = "name a holder's key file with --key NAME.key; without it the root keys of \
+                        the issuer in this folder sign";
+            let issuer = session.issuer().map_err(|failure| failure.hint(hint))?;
             let made = issuer.sign_proposal(proposal, session)?;
             if self.out.is_some() && made.len() > 1 {
                 let message = format!("--out is one file, and {} keys at hand sign", made.len());
@@ -380,6 +407,7 @@ impl Sign {
             };
             return Ok(made.into_iter().map(named).collect());
         };
+        check_no_public(path)?;
         let key = keyfile::load(path, session.passphrase()?)?;
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
         Ok(vec![(proposal.sign(&key)?, self.file(&stem))])
@@ -394,6 +422,17 @@ impl Sign {
         };
         self.out.clone().unwrap_or_else(beside)
     }
+}
+
+/// The public file of a holder stands beside the key, and signs nothing.
+fn check_no_public(path: &Path) -> Result<(), Failure> {
+    let text = read_text(path, MAX_CEREMONY_FILE as u64)?;
+    if Holder::from_line(&text).is_err() {
+        return Ok(());
+    }
+    let message = format!("{} is a holder's public file, not the key", shown(path));
+    let key = path.with_extension("key");
+    Err(Failure::new("wrong-kind", message).hint(format!("pass --key {}", shown(&key))))
 }
 
 /// A proposal carries the root that it says it follows: a forged one would be shown as it is, and
@@ -462,8 +501,13 @@ fn next_after(before: &phi_verify::Root, root: &phi_verify::Root) -> &'static st
 /// Reads a proposal, and says whether it was compared with a root at hand.
 fn read_proposal(path: &Path, root: Option<&Path>) -> Result<(Proposal, bool), Failure> {
     let about = |error: phi_issuer::Error| Failure::from(error).about(shown(path));
-    let proposal =
-        Proposal::from_text(&read_text(path, MAX_CEREMONY_FILE as u64)?).map_err(about)?;
+    let text = read_text(path, MAX_CEREMONY_FILE as u64)?;
+    let proposal = Proposal::from_text(&text).map_err(|error| {
+        if RootSignature::from_text(&text).is_ok() {
+            return swapped(path, "a signature, and the proposal comes first");
+        }
+        about(error)
+    })?;
     let Some(root) = root else {
         return Ok((proposal, false));
     };
@@ -477,10 +521,21 @@ fn read_proposal(path: &Path, root: Option<&Path>) -> Result<(Proposal, bool), F
     Ok((proposal, true))
 }
 
+fn swapped(path: &Path, what: &str) -> Failure {
+    let message = format!("{} is {what}", shown(path));
+    Failure::new("ceremony-file", message)
+        .hint("the order is PROPOSAL, then SIGNATURES, as in: root-2.proposal root-2.alice.sig")
+}
+
 fn signatures(paths: &[PathBuf]) -> Result<Vec<RootSignature>, Failure> {
     let read = |path: &PathBuf| {
         let text = read_text(path, MAX_CEREMONY_FILE as u64)?;
-        RootSignature::from_text(&text).map_err(|error| Failure::from(error).about(shown(path)))
+        RootSignature::from_text(&text).map_err(|error| {
+            if Proposal::from_text(&text).is_ok() {
+                return swapped(path, "a proposal, and there is one, which comes first");
+            }
+            Failure::from(error).about(shown(path))
+        })
     };
     paths.iter().map(read).collect()
 }
