@@ -202,3 +202,41 @@ fn the_timeline_shows_what_a_cut_keeps() {
     let line = drawn.lines().find(|line| line.contains(key)).unwrap();
     assert!(line.contains("x---"), "{line}");
 }
+
+/// Files of a ceremony are known for what they are, holders by their names, and a rotation that
+/// needs a ceremony says so before.
+#[test]
+fn a_root_in_other_hands_is_told_by_their_names() {
+    let (folder, _) = Folder::with_license();
+    let here = folder.json("key-rotate", "key rotate --role status --dry-run");
+    assert_eq!(here["proposal"], serde_json::Value::Null);
+    let holders = holders(&folder).join(" ");
+    folder.ok(&format!("root init --threshold 2 --of 3 {holders}"));
+    let inspected = folder.json("inspect", "inspect root-2.proposal");
+    assert_eq!(inspected["kind"], "root-proposal");
+    assert!(
+        folder
+            .ok("inspect root-2.proposal")
+            .contains("phi root show")
+    );
+    for name in ["alice", "bob"] {
+        let root = "--root published/root-1.phi";
+        folder.ok(&format!(
+            "root sign root-2.proposal {root} --key {name}/{name}.key --yes"
+        ));
+    }
+    let inspected = folder.json("inspect", "inspect root-2.alice.sig");
+    assert_eq!(inspected["kind"], "root-signature");
+    assert_eq!(inspected["object"]["version"], 2);
+    folder.ok("root sign root-2.proposal --yes --out root-2.issuer.sig");
+    folder.ok("root assemble root-2.proposal root-2.alice.sig root-2.bob.sig root-2.issuer.sig");
+
+    let keys = folder.json("key-list", "key list");
+    let keys = keys["keys"].as_array().unwrap().iter();
+    let named: Vec<_> = keys.filter_map(|key| key["holder"].as_str()).collect();
+    assert_eq!(named.len(), 3);
+    assert!(folder.ok("key list").contains("carol's"));
+    let away = folder.json("key-rotate", "key rotate --role status --dry-run");
+    assert_eq!(away["proposal"], "root-3.proposal");
+    assert!(!folder.path("root-3.proposal").exists());
+}

@@ -352,7 +352,7 @@ pub(crate) struct ShowAnswer {
 }
 
 impl ShowAnswer {
-    pub(super) fn new(proposal: &Proposal, tally: &Tally, compared: bool) -> Self {
+    pub(crate) fn new(proposal: &Proposal, tally: &Tally, compared: bool) -> Self {
         Self {
             compared,
             enough: tally.is_enough(),
@@ -360,7 +360,7 @@ impl ShowAnswer {
         }
     }
 
-    pub(super) fn show_on(&self, page: &mut Page) {
+    pub(crate) fn show_on(&self, page: &mut Page) {
         self.proposal.show(page);
         page.field("follows", follows(self.compared, self.proposal.follows));
         page.field("signatures", if self.enough { "enough" } else { "too few" });
