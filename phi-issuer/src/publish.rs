@@ -215,6 +215,7 @@ fn keyset(
     let held = query.newest(DocumentKind::Keyset, "")?;
     let version = held.as_ref().map_or(1, |held| held.version + 1);
     let entries = keys::license_keys(&query)?;
+    known.check_past(&query, &entries, held.as_ref())?;
     let before = match &held {
         None => Vec::new(),
         Some(held) => let_sign(keyset_in(&query, held)?.as_ref().map_or(&[], Keyset::keys)),

@@ -36,7 +36,7 @@ pub(crate) struct Query<'c> {
 pub(crate) type CatalogCache = RefCell<HashMap<(String, u64), Arc<Revision>>>;
 
 /// A key as the store has it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct KeyRow {
     pub(crate) public: PublicKey,
     pub(crate) role: Role,
@@ -124,6 +124,15 @@ impl<'c> Query<'c> {
         let sql = "SELECT entry FROM keys JOIN events USING (seq) WHERE id = ?1";
         let mut found = self.entries(sql, values![&key_id.to_string()])?;
         Ok(found.pop())
+    }
+
+    /// Every entry of the life of a key, and every revocation, in order. Nothing derived is asked.
+    pub(crate) fn key_events(&self) -> Result<Vec<Entry>, Error> {
+        let sql = "SELECT entry FROM events WHERE word IN
+                   ('key-added', 'key-activated', 'key-retired', 'key-prolonged', 'key-dropped',
+                    'revoked')
+                   ORDER BY seq";
+        self.entries(sql, &[])
     }
 
     /// The events by which keys of a role were added, in order.
