@@ -4,7 +4,7 @@
 //! keyset took from a key it does not give back, whatever events somebody wrote; that is
 //! compared with keysets that are signed. The whole of the ledger is `ledger`'s to verify.
 
-use phi_verify::{DocumentKind, KeyId, KeyState, Keyset, LicenseKey, TrustState, UnixTime};
+use phi_verify::{DocumentKind, KeyId, KeyState, Keyset, LicenseKey, TrustState};
 
 use super::Role;
 use crate::{
@@ -38,7 +38,7 @@ pub(super) fn check_rows(query: &Query<'_>) -> Result<(), Error> {
 }
 
 /// Whether these license keys may follow those of a keyset that was published: what is revoked
-/// stays so, a cut only falls, what has ended does not go on, and a scope stays.
+/// stays so, a cut only falls, and a scope stays.
 ///
 /// # Errors
 /// [`Error::Diverged`] with the first that may not.
@@ -47,7 +47,7 @@ pub(super) fn check_follows(before: &Keyset, entries: &[LicenseKey]) -> Result<(
         let Some(was) = before.key(entry.key.id()) else {
             continue;
         };
-        let problem = if gives_back(was.state, entry.state, before.issued_at) {
+        let problem = if gives_back(was.state, entry.state) {
             "takes from it what the ledger gives back"
         } else if was.scope != entry.scope {
             "has another scope for it"
@@ -85,16 +85,14 @@ fn changed(key: String, problem: &str) -> Error {
     })
 }
 
-/// Whether a key may do again what was taken from it. An end that was ahead may have been put off.
-fn gives_back(was: KeyState, is: KeyState, published: UnixTime) -> bool {
+/// Whether a key may do again what was taken from it. The end of a window is left to its events:
+/// a ledger that was restored from a backup may have ended it later.
+fn gives_back(was: KeyState, is: KeyState) -> bool {
     match (was, is) {
         (KeyState::Revoked { cut: was }, KeyState::Revoked { cut: is }) => {
             is.is_some_and(|is| was.is_none_or(|was| is > was))
         }
         (KeyState::Revoked { .. }, _) => true,
-        (KeyState::Retired { until: was, .. }, _) if was > published => false,
-        (KeyState::Retired { until: was, .. }, KeyState::Retired { until: is, .. }) => is > was,
-        (KeyState::Retired { .. }, KeyState::Staged | KeyState::Active { .. }) => true,
         _ => false,
     }
 }
@@ -103,7 +101,7 @@ fn gives_back(was: KeyState, is: KeyState, published: UnixTime) -> bool {
 fn as_events_make_them(query: &Query<'_>) -> Result<Vec<KeyRow>, Error> {
     let mut rows = Vec::new();
     for entry in query.key_events()? {
-        let added = entry.time;
+        let time = entry.time;
         match entry.event {
             Event::KeyAdded {
                 role,
@@ -114,7 +112,7 @@ fn as_events_make_them(query: &Query<'_>) -> Result<Vec<KeyRow>, Error> {
             } => rows.push(KeyRow {
                 public,
                 role,
-                added,
+                added: time,
                 from,
                 until: None,
                 revoked: false,
@@ -128,9 +126,12 @@ fn as_events_make_them(query: &Query<'_>) -> Result<Vec<KeyRow>, Error> {
             Event::KeyRetired { key_id, until } => {
                 change(&mut rows, key_id, |row| row.until = Some(until));
             }
-            Event::KeyProlonged { key_id, until } => {
-                change(&mut rows, key_id, |row| row.until = until);
-            }
+            Event::KeyProlonged { key_id, until } => change(&mut rows, key_id, |row| {
+                // What has ended does not go on, whoever wrote that it does.
+                if row.until.is_some_and(|end| time < end) {
+                    row.until = until;
+                }
+            }),
             Event::KeyDropped { key_id } => change(&mut rows, key_id, |row| row.dropped = true),
             Event::Revoked(revocation) => {
                 if let Subject::Key(key_id) = revocation.subject {

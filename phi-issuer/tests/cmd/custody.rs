@@ -91,7 +91,7 @@ fn a_pipe_in_the_place_of_a_key_file_is_refused() {
         format!("key check {}", key["key"].as_str().unwrap()),
         format!("mint {license}"),
     ] {
-        assert_eq!(folder.refused(&command).1, "file-not-regular");
+        assert_eq!(folder.refused(&command).1, "key-malformed");
     }
 }
 

@@ -455,7 +455,7 @@ fn own_issuer(session: &Session) -> Result<phi_issuer::Issuer, Failure> {
 /// The public file of a holder stands beside the key, and signs nothing.
 fn check_no_public(path: &Path) -> Result<(), Failure> {
     // What is no file is told so where keys are read.
-    if !path.is_file() {
+    if path.exists() && !path.is_file() {
         return Ok(());
     }
     let text = read_text(path, MAX_CEREMONY_FILE as u64)?;
