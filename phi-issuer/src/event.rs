@@ -14,6 +14,7 @@ use crate::{
     catalog::Revision,
     customer::Customer,
     error::Error,
+    issuer::KEYSET,
     keys::{KeyScope, Role},
     license::{Issuance, LicenseChange},
 };
@@ -259,7 +260,7 @@ impl Publication {
     pub fn file_name(&self) -> String {
         match self.kind {
             DocumentKind::Root => format!("root-{}.phi", self.version),
-            DocumentKind::Keyset => "keyset.phi".into(),
+            DocumentKind::Keyset => KEYSET.into(),
             DocumentKind::Status => "status.phi".into(),
             DocumentKind::Catalog => format!("catalog-{}.phi", self.product),
             DocumentKind::ClockReset => format!("clock-reset-{}.phi", self.version),

@@ -283,7 +283,12 @@ fn reason(word: &str) -> Result<Reason, String> {
         .into_iter()
         .filter(|one| *one != Reason::Suspended);
     let names: Vec<_> = for_good.map(Reason::name).collect();
-    Reason::from_name(word).ok_or_else(|| format!("reasons are {}", names.join(", ")))
+    Reason::from_name(word).ok_or_else(|| {
+        format!(
+            "reasons are {}; your own words go into --note",
+            names.join(", ")
+        )
+    })
 }
 
 /// A revocation.
