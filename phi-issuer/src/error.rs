@@ -779,6 +779,11 @@ const fn phrase(state: State) -> &'static str {
 /// The commands for what can be done in a state, or for what may wait for the time when the
 /// license will be in it.
 fn allowed(state: State, then: Option<UnixTime>) -> String {
+    if state == State::Revoked {
+        return "nothing can be done with a revoked license: issue a new one, or take its \
+                revocation back with `phi unrevoke license`"
+            .into();
+    }
     let acts = state
         .allows()
         .filter(|act| then.is_none() || act.may_wait());
@@ -797,7 +802,7 @@ fn allowed(state: State, then: Option<UnixTime>) -> String {
 /// The verb of `phi license` for an act; what is revoked need not be a license.
 const fn verb(act: Act) -> Option<&'static str> {
     match act {
-        Act::Revoke => None,
+        Act::Revoke | Act::Unrevoke => None,
         Act::Issue => Some("issue --from-draft"),
         Act::ConvertTrial => Some("convert"),
         act => Some(act.name()),

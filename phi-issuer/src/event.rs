@@ -103,6 +103,8 @@ pub enum Event {
     TokenMinted(MintedToken),
     /// Something was revoked.
     Revoked(Revocation),
+    /// A revocation was taken back.
+    Unrevoked(Unrevocation),
     /// A document was signed and is to be published.
     DocumentPublished(Publication),
     /// The ledger up to here was signed.
@@ -164,6 +166,19 @@ pub struct Revocation {
     /// by. `None` is none of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cut: Option<u64>,
+}
+
+/// The end of a revocation: what it took back counts again, as far as nothing else takes it back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unrevocation {
+    /// What was revoked.
+    pub subject: Subject,
+    /// When the revocation ended.
+    pub since: UnixTime,
+    /// Of a license: the event whose cut-off stays in force, because a change made it and not
+    /// somebody who can take it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keeps: Option<u64>,
 }
 
 /// What can be revoked.
@@ -267,7 +282,7 @@ mod document_kind {
 
 impl Event {
     /// Every word that an event can have.
-    pub const WORDS: [&str; 26] = [
+    pub const WORDS: [&str; 27] = [
         "issuer-created",
         "key-added",
         "key-activated",
@@ -291,6 +306,7 @@ impl Event {
         "change-withdrawn",
         "token-minted",
         "revoked",
+        "unrevoked",
         "document-published",
         "checkpoint-signed",
         "clock-corrected",
@@ -316,6 +332,7 @@ impl Event {
             Self::ClockCorrected { .. } => "clock-corrected",
             Self::TokenMinted(_) => "token-minted",
             Self::Revoked(_) => "revoked",
+            Self::Unrevoked(_) => "unrevoked",
             Self::DocumentPublished(_) => "document-published",
         }
     }

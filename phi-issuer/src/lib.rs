@@ -38,12 +38,14 @@ pub mod line;
 mod mint;
 mod publish;
 mod revoke;
+mod revoked;
 mod root;
 mod rows;
 mod rule;
 mod signers;
 mod store;
 mod tree;
+mod unrevoke;
 
 pub use audit::{AuditFilter, AuditOrder, AuditRow};
 pub use batch::{BatchMode, Row, RowRequest, RowResult, majority, read_rows};
@@ -58,7 +60,9 @@ pub use dossier::{
 };
 pub use entry::Entry;
 pub use error::{Error, ErrorClass};
-pub use event::{Event, MintedToken, Publication, Revocation, SignedCheckpoint, Subject};
+pub use event::{
+    Event, MintedToken, Publication, Revocation, SignedCheckpoint, Subject, Unrevocation,
+};
 pub use export::{EXPORT_COLUMNS, ExportFilter, ExportedRows, write_record};
 #[cfg(feature = "failpoints")]
 pub use failpoint::FAIL_POINTS;
@@ -86,3 +90,4 @@ pub use publish::{Published, StatusReport};
 pub use revoke::RevokeRequest;
 pub use rows::{MAX_ROWS_BYTES, RowFormat};
 pub use store::StoreError;
+pub use unrevoke::Unrevoked;

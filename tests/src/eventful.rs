@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Every word that an event has.
-pub const WORDS: [&str; 26] = [
+pub const WORDS: [&str; 27] = [
     "change-withdrawn",
     "checkpoint-signed",
     "clock-corrected",
@@ -43,6 +43,7 @@ pub const WORDS: [&str; 26] = [
     "token-minted",
     "trial-converted",
     "trial-started",
+    "unrevoked",
 ];
 
 /// Who can open the key that is given out: the recipient of an age identity that nobody kept.
@@ -196,6 +197,7 @@ fn taken_back(issuer: &mut Issuer) -> Result<(), Error> {
         };
         issuer.revoke(&request, &at(day(16)))?;
     }
+    issuer.unrevoke(&Subject::License(license), &at(day(16)))?;
     issuer.publish_status(&passphrase(), &at(day(17))).map(drop)
 }
 

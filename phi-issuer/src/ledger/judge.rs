@@ -196,6 +196,17 @@ impl<'s> Judge<'s> {
                     },
                 )
             }
+            Event::Unrevoked(unrevocation) => {
+                expect(
+                    unrevocation.since == entry.time,
+                    "it was not unrevoked when it was recorded",
+                )?;
+                let decided = crate::unrevoke::check(&query, &unrevocation.subject)?;
+                expect(
+                    decided.keeps == unrevocation.keeps,
+                    "it does not leave in force what a change took back",
+                )
+            }
             // What there is to know of these the rules said.
             Event::KeyActivated { .. }
             | Event::KeyExported { .. }

@@ -21,6 +21,7 @@ use crate::{
     event::{Event, MintedToken, Publication, Revocation, SignedCheckpoint, Subject},
     keys::{KeyScope, Orphan, Orphans, Reach, Role},
     license::{LicenseRecord, State},
+    revoked::Revoked,
 };
 
 /// Events that are read at once: a few hundred kilobytes of them.
@@ -112,11 +113,12 @@ impl<'c> Query<'c> {
         let sql = "SELECT entry FROM revocations JOIN events USING (seq) WHERE class = ?1";
         let class = values![RuleClass::Key.name()];
         let found = self.all(sql, class, |row| revocation_of(event(row, 0)?))?;
+        let found = found.into_iter().flatten();
         let cut = |revocation: Revocation| match (revocation.subject, revocation.cut) {
             (Subject::Key(key_id), Some(cut)) => Some((key_id, cut)),
             _ => None,
         };
-        Ok(found.into_iter().filter_map(cut).collect())
+        Ok(found.filter_map(cut).collect())
     }
 
     /// The entry that a key is of.
@@ -397,10 +399,11 @@ impl<'c> Query<'c> {
         self.entries(sql, values![id.as_bytes().as_slice()])
     }
 
-    /// The revocations of a customer, in order.
+    /// The revocations of a customer and what took them back, in order.
     pub(crate) fn revocations_of_customer(&self, customer: &str) -> Result<Vec<Entry>, Error> {
         let sql = "SELECT entry FROM trail JOIN events USING (seq)
-                   WHERE customer = ?1 AND license IS NULL AND word = 'revoked' ORDER BY seq";
+                   WHERE customer = ?1 AND license IS NULL AND word IN ('revoked', 'unrevoked')
+                   ORDER BY seq";
         self.entries(sql, values![customer])
     }
 
@@ -487,10 +490,27 @@ impl<'c> Query<'c> {
         Ok(count.cast_unsigned())
     }
 
+    /// How many live tokens of a subject are taken back, by whatever: themselves, their license
+    /// or its customer, their key whole, or a suspension.
+    pub(crate) fn count_revoked_tokens(
+        &self,
+        subject: &Subject,
+        now: UnixTime,
+    ) -> Result<u64, Error> {
+        let revoked = Revoked::load(self, now)?;
+        let mut count = 0;
+        self.each_token_of(subject, now, |token| {
+            count += u64::from(revoked.reaches(token).is_some());
+            Ok(())
+        })?;
+        Ok(count)
+    }
+
     /// What is revoked, in the order of revocation.
     pub(crate) fn revocations(&self) -> Result<Vec<Revocation>, Error> {
         let sql = "SELECT entry FROM revocations JOIN events USING (seq) ORDER BY seq";
-        self.all(sql, &[], |row| revocation_of(event(row, 0)?))
+        let found = self.all(sql, &[], |row| revocation_of(event(row, 0)?))?;
+        Ok(found.into_iter().flatten().collect())
     }
 
     /// The revocation of one subject.
@@ -501,9 +521,17 @@ impl<'c> Query<'c> {
     ) -> Result<Option<Revocation>, Error> {
         let sql =
             "SELECT entry FROM revocations JOIN events USING (seq) WHERE class = ?1 AND id = ?2";
-        self.one_event(sql, values![class.name(), id])?
-            .map(revocation_of)
-            .transpose()
+        let newest = self.one_event(sql, values![class.name(), id])?;
+        Ok(newest.map(revocation_of).transpose()?.flatten())
+    }
+
+    /// The newest entry about a subject that was revoked: it may say that it is not any more.
+    pub(crate) fn entry_of_revocation(&self, subject: &Subject) -> Result<Option<Entry>, Error> {
+        let sql =
+            "SELECT entry FROM revocations JOIN events USING (seq) WHERE class = ?1 AND id = ?2";
+        let id = subject.id();
+        let mut found = self.entries(sql, values![subject.class().name(), &id])?;
+        Ok(found.pop())
     }
 
     /// The newest document of a kind, for catalogs that of a product.
@@ -664,9 +692,11 @@ fn token_of(event: Event) -> Result<MintedToken, Error> {
     }
 }
 
-fn revocation_of(event: Event) -> Result<Revocation, Error> {
+/// The revocation, unless it was taken back.
+fn revocation_of(event: Event) -> Result<Option<Revocation>, Error> {
     match event {
-        Event::Revoked(revocation) => Ok(revocation),
+        Event::Revoked(revocation) => Ok(Some(revocation)),
+        Event::Unrevoked(_) => Ok(None),
         _ => Err(damaged("a revocation")),
     }
 }

@@ -35,6 +35,7 @@ mod session;
 mod status;
 mod trust;
 mod trust_report;
+mod unrevoke;
 mod verify;
 mod view;
 

@@ -13,7 +13,7 @@ use crate::view::EventView;
 use crate::{
     audit, batch, bundle, catalog, customer, diff, doctor, export, fingerprint, import, init,
     inspect, key, keyset, ledger, license, mint, proof, report, revoke, root, status, trust_report,
-    verify,
+    unrevoke, verify,
 };
 
 /// Write the JSON schemas of what --json prints, one file a command
@@ -112,6 +112,7 @@ fn all() -> Vec<(&'static str, Schema)> {
         ("import", of::<import::ImportAnswer>()),
         ("export", of::<export::ExportAnswer>()),
         ("revoke", of::<revoke::RevokeAnswer>()),
+        ("unrevoke", of::<unrevoke::UnrevokeAnswer>()),
         ("verify", of::<verify::VerifyAnswer>()),
         ("inspect", of::<inspect::InspectAnswer>()),
         ("fingerprint", of::<fingerprint::FingerprintAnswer>()),
