@@ -236,6 +236,9 @@ pub struct Publication {
     pub product: String,
     /// The version, epoch or revision.
     pub version: u64,
+    /// Of a delta to a status list: the epoch of the full list that is its base.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<u64>,
     /// When it was made.
     pub issued_at: UnixTime,
     /// The document's bytes.
@@ -249,7 +252,10 @@ impl Publication {
         match self.kind {
             DocumentKind::Root => format!("root-{}.phi", self.version),
             DocumentKind::Keyset => "keyset.phi".into(),
-            DocumentKind::Status => "status.phi".into(),
+            DocumentKind::Status => match self.base {
+                None => "status.phi".into(),
+                Some(base) => format!("status-{base}-to-{}.phi", self.version),
+            },
             DocumentKind::Catalog => format!("catalog-{}.phi", self.product),
             DocumentKind::ClockReset => format!("clock-reset-{}.phi", self.version),
         }

@@ -43,6 +43,7 @@ mod root;
 mod rows;
 mod rule;
 mod signers;
+mod status;
 mod store;
 mod tree;
 mod unrevoke;
@@ -86,8 +87,12 @@ pub use license::{
     direction,
 };
 pub use mint::{MAX_TOKENS, MintRequest};
-pub use publish::{Published, StatusReport};
+pub use publish::Published;
 pub use revoke::RevokeRequest;
 pub use rows::{MAX_ROWS_BYTES, RowFormat};
+pub use status::{
+    ByLedger, ByList, Filters, ListDiff, ListName, Numbers, Padding, RuleChange, Side,
+    StatusPublished, StatusReport, StatusRequest, TokenChange, TokenCheck,
+};
 pub use store::StoreError;
 pub use unrevoke::Unrevoked;

@@ -44,6 +44,20 @@ pub(super) struct Ahead {
     words: Vec<String>,
 }
 
+/// Makes sure that the store knows the newest status list of its folder: the next one would
+/// have its number.
+pub(crate) fn check_not_behind(folder: &Path, store: &mut Store) -> Result<(), Error> {
+    let mut ahead = Ahead::of(folder, store)?;
+    let lists = |publication: &Publication| publication.kind == DocumentKind::Status;
+    if !ahead.documents.iter().any(lists) {
+        return Ok(());
+    }
+    Err(Error::OlderThanPublished {
+        ahead: std::mem::take(&mut ahead.words).join(", "),
+        fixed: None,
+    })
+}
+
 impl Ahead {
     /// Compares a store with what is in the published folder of the issuer's folder. What does
     /// not verify under the trust anchor nobody accepts, and it does not count.

@@ -26,6 +26,9 @@ pub(super) const TABLES: [&str; 11] = [
     "keys",
 ];
 
+/// What deltas are called in the table of publications.
+pub(super) const DELTA: &str = "status-delta";
+
 /// Applies an entry. The Merkle tree has its own way into its table: [`super::tiles`].
 pub(super) fn apply(engine: &Engine, entry: &Entry) -> Result<(), Error> {
     let seq = entry.seq.cast_signed();
@@ -88,13 +91,19 @@ pub(super) fn apply(engine: &Engine, entry: &Entry) -> Result<(), Error> {
         Event::Revoked(revocation) => revoke(engine, entry, revocation),
         Event::Unrevoked(unrevocation) => unrevoke(engine, entry, unrevocation),
         Event::DocumentPublished(publication) => {
+            let base = publication.base.map(|base| base.to_string());
+            // Deltas stand beside the lists, under the epoch of their base.
+            let (kind, about) = match &base {
+                None => (publication.kind.name(), publication.product.as_str()),
+                Some(base) => (DELTA, base.as_str()),
+            };
             let product = publication.product.as_str();
             execute(
                 "INSERT INTO publications (kind, product, version, seq) VALUES (?1, ?2, ?3, ?4)
                  ON CONFLICT (kind, product, version) DO UPDATE SET seq = excluded.seq",
                 values![
-                    publication.kind.name(),
-                    product,
+                    kind,
+                    about,
                     publication.version.cast_signed(),
                     seq
                 ],

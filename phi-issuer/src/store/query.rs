@@ -9,6 +9,7 @@ use std::{
 use phi_verify::{DocumentKind, KeyId, LicenseId, PublicKey, RuleClass, TokenId, UnixTime};
 
 use super::{
+    apply,
     engine::{Engine, Row, Value, damaged, values},
     lift,
     tiles::Tiles,
@@ -18,7 +19,7 @@ use crate::{
     customer::{Customer, CustomerKind},
     entry::Entry,
     error::Error,
-    event::{Event, MintedToken, Publication, Revocation, SignedCheckpoint, Subject},
+    event::{Event, MintedToken, Publication, Revocation, SignedCheckpoint, Subject, Unrevocation},
     keys::{KeyScope, Orphan, Orphans, Reach, Role},
     license::{LicenseRecord, State},
     revoked::Revoked,
@@ -545,6 +546,46 @@ impl<'c> Query<'c> {
         self.one_event(sql, values![kind.name(), product])?
             .map(publication_of)
             .transpose()
+    }
+
+    /// The full status list of an epoch.
+    pub(crate) fn full_list(&self, epoch: u64) -> Result<Option<Publication>, Error> {
+        let sql = "SELECT entry FROM publications JOIN events USING (seq)
+                   WHERE kind = ?1 AND product = '' AND version = ?2";
+        let kind = DocumentKind::Status.name();
+        self.one_event(sql, values![kind, epoch.cast_signed()])?
+            .map(publication_of)
+            .transpose()
+    }
+
+    /// The number of the event by which the full status list of an epoch was published.
+    pub(crate) fn seq_of_list(&self, epoch: u64) -> Result<u64, Error> {
+        let sql = "SELECT seq FROM publications
+                   WHERE kind = ?1 AND product = '' AND version = ?2";
+        let kind = DocumentKind::Status.name();
+        let seq = self
+            .engine
+            .one(sql, values![kind, epoch.cast_signed()], |row| row.int(0))?;
+        Ok(seq.ok_or_else(|| damaged("a publication"))?.cast_unsigned())
+    }
+
+    /// The deltas to the newest full status list, in the order in which they were made.
+    pub(crate) fn deltas(&self) -> Result<Vec<Publication>, Error> {
+        let sql = "SELECT entry FROM publications JOIN events USING (seq)
+                   WHERE kind = ?1 AND version =
+                         (SELECT max(version) FROM publications WHERE kind = ?2)
+                   ORDER BY seq";
+        let kinds = values![apply::DELTA, DocumentKind::Status.name()];
+        self.all(sql, kinds, |row| publication_of(event(row, 0)?))
+    }
+
+    /// What was unrevoked after the event with this number.
+    pub(crate) fn unrevoked_since(&self, seq: u64) -> Result<Vec<Unrevocation>, Error> {
+        let sql = "SELECT entry FROM events WHERE seq > ?1 AND word = 'unrevoked' ORDER BY seq";
+        self.all(sql, values![seq.cast_signed()], |row| match event(row, 0)? {
+            Event::Unrevoked(unrevocation) => Ok(unrevocation),
+            _ => Err(damaged("an event")),
+        })
     }
 
     /// The newest checkpoint.

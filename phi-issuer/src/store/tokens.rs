@@ -26,6 +26,14 @@ pub(crate) struct TokenRow {
 }
 
 impl Query<'_> {
+    /// How many tokens had not ended at this time.
+    pub(crate) fn count_tokens(&self, since: UnixTime) -> Result<u64, Error> {
+        let sql = "SELECT count(*) FROM tokens WHERE ends IS NULL OR ends > ?1";
+        let since = values![since.seconds().cast_signed()];
+        let count = self.engine.one(sql, since, |row| row.int(0))?;
+        Ok(count.unwrap_or_default().cast_unsigned())
+    }
+
     /// Hands over every token that had not ended at this time, page by page, in the order of
     /// minting.
     pub(crate) fn each_token_page(
