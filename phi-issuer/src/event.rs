@@ -5,7 +5,9 @@
 use std::cmp::Ordering;
 
 use ciborium::Value;
-use phi_verify::{DocumentKind, KeyId, LicenseId, PublicKey, Reason, RuleClass, TokenId, UnixTime};
+use phi_verify::{
+    DocumentKind, InstallationId, KeyId, LicenseId, PublicKey, Reason, RuleClass, TokenId, UnixTime,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -109,6 +111,8 @@ pub enum Event {
     DocumentPublished(Publication),
     /// The ledger up to here was signed.
     CheckpointSigned(SignedCheckpoint),
+    /// An installation may forget what its clock has shown.
+    ClockResetIssued(IssuedReset),
     /// Entries were recorded under a clock that was ahead; from here on the right time counts.
     ClockCorrected {
         /// The time of the newest entry until then.
@@ -126,6 +130,21 @@ pub struct SignedCheckpoint {
     pub size: u64,
     /// The signed note (C2SP tlog-checkpoint).
     pub note: String,
+}
+
+/// A clock reset that was given out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IssuedReset {
+    /// The installation that it is for.
+    pub installation: InstallationId,
+    /// The last second in which it can be used.
+    pub not_after: UnixTime,
+    /// The time at which the clock begins again; `None` is the one at which it is used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<UnixTime>,
+    /// The document's bytes.
+    #[serde(with = "serde_bytes")]
+    pub document: Vec<u8>,
 }
 
 /// A token in the ledger.
@@ -288,7 +307,7 @@ mod document_kind {
 
 impl Event {
     /// Every word that an event can have.
-    pub const WORDS: [&str; 27] = [
+    pub const WORDS: [&str; 28] = [
         "issuer-created",
         "key-added",
         "key-activated",
@@ -315,6 +334,7 @@ impl Event {
         "unrevoked",
         "document-published",
         "checkpoint-signed",
+        "clock-reset-issued",
         "clock-corrected",
     ];
 
@@ -335,6 +355,7 @@ impl Event {
             Self::TrialStarted { .. } => "trial-started",
             Self::LicenseChanged(change) => change.change.word(),
             Self::CheckpointSigned(_) => "checkpoint-signed",
+            Self::ClockResetIssued(_) => "clock-reset-issued",
             Self::ClockCorrected { .. } => "clock-corrected",
             Self::TokenMinted(_) => "token-minted",
             Self::Revoked(_) => "revoked",

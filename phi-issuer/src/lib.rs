@@ -13,6 +13,7 @@ mod failpoint;
 pub mod catalog;
 pub mod custody;
 pub mod durable;
+pub mod filter;
 pub mod keyfile;
 pub mod machine;
 pub mod passphrase;
@@ -22,6 +23,7 @@ pub mod when;
 mod audit;
 mod batch;
 mod ceremony;
+mod clock_reset;
 mod customer;
 mod doctor;
 mod dossier;
@@ -54,6 +56,7 @@ pub use ceremony::{
     Assembled, Holder, HolderFiles, MAX_CEREMONY_FILE, Need, PRACTICE, Proposal, RootChange,
     RootSignature, Tally, is_practice, spoken,
 };
+pub use clock_reset::{LONGEST_RESET, ResetRequest};
 pub use customer::{Customer, CustomerKind};
 pub use doctor::{Finding, Urgency};
 pub use dossier::{
@@ -62,7 +65,8 @@ pub use dossier::{
 pub use entry::Entry;
 pub use error::{Error, ErrorClass};
 pub use event::{
-    Event, MintedToken, Publication, Revocation, SignedCheckpoint, Subject, Unrevocation,
+    Event, IssuedReset, MintedToken, Publication, Revocation, SignedCheckpoint, Subject,
+    Unrevocation,
 };
 pub use export::{EXPORT_COLUMNS, ExportFilter, ExportedRows, write_record};
 #[cfg(feature = "failpoints")]

@@ -80,6 +80,7 @@ mod verifier;
 pub mod armor;
 #[cfg(feature = "inspect")]
 pub mod dangerous_inspect;
+pub mod filter;
 pub mod log;
 #[cfg(feature = "std")]
 pub mod store;

@@ -5,7 +5,9 @@ use core::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::{Allowance, KeyId, LicenseId, Period, PublicKey, Reason, TokenId, UnixTime};
+use crate::{
+    Allowance, InstallationId, KeyId, LicenseId, Period, PublicKey, Reason, TokenId, UnixTime,
+};
 
 macro_rules! as_text {
     ($($name:ident: $write:expr, $read:expr;)*) => {$(
@@ -27,6 +29,7 @@ macro_rules! as_text {
 as_text! {
     KeyId: |id: &KeyId| *id, |text: &str| text.parse::<KeyId>();
     LicenseId: |id: &LicenseId| *id, |text: &str| text.parse::<LicenseId>();
+    InstallationId: |id: &InstallationId| *id, |text: &str| text.parse::<InstallationId>();
     TokenId: |id: &TokenId| *id, |text: &str| text.parse::<TokenId>();
     PublicKey: PublicKey::to_paserk, PublicKey::from_paserk;
     Period: |period: &Period| *period, |text: &str| {

@@ -15,6 +15,7 @@ mod log;
 mod postgres;
 mod properties;
 mod race;
+mod revocation;
 mod rotation;
 mod size;
 mod soak;

@@ -6,20 +6,21 @@ use std::path::Path;
 use phi_issuer::custody::Escrow;
 use phi_issuer::{
     Amendment, ChangeRequest, Customer, CustomerKind, Error, Issuer, LicenseOrder, LicenseRecord,
-    Machine, NewLicense, OldTokens, RevokeRequest, Role, Subject,
+    Machine, NewLicense, OldTokens, ResetRequest, RevokeRequest, Role, Subject,
 };
 use phi_verify::{Allowance, Fingerprint, Reason, UnixTime};
 
 use crate::{
-    snakeoil::{DAY, START},
+    snakeoil::{DAY, MACHINE, START},
     workshop::{self, CATALOG, PRODUCT, at, passphrase},
 };
 
 /// Every word that an event has.
-pub const WORDS: [&str; 27] = [
+pub const WORDS: [&str; 28] = [
     "change-withdrawn",
     "checkpoint-signed",
     "clock-corrected",
+    "clock-reset-issued",
     "customer-added",
     "customer-changed",
     "catalog-recorded",
@@ -71,6 +72,7 @@ pub fn make(folder: &Path) -> Result<Issuer, Error> {
     trial(&mut issuer)?;
     taken_back(&mut issuer)?;
     clock_ahead(&mut issuer)?;
+    clock_reset(&mut issuer)?;
     checkpoint(&mut issuer, day(20))?;
     keys(&mut issuer)?;
     checkpoint(&mut issuer, END)?;
@@ -205,6 +207,20 @@ fn taken_back(issuer: &mut Issuer) -> Result<(), Error> {
 fn clock_ahead(issuer: &mut Issuer) -> Result<(), Error> {
     issuer.issue_license(order_until(day(9_000)), &at(day(5_000)))?;
     issuer.correct_clock(&at(day(18))).map(drop)
+}
+
+/// An installation whose clock was ahead, and that may forget it.
+fn clock_reset(issuer: &mut Issuer) -> Result<(), Error> {
+    let request = ResetRequest {
+        installation: MACHINE,
+        valid_for: 7 * DAY,
+        to: Some(day(19)),
+    };
+    let mut context = at(day(19));
+    context.reason = Some("ticket 512".into());
+    issuer
+        .issue_clock_reset(&request, &passphrase(), &context)
+        .map(drop)
 }
 
 /// A key that waits and takes over, one that is dropped, and those that the root names anew.

@@ -74,6 +74,7 @@ fn of_event(event: &Event, words: &mut Vec<String>) {
         Event::DocumentPublished(publication) => {
             words.extend([publication.kind.name().into(), publication.product.clone()]);
         }
+        Event::ClockResetIssued(reset) => words.push(reset.installation.to_string()),
         // Its word says it all.
         Event::CheckpointSigned(_) | Event::ClockCorrected { .. } => {}
     }

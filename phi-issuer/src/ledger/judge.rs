@@ -17,9 +17,10 @@ use super::verify::{Divergence, Place, Verified, chain, continues_another, diver
 use crate::{
     MintedToken, Publication, RevokeRequest,
     catalog::{Revision, Source},
+    clock_reset,
     entry::{ENTRY_VERSION, Entry},
     error::Error,
-    event::{Event, SignedCheckpoint},
+    event::{Event, IssuedReset, SignedCheckpoint},
     keys::Role,
     license::{self, Change, Issuance, LicenseChange, Times},
     mint::{license_claims, mintable},
@@ -217,6 +218,7 @@ impl<'s> Judge<'s> {
             | Event::ClockCorrected { .. } => Ok(()),
             Event::DocumentPublished(publication) => self.document(publication),
             Event::CheckpointSigned(checkpoint) => self.checkpoint(checkpoint),
+            Event::ClockResetIssued(reset) => self.clock_reset(reset, entry.time),
         }
     }
 
@@ -360,6 +362,17 @@ impl<'s> Judge<'s> {
             self.epoch = publication.version;
         }
         Ok(())
+    }
+
+    /// An installation that had imported everything published would have taken it.
+    fn clock_reset(&self, issued: &IssuedReset, time: UnixTime) -> Result<(), Error> {
+        let trust = self.trust.as_ref();
+        let trust = trust.ok_or(Error::NotVerified(phi_verify::Error::KeysetMissing))?;
+        let taken = clock_reset::try_on(trust, issued, time).map_err(Error::NotVerified)?;
+        expect(
+            (taken.not_after, taken.to) == (issued.not_after, issued.to),
+            "the event does not say what its document says",
+        )
     }
 
     fn checkpoint(&mut self, signed: &SignedCheckpoint) -> Result<(), Error> {

@@ -34,7 +34,9 @@ pub(super) fn apply(engine: &Engine, entry: &Entry) -> Result<(), Error> {
     let seq = entry.seq.cast_signed();
     let execute = |sql, values: &[Value<'_>]| one_row(engine, sql, values);
     match &entry.event {
-        Event::IssuerCreated { .. } | Event::KeyExported { .. } => Ok(()),
+        Event::IssuerCreated { .. } | Event::KeyExported { .. } | Event::ClockResetIssued(_) => {
+            Ok(())
+        }
         Event::KeyAdded {
             role, public, from, ..
         } => execute(

@@ -6,8 +6,10 @@
 )]
 
 mod audit;
+mod bundles;
 mod ceremony;
 mod changes;
+mod clocks;
 mod custody;
 mod faults;
 mod fixtures;

@@ -52,6 +52,11 @@ fn pages_about_bundles_are_true() {
     check_all("bundles");
 }
 
+#[test]
+fn pages_about_clocks_are_true() {
+    check_all("clocks");
+}
+
 /// Checks every page of a folder.
 #[track_caller]
 fn check_all(folder: &str) {

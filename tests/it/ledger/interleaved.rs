@@ -4,7 +4,10 @@
 use std::{
     collections::BTreeMap,
     path::Path,
-    sync::{Barrier, Mutex},
+    sync::{
+        Barrier, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
 };
 
@@ -49,8 +52,8 @@ fn two_issuers_do_twenty_thousand_operations_on_one_server() {
     let other = tempfile::tempdir().unwrap();
     workshop::copy_folder(home.path(), other.path()).unwrap();
 
-    let (licenses, start) = (Mutex::default(), Barrier::new(2));
-    let work = |folder, seed| Operator::new(folder, seed, &licenses).work(&start);
+    let (shared, start) = (Shared::default(), Barrier::new(2));
+    let work = |folder, seed| Operator::new(folder, seed, &shared).work(&start);
     let [one, two] = thread::scope(|scope| {
         let two = scope.spawn(|| work(other.path(), 2));
         [work(home.path(), 1), two.join().unwrap()]
@@ -72,19 +75,31 @@ fn two_issuers_do_twenty_thousand_operations_on_one_server() {
     assert_eq!(before, workshop::tables(home.path()));
 }
 
+/// Operations of both to a second: a machine that lets one of them wait long must not make its
+/// clock look set back by more than is tolerated.
+const OPERATIONS_A_SECOND: u64 = 4;
+
+/// What the operators have in common beside the server.
+#[derive(Default)]
+struct Shared {
+    licenses: Mutex<Vec<LicenseId>>,
+    /// Operations that were begun: the time passes with them.
+    begun: AtomicU64,
+}
+
 /// One issuer's operator, who works on licenses that the other's works on as well.
-struct Operator<'l> {
+struct Operator<'s> {
     issuer: Issuer,
-    licenses: &'l Mutex<Vec<LicenseId>>,
+    shared: &'s Shared,
     now: UnixTime,
     random: u64,
 }
 
-impl<'l> Operator<'l> {
-    fn new(folder: &Path, seed: u64, licenses: &'l Mutex<Vec<LicenseId>>) -> Self {
+impl<'s> Operator<'s> {
+    fn new(folder: &Path, seed: u64, shared: &'s Shared) -> Self {
         Self {
             issuer: Issuer::open(folder).unwrap(),
-            licenses,
+            shared,
             now: START.plus(60),
             random: seed,
         }
@@ -95,9 +110,10 @@ impl<'l> Operator<'l> {
         let mut answers = BTreeMap::new();
         start.wait();
         for _ in 0..OPERATIONS {
+            let begun = self.shared.begun.fetch_add(1, Ordering::Relaxed);
+            self.now = START.plus(60 + begun / OPERATIONS_A_SECOND);
             let answer = self.act().map_or_else(|error| error.code(), |()| "done");
             *answers.entry(answer).or_default() += 1;
-            self.now = self.now.plus(1);
         }
         answers
     }
@@ -115,7 +131,7 @@ impl<'l> Operator<'l> {
         // One in ten is new: both operators often have the same few before them.
         let Some(license) = self.a_license().filter(|_| !self.random.is_multiple_of(10)) else {
             let license = self.issuer.issue_license(self.order(), &context)?.id;
-            self.licenses.lock().unwrap().push(license);
+            self.shared.licenses.lock().unwrap().push(license);
             return Ok(());
         };
         match self.below(100) {
@@ -151,7 +167,7 @@ impl<'l> Operator<'l> {
     /// One of the newest, where the other operator is at work too.
     fn a_license(&mut self) -> Option<LicenseId> {
         let back = self.below(20);
-        let licenses = self.licenses.lock().unwrap();
+        let licenses = self.shared.licenses.lock().unwrap();
         let place = licenses
             .len()
             .checked_sub(1 + usize::try_from(back).unwrap())?;

@@ -4,14 +4,15 @@
 use std::path::Path;
 
 use phi_issuer::{
-    Amendment, Change, ChangeRequest, Customer, CustomerKind, Error, Event, Issuer, LicenseChange,
-    LicenseOrder, Machine, NewLicense, Place, RevokeRequest, Role, Subject,
+    Amendment, Change, ChangeRequest, Customer, CustomerKind, Error, Event, IssuedReset, Issuer,
+    LicenseChange, LicenseOrder, Machine, NewLicense, Place, ResetRequest, RevokeRequest, Role,
+    Subject,
 };
 use phi_tests::{
-    snakeoil::{DAY, START},
+    snakeoil::{self, DAY, MACHINE, START, Seed},
     workshop::{self, CATALOG, PRODUCT, at, passphrase},
 };
-use phi_verify::{Fingerprint, KeyId, LicenseId, Reason, UnixTime};
+use phi_verify::{ClockReset, Fingerprint, InstallationId, KeyId, LicenseId, Reason, UnixTime};
 
 use super::forge::{append, append_as};
 
@@ -351,4 +352,44 @@ fn a_trial_begins_as_one() {
         &Event::LicenseIssued { license },
         "a trial is started",
     );
+}
+
+#[test]
+fn a_clock_reset_is_signed_by_the_status_role_and_says_what_its_event_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut issuer = workshop::furnished(folder.path()).unwrap();
+    let request = ResetRequest {
+        installation: MACHINE,
+        valid_for: 20 * DAY,
+        to: None,
+    };
+    let good = issuer
+        .issue_clock_reset(&request, &passphrase(), &at(START.plus(DAY)))
+        .unwrap();
+    issuer.verify_ledger(None, |_| {}).unwrap();
+    drop(issuer);
+    let foreign = ClockReset {
+        issuer: "atlas.example".into(),
+        ..snakeoil::clock_reset()
+    };
+    let forged = IssuedReset {
+        not_after: foreign.not_after,
+        document: Seed::Status.sign(&foreign.unsigned()),
+        ..good.clone()
+    };
+    let longer = IssuedReset {
+        not_after: good.not_after.plus(DAY),
+        ..good.clone()
+    };
+    let other = IssuedReset {
+        installation: InstallationId::from_bytes([7; 16]),
+        ..good
+    };
+    for (reset, problem) in [
+        (forged, "signature"),
+        (longer, "what its document says"),
+        (other, "installation"),
+    ] {
+        refused(folder.path(), &Event::ClockResetIssued(reset), problem);
+    }
 }

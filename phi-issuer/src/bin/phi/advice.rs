@@ -328,7 +328,12 @@ const TABLE: &[(&str, ExitCode, &str)] = &[
     (
         "bundle-choice",
         ExitCode::BAD_INPUT,
-        "phi bundle show lists what a bundle has; hand in the license besides",
+        "choose with --license ID, --token ID or --product NAME, or verify each with --all",
+    ),
+    (
+        "bundle-foreign",
+        ExitCode::NOT_TRUSTED,
+        "name the root that came with the bundle's product with --anchor, or ask for a bundle with all roots",
     ),
     (
         "trust-missing",

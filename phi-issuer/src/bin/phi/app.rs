@@ -9,9 +9,9 @@ use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::session::Session;
 use crate::{
-    audit, bundle, catalog, completions, customer, diff, doctor, export, fingerprint, import, init,
-    inspect, key, keyset, ledger, license, man, mint, proof, report, revoke, root, schema, status,
-    trust_report, unrevoke, verify,
+    audit, bundle, catalog, clock_reset, completions, customer, diff, doctor, export, fingerprint,
+    import, init, inspect, key, keyset, ledger, license, man, mint, proof, report, revoke, root,
+    schema, status, trust_report, unrevoke, verify,
 };
 
 /// Issue licenses, and verify them anywhere, with no network
@@ -112,6 +112,8 @@ enum Command {
     #[command(subcommand)]
     Bundle(bundle::Command),
     #[command(subcommand)]
+    ClockReset(clock_reset::Command),
+    #[command(subcommand)]
     Trust(trust_report::Command),
     #[command(subcommand)]
     Audit(audit::Command),
@@ -150,6 +152,7 @@ impl App {
             Command::Ledger(command) => command.run(&session),
             Command::Proof(command) => command.run(&session),
             Command::Bundle(command) => command.run(&session),
+            Command::ClockReset(command) => command.run(&session),
             Command::Trust(command) => command.run(&session),
             Command::Audit(command) => command.run(&session),
             Command::Report(command) => command.run(&session),

@@ -6,6 +6,7 @@ mod audit;
 mod batch;
 mod bundle;
 mod catalog;
+mod clock_reset;
 mod completions;
 mod customer;
 mod diff;

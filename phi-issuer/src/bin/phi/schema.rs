@@ -11,9 +11,9 @@ use crate::failure::{Failure, FailureAnswer};
 use crate::output::{say, to_json};
 use crate::view::EventView;
 use crate::{
-    audit, batch, bundle, catalog, customer, diff, doctor, export, fingerprint, import, init,
-    inspect, key, keyset, ledger, license, mint, proof, report, revoke, root, status, trust_report,
-    unrevoke, verify,
+    audit, batch, bundle, catalog, clock_reset, customer, diff, doctor, export, fingerprint,
+    import, init, inspect, key, keyset, ledger, license, mint, proof, report, revoke, root, status,
+    trust_report, unrevoke, verify,
 };
 
 /// Write the JSON schemas of what --json prints, one file a command
@@ -87,6 +87,7 @@ fn all() -> Vec<(&'static str, Schema)> {
         ("ledger-import", of::<ledger::VerifiedAnswer>()),
         ("bundle-write", of::<bundle::BundleAnswer>()),
         ("bundle-show", of::<bundle::BundleAnswer>()),
+        ("clock-reset-issue", of::<clock_reset::ClockResetAnswer>()),
         ("trust-report", of::<trust_report::ReportAnswer>()),
         ("proof-verify", of::<proof::ProofVerifyAnswer>()),
         ("ledger-correct-clock", of::<ledger::ClockAnswer>()),
@@ -114,6 +115,7 @@ fn all() -> Vec<(&'static str, Schema)> {
         ("revoke", of::<revoke::RevokeAnswer>()),
         ("unrevoke", of::<unrevoke::UnrevokeAnswer>()),
         ("verify", of::<verify::VerifyAnswer>()),
+        ("verify-bundle", of::<verify::BundleVerifyAnswer>()),
         ("inspect", of::<inspect::InspectAnswer>()),
         ("fingerprint", of::<fingerprint::FingerprintAnswer>()),
     ]

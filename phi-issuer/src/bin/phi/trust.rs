@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use phi_verify::{Bundle, Catalog, DocumentKind, Error, PartOutcome, RoleKeys, TrustState, armor};
+use phi_verify::{
+    Bundle, Catalog, DocumentKind, Error, PartOutcome, PartReport, RoleKeys, TrustState, armor,
+};
 
 use crate::failure::Failure;
 use crate::input::{MAX_OBJECT, read_file};
-use crate::output::say;
 use crate::view::shown;
 
 /// The documents of a folder: `root-1.phi`, `root-2.phi` and on, `keyset.phi`, `status.phi` and
@@ -140,28 +141,27 @@ pub(crate) struct Trust {
 }
 
 impl Trust {
-    /// What a bundle makes of an anchor. Parts that are refused are told, and take nothing from
-    /// the others.
+    /// What a bundle makes of an anchor, and what became of each part: one that is refused takes
+    /// nothing from the others.
     ///
     /// # Errors
-    /// Why the anchor is refused.
-    pub(crate) fn of_bundle(anchor: &Path, bundle: &Bundle<'_>) -> Result<Self, Failure> {
+    /// Why the anchor is refused; `bundle-foreign` if nothing of the bundle holds under it.
+    pub(crate) fn of_bundle(
+        anchor: &Path,
+        bundle: &Bundle<'_>,
+    ) -> Result<(Self, Vec<PartReport>), Failure> {
         let mut state = anchored_at(anchor)?;
-        for report in state.import_bundle(bundle) {
-            if let PartOutcome::Refused(error) = report.outcome {
-                say(&format!(
-                    "phi: warning: {} of the bundle is refused: {error}",
-                    report.part
-                ));
-            }
-        }
+        let anchored = state.root().version;
+        let parts = state.import_bundle(bundle);
+        check_not_foreign(anchor, anchored, &state, &parts)?;
         let products = bundle.parts().filter_map(|part| part.product);
         let products = products.filter(|product| state.catalog(product).is_some());
-        Ok(Self {
+        let trust = Self {
             products: products.collect(),
             ledger_keys: vec![state.root().ledger.clone()],
             state,
-        })
+        };
+        Ok((trust, parts))
     }
 
     /// The product that was named, or the only one there is.
@@ -187,6 +187,32 @@ impl Trust {
     pub(crate) fn catalog(&self, product: &str) -> Option<&Catalog> {
         self.state.catalog(product)
     }
+}
+
+/// A bundle of which nothing holds under the anchor is another issuer's, or lacks the roots
+/// between.
+fn check_not_foreign(
+    anchor: &Path,
+    anchored: u64,
+    state: &TrustState,
+    parts: &[PartReport],
+) -> Result<(), Failure> {
+    let is_refused = |report: &&PartReport| matches!(report.outcome, PartOutcome::Refused(_));
+    if parts.is_empty() || !parts.iter().all(|report| is_refused(&report)) {
+        return Ok(());
+    }
+    let (issuer, anchor) = (&state.root().issuer, shown(anchor));
+    let roots = parts.iter().map(|report| &report.part);
+    let mut roots = roots.filter(|part| part.kind == DocumentKind::Root);
+    let message = if roots.any(|part| part.version <= anchored + 1) {
+        format!("the bundle is of another trust anchor than {anchor} of {issuer}")
+    } else {
+        format!(
+            "nothing of the bundle holds under {anchor}, root {anchored} of {issuer}: it is of \
+             another trust anchor, or lacks the roots between"
+        )
+    };
+    Err(Failure::new("bundle-foreign", message))
 }
 
 /// The state of an anchor alone.

@@ -1,13 +1,17 @@
 //! `phi verify`: is this license good, here and now?
 
+mod bundled;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+pub(crate) use bundled::BundleVerifyAnswer;
+use bundled::{Candidate, Choice};
 use clap::{Args, ValueEnum};
 use phi_issuer::machine::Component;
 use phi_verify::{
-    Bundle, BundledToken, ClockVerdict, Fingerprint, Freshness, License, RevocationPolicy,
-    UnixTime, Validity, Verifier,
+    Bundle, BundledToken, ClockVerdict, Fingerprint, Freshness, License, LicenseId, PartReport,
+    RevocationPolicy, TokenId, UnixTime, Validity, Verifier,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -20,7 +24,7 @@ use crate::output::{Answer, Page, Tone, say};
 use crate::proof::{LoggedView, logged, read_proof};
 use crate::session::Session;
 use crate::trust::{Trust, TrustFolder};
-use crate::view::{FlagView, LicenseView, Names, Stamp, counted, flags, near, show_flags};
+use crate::view::{FlagView, LicenseView, Names, Stamp, flags, near, show_flags};
 
 /// Verify a license, offline
 #[derive(Debug, Args)]
@@ -29,12 +33,15 @@ use crate::view::{FlagView, LicenseView, Names, Stamp, counted, flags, near, sho
         The trust folder holds the issuer's published documents: root-1.phi and its successors, \
         keyset.phi, and as far as there are any status.phi and catalog-PRODUCT.phi. With --bundle \
         the documents are the bundle's, and so is the license unless one is named; what is \
-        believed is still the anchor, which never comes from a bundle.",
+        believed is still the anchor, which never comes from a bundle. Of several licenses in a \
+        bundle one is chosen with --license, --token or --product, or each is verified with \
+        --all. A bundle without a license is verified for its documents.",
     after_help = "Examples:\n  \
         phi verify license.txt\n  \
         phi verify license.txt --trust /etc/atlas/phi --this-machine\n  \
         phi verify license.txt --proof license.tlog-proof\n  \
         phi verify --bundle globex.phi --anchor root-1.phi\n  \
+        phi verify --bundle globex.phi --anchor root-1.phi --all\n  \
         phi verify - --product atlas --policy strict < license.txt"
 )]
 pub(crate) struct Verify {
@@ -44,6 +51,25 @@ pub(crate) struct Verify {
     /// A bundle with the documents, and the license if none is named
     #[arg(long, value_name = "FILE")]
     bundle: Option<PathBuf>,
+    /// Of a bundle: the license of this id
+    #[arg(
+        long = "license",
+        value_name = "ID",
+        requires = "bundle",
+        conflicts_with = "license"
+    )]
+    license_id: Option<LicenseId>,
+    /// Of a bundle: the license that is this token, by its id
+    #[arg(
+        long = "token",
+        value_name = "ID",
+        requires = "bundle",
+        conflicts_with = "license"
+    )]
+    token_id: Option<TokenId>,
+    /// Of a bundle: each license, or each of those chosen
+    #[arg(long, requires = "bundle", conflicts_with_all = ["license", "proof"])]
+    all: bool,
     /// The folder with the issuer's published documents [default: DIR/published]
     #[arg(long, value_name = "DIR")]
     trust: Option<PathBuf>,
@@ -85,16 +111,41 @@ impl Verify {
     pub(crate) fn run(self, session: &Session) -> Result<(), Failure> {
         let bytes = self.bundle.as_deref().map(bundle::read).transpose()?;
         let bundle = bytes.as_deref().map(Bundle::parse).transpose()?;
-        let (token, carried) = self.token(bundle.as_ref())?;
+        match &bundle {
+            Some(bundle) if self.all => self.verify_all(bundle, session),
+            Some(bundle) if self.license.is_none() && self.is_of_documents(bundle) => {
+                let (trust, parts) = self.believe_bundle(bundle, session)?;
+                BundleVerifyAnswer::new(bundle, &trust, parts).give(session.output())
+            }
+            bundle => self.verify_one(bundle.as_ref(), session),
+        }
+    }
+
+    /// Whether nothing but documents can be meant.
+    fn is_of_documents(&self, bundle: &Bundle<'_>) -> bool {
+        bundle.tokens().is_empty() && self.license_id.is_none() && self.token_id.is_none()
+    }
+
+    fn verify_one(&self, bundle: Option<&Bundle<'_>>, session: &Session) -> Result<(), Failure> {
+        let Token {
+            token,
+            proof: carried,
+            product: stated,
+        } = self.token(bundle)?;
         let named = self.proof.as_deref().map(read_proof).transpose()?;
-        let trust = self.believe(session, bundle.as_ref())?;
-        let product = trust.product(self.product.as_deref())?;
+        let trust = self.believe(session, bundle)?;
+        let product = match (trust.product(self.product.as_deref()), &stated) {
+            (Ok(product), _) => product,
+            // It was chosen from a bundle that does not decide: what it says itself counts.
+            (Err(_), Some(stated)) => stated,
+            (Err(failure), None) => return Err(failure),
+        };
         let machine = self.machine(product)?;
         let license = self.judge(
             &trust,
             product,
             machine.as_ref(),
-            (&token, named.as_ref().or(carried.as_ref())),
+            (&token, named.as_deref().or(carried.as_deref())),
             session.now(),
         )?;
         // The time by which it was judged: the clock's, or the newest signature's.
@@ -111,37 +162,87 @@ impl Verify {
         session.output().print(&answer)
     }
 
-    /// The token that is named, or the bundle's, with the proof that the bundle has for it.
-    fn token(&self, bundle: Option<&Bundle<'_>>) -> Result<(String, Option<String>), Failure> {
-        let bundled = bundle.map(Bundle::tokens).unwrap_or_default();
-        let Some(license) = &self.license else {
-            let [only] = bundled else {
-                let found = counted(bundled.len(), "token");
-                let message = format!("the bundle has {found}, and no license was named");
-                return Err(Failure::new("bundle-choice", message));
+    /// Each license of the bundle that is meant, for the product that it is of.
+    fn verify_all(&self, bundle: &Bundle<'_>, session: &Session) -> Result<(), Failure> {
+        let meant = self.choice().of(bundle)?;
+        let (trust, parts) = self.believe_bundle(bundle, session)?;
+        let mut answer = BundleVerifyAnswer::new(bundle, &trust, parts);
+        let request = self.fingerprint.as_ref().map(read_request).transpose()?;
+        let now = trust.state.effective_time(session.now());
+        for one in meant {
+            let product = one.claims.product.as_str();
+            let machine = match &request {
+                Some(request) => Some(request.clone()),
+                None => self.machine(product)?,
             };
-            return Ok((only.token().into(), only.proof().map(String::from)));
+            let token = (one.entry.token(), one.entry.proof());
+            let verdict = self.judge(&trust, product, machine.as_ref(), token, session.now());
+            answer.judged(&one.claims, verdict, now);
+        }
+        answer.give(session.output())
+    }
+
+    /// The token that is named, or the bundle's.
+    fn token(&self, bundle: Option<&Bundle<'_>>) -> Result<Token, Failure> {
+        let bundled = bundle.map(Bundle::tokens).unwrap_or_default();
+        let proof = |entry: &BundledToken<'_>| entry.proof().map(String::from);
+        let Some(license) = &self.license else {
+            let bundle = bundle.expect("the parser asks for a license or a bundle");
+            let Candidate { entry, claims } = self.choice().one(bundle)?;
+            return Ok(Token {
+                token: entry.token().into(),
+                proof: proof(&entry),
+                product: Some(claims.product),
+            });
         };
         let token = match Object::read(license)? {
             Object::Token(token) => token,
             other => return Err(not_a_license(&other)),
         };
         let entry = bundled.iter().find(|entry| entry.token() == token);
-        let proof = entry.and_then(BundledToken::proof).map(String::from);
-        Ok((token, proof))
+        Ok(Token {
+            proof: entry.and_then(proof),
+            token,
+            product: None,
+        })
+    }
+
+    fn choice(&self) -> Choice<'_> {
+        Choice {
+            license: self.license_id,
+            token: self.token_id,
+            product: self.product.as_deref(),
+        }
     }
 
     /// What follows from the anchor: the trust folder, or the bundle.
     fn believe(&self, session: &Session, bundle: Option<&Bundle<'_>>) -> Result<Trust, Failure> {
-        let folder = self.trust.clone().unwrap_or_else(|| session.published());
-        match (bundle, &self.anchor) {
-            (Some(bundle), Some(anchor)) => Trust::of_bundle(anchor, bundle),
-            (Some(bundle), None) => {
-                let folder = TrustFolder::open(&folder)?;
-                Trust::of_bundle(folder.first_root()?, bundle)
-            }
-            (None, anchor) => TrustFolder::open(&folder)?.load(anchor.as_deref()),
+        let Some(bundle) = bundle else {
+            let folder = self.folder(session);
+            return TrustFolder::open(&folder)?.load(self.anchor.as_deref());
+        };
+        let (trust, parts) = self.believe_bundle(bundle, session)?;
+        bundled::warn(&parts);
+        Ok(trust)
+    }
+
+    /// What a bundle makes of the anchor, and what became of its documents.
+    fn believe_bundle(
+        &self,
+        bundle: &Bundle<'_>,
+        session: &Session,
+    ) -> Result<(Trust, Vec<PartReport>), Failure> {
+        match &self.anchor {
+            Some(anchor) => Trust::of_bundle(anchor, bundle),
+            None => Trust::of_bundle(
+                TrustFolder::open(&self.folder(session))?.first_root()?,
+                bundle,
+            ),
         }
+    }
+
+    fn folder(&self, session: &Session) -> PathBuf {
+        self.trust.clone().unwrap_or_else(|| session.published())
     }
 
     fn judge(
@@ -149,7 +250,7 @@ impl Verify {
         trust: &Trust,
         product: &str,
         machine: Option<&Fingerprint>,
-        (token, proof): (&str, Option<&String>),
+        (token, proof): (&str, Option<&str>),
         now: UnixTime,
     ) -> Result<License, Failure> {
         let policy = match self.policy {
@@ -182,6 +283,15 @@ impl Verify {
             &self.components,
         )))
     }
+}
+
+/// A license that is to be verified.
+struct Token {
+    token: String,
+    /// The proof that the bundle has for it.
+    proof: Option<String>,
+    /// The product that it says itself, if it is the bundle's.
+    product: Option<String>,
 }
 
 fn not_a_license(object: &Object) -> Failure {

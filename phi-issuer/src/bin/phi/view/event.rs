@@ -88,9 +88,13 @@ impl EventView {
 fn details(event: &Event) -> Value {
     let value = serde_json::to_value(event);
     let mut value = value.expect("events have text keys and no failing parts");
-    if let (Event::DocumentPublished(publication), Value::Object(fields)) = (event, &mut value) {
-        let document = STANDARD.encode(&publication.document);
-        fields.insert("document".into(), document.into());
+    let document = match event {
+        Event::DocumentPublished(publication) => &publication.document,
+        Event::ClockResetIssued(reset) => &reset.document,
+        _ => return value,
+    };
+    if let Value::Object(fields) = &mut value {
+        fields.insert("document".into(), STANDARD.encode(document).into());
     }
     value
 }

@@ -58,6 +58,12 @@ pub(crate) fn summary(event: &Event) -> String {
             let events = usize::try_from(checkpoint.size).unwrap_or(usize::MAX);
             format!("the first {} signed", counted(events, "event"))
         }
+        Event::ClockResetIssued(reset) => {
+            let (installation, until) = (reset.installation, reset.not_after);
+            let to = reset.to.map(|to| format!(", which then begins at {to}"));
+            let to = to.unwrap_or_default();
+            format!("installation {installation} may reset its clock until {until}{to}")
+        }
         Event::ClockCorrected { newest } => {
             format!("the clock was ahead at {newest}; this is the right time")
         }

@@ -1,0 +1,3 @@
+//! Revocation: what is built by the issuer and asked by the verifier.
+
+mod filters;
