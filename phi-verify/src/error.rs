@@ -12,7 +12,7 @@ use crate::{
     key::KeyId,
     log::{Conflict, SplitView},
     scope::Exceeded,
-    status::{Reason, RuleClass},
+    status::{Reason, RuleClass, Subject},
 };
 
 /// Why a key is refused.
@@ -190,6 +190,18 @@ pub enum Error {
         now: UnixTime,
         /// The latest time that the machine has shown.
         observed: UnixTime,
+    },
+    /// The delta is to another full list than the one at hand.
+    DeltaBase {
+        /// The epoch of the full list that it is to.
+        needed: u64,
+        /// The epoch of the full list at hand, if there is one.
+        held: Option<u64>,
+    },
+    /// A delta stands in a bundle in the place of the full list.
+    DeltaInBundle {
+        /// Its epoch.
+        epoch: u64,
     },
     /// A verified document does not decode.
     Document {
@@ -370,6 +382,8 @@ pub enum Error {
         /// The first place that is refused.
         cut: u64,
     },
+    /// A filter of the status list that may err says that the license is revoked.
+    ProbablyRevoked,
     /// A consistency proof begins at another size than the checkpoint at hand has.
     ProofBase {
         /// The size at hand.
@@ -383,6 +397,11 @@ pub enum Error {
         key_id: KeyId,
         /// The cut of the key, if it is revoked; else it is the application that asks.
         cut: Option<u64>,
+    },
+    /// The list lacks a revocation of the list at hand, and does not say that it was taken back.
+    RevocationMissing {
+        /// What is revoked by the list at hand.
+        subject: Box<Subject>,
     },
     /// The license is revoked.
     Revoked {
@@ -480,6 +499,8 @@ impl Error {
             Self::ClockResetUsed => "clock-reset-used",
             Self::ClockResetsTooMany { .. } => "clock-resets-too-many",
             Self::ClockRolledBack { .. } => "clock-rolled-back",
+            Self::DeltaBase { .. } => "delta-base",
+            Self::DeltaInBundle { .. } => "delta-in-bundle",
             Self::Document { cause, .. } | Self::License(cause) => cause.code(),
             Self::DocumentEnvelope(_) => "document-envelope",
             Self::DocumentKind { .. } | Self::DocumentNotImported(_) => "document-kind",
@@ -510,8 +531,10 @@ impl Error {
             Self::OriginMismatch { .. } => "origin-mismatch",
             Self::ProductMismatch { .. } => "product-mismatch",
             Self::ProofAfterCut { .. } => "proof-after-cut",
+            Self::ProbablyRevoked => "probably-revoked",
             Self::ProofBase { .. } => "proof-base",
             Self::ProofNeeded { .. } => "proof-needed",
+            Self::RevocationMissing { .. } => "revocation-missing",
             Self::Revoked { .. } => "revoked",
             Self::Rollback { .. } => "rollback",
             Self::RootGap { .. } => "root-gap",
@@ -569,6 +592,22 @@ impl fmt::Display for Error {
                     "clock reads {now}, but this machine has shown {observed} before"
                 )
             }
+            Self::DeltaBase { needed, held: None } => write!(
+                f,
+                "status list is a delta to the list of epoch {needed}, none was imported"
+            ),
+            Self::DeltaBase {
+                needed,
+                held: Some(held),
+            } => write!(
+                f,
+                "status list is a delta to {} list of epoch {needed}, at hand is that of epoch {held}",
+                if needed == held { "another" } else { "the" }
+            ),
+            Self::DeltaInBundle { epoch } => write!(
+                f,
+                "status list of epoch {epoch} is a delta, and a bundle has full lists"
+            ),
             Self::Document { kind, cause } => write!(f, "{kind} document {cause}"),
             Self::DocumentEnvelope(problem) => write!(f, "document envelope {problem}"),
             Self::DocumentKind { expected, found } => {
@@ -723,6 +762,9 @@ impl fmt::Display for Error {
                     "key {key_id} is revoked from index {cut} of the log on, the token is at {index}"
                 )
             }
+            Self::ProbablyRevoked => {
+                f.write_str("token is probably revoked: the status list has a filter that may err")
+            }
             Self::ProofBase { held, found } => {
                 write!(
                     f,
@@ -739,6 +781,10 @@ impl fmt::Display for Error {
             Self::ProofNeeded { key_id, cut: None } => {
                 write!(f, "token under key {key_id} came without a proof")
             }
+            Self::RevocationMissing { subject } => write!(
+                f,
+                "status list no longer revokes {subject} and does not say that this was taken back"
+            ),
             Self::Revoked { class, reason } => write!(f, "{class} is revoked: {reason}"),
             Self::Rollback {
                 kind,

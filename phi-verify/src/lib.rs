@@ -103,7 +103,10 @@ pub use keyset::{KeyState, Keyset, LicenseKey};
 pub use report::{ClockReport, DocumentReport, FindingReport, KeyReport, RoleReport, TrustReport};
 pub use root::{Floors, Root};
 pub use scope::{Exceeded, Scope};
-pub use status::{ExactList, Freshness, Reason, Rule, RuleClass, Status, Subject, Verdict};
+pub use status::{
+    Form, Freshness, ListId, Reason, Revocation, Rule, RuleClass, Sections, Status, StatusLists,
+    Subject, Verdict,
+};
 pub use terms::{
     Allowance, FLAG_CODES, FlagCode, FlagSet, LIMIT_CODES, LimitCode, Period, QUOTA_CODES, Quota,
     QuotaCode, Terms,

@@ -1,9 +1,11 @@
 //! What an application believes: the root, the keyset, the status list and the catalogs, each
 //! the newest that was imported.
 //!
-//! An import either raises the state or leaves it as it was. `time.rs` has what the state knows of
-//! the machine's clock, `persist.rs` the bytes that it is kept as between runs.
+//! An import either raises the state or leaves it as it was. `lists.rs` has the rules for status
+//! lists, `time.rs` what the state knows of the machine's clock, `persist.rs` the bytes that it is
+//! kept as between runs.
 
+mod lists;
 mod persist;
 mod time;
 
@@ -11,6 +13,7 @@ use alloc::{collections::BTreeMap, string::String, vec, vec::Vec};
 
 use sha2::{Digest as _, Sha256};
 
+use self::lists::HeldLists;
 #[cfg(feature = "std")]
 pub(crate) use self::persist::MAX_STATE;
 pub use self::persist::{Refused, Restored, StateError};
@@ -22,7 +25,7 @@ use crate::{
     key::{KeyId, PublicKey, RoleKeys},
     keyset::Keyset,
     root::{Floors, Root},
-    status::Status,
+    status::{Status, StatusLists},
 };
 
 /// The trust state of an application.
@@ -30,12 +33,14 @@ use crate::{
 pub struct TrustState {
     root: Held<Root>,
     keyset: Option<Held<Keyset>>,
-    status: Option<Held<Status>>,
+    lists: Option<HeldLists>,
     catalogs: BTreeMap<String, Held<Catalog>>,
     floors: Floors,
     /// The roots from the anchor to the one in force, as they came.
     roots: Vec<Vec<u8>>,
     clock: Clock,
+    /// A status epoch that there is by the word of a remembered license, and the license's key.
+    known_epoch: Option<(u64, KeyId)>,
     /// How often the state was stored.
     generation: u64,
 }
@@ -89,11 +94,12 @@ impl TrustState {
         Ok(Self {
             root: Held::new(root, &document, version),
             keyset: None,
-            status: None,
+            lists: None,
             catalogs: BTreeMap::new(),
             floors,
             roots: vec![anchor.into()],
             clock: Clock::default(),
+            known_epoch: None,
             generation: 0,
         })
     }
@@ -129,9 +135,15 @@ impl TrustState {
         self.keyset.as_ref().map(|held| &held.document)
     }
 
-    /// The newest status list.
+    /// The newest status list: the delta if there is one, which says what is revoked only
+    /// together with its base ([`TrustState::lists`]).
     pub fn status(&self) -> Option<&Status> {
-        self.status.as_ref().map(|held| &held.document)
+        self.lists.as_ref().map(|held| &held.newest().document)
+    }
+
+    /// The status lists, to be asked about a token.
+    pub fn lists(&self) -> Option<StatusLists<'_>> {
+        self.lists.as_ref().map(HeldLists::as_lists)
     }
 
     /// The newest catalog of a product.
@@ -188,7 +200,7 @@ impl TrustState {
             self.floors.keyset = new.floors.keyset;
         }
         if replaced(&old.status, &new.status) {
-            self.status = None;
+            self.lists = None;
             self.floors.status = new.floors.status;
         }
         self.floors.keyset = self.floors.keyset.max(new.floors.keyset);
@@ -211,8 +223,8 @@ impl TrustState {
         }
         self.keyset
             .take_if(|held| held.document.version < floors.keyset);
-        self.status
-            .take_if(|held| held.document.epoch < floors.status);
+        self.lists
+            .take_if(|held| held.newest().document.epoch < floors.status);
     }
 
     fn import_keyset(&mut self, document: &UntrustedDocument<'_>) -> Result<bool, Error> {
@@ -237,52 +249,6 @@ impl TrustState {
         }
         self.keyset = Some(Held::new(keyset, document, self.root().version));
         Ok(true)
-    }
-
-    fn import_status(&mut self, document: &UntrustedDocument<'_>) -> Result<bool, Error> {
-        let Some(status) = self.newer_status(document)? else {
-            return Ok(false);
-        };
-        self.check_keyset_of(&status)?;
-        self.hold_status(status, document);
-        // News from the issuer: whatever the clock has shown before is judged anew.
-        self.clock.seen = self.clock.seen.forgotten(None);
-        Ok(true)
-    }
-
-    /// The status list in a document, if it is newer than the one held.
-    fn newer_status(&self, document: &UntrustedDocument<'_>) -> Result<Option<Status>, Error> {
-        let root = self.root();
-        let status = Status::decode(document.verify(&root.status)?)?;
-        same_issuer(&root.issuer, &status.issuer)?;
-        let (epoch, hash) = (status.epoch, document.payload_hash());
-        at_least(DocumentKind::Status, epoch, self.floors.status)?;
-        let held = self
-            .status
-            .as_ref()
-            .map(|held| (held.document.epoch, held.hash));
-        if !newer(DocumentKind::Status, epoch, hash, held)? {
-            return Ok(None);
-        }
-        check_previous(&status, held)?;
-        Ok(Some(status))
-    }
-
-    fn hold_status(&mut self, status: Status, document: &UntrustedDocument<'_>) {
-        self.status = Some(Held::new(status, document, self.root().version));
-    }
-
-    /// A status list goes with the keyset that it names, or with a newer one.
-    fn check_keyset_of(&self, status: &Status) -> Result<(), Error> {
-        let (version, hash) = status.keyset;
-        let keyset = self.keyset.as_ref().ok_or(Error::KeysetMissing)?;
-        let current = keyset.document.version;
-        let unlike = current == version && keyset.hash != hash;
-        if current < version || unlike {
-            Err(Error::MixAndMatch { version })
-        } else {
-            Ok(())
-        }
     }
 
     fn import_catalog(&mut self, document: &UntrustedDocument<'_>) -> Result<bool, Error> {
@@ -323,23 +289,6 @@ fn newer(
             offered: hash,
         }),
         (false, _) => Ok(true),
-    }
-}
-
-/// The very next list names the one at hand as the list before it.
-fn check_previous(status: &Status, held: Option<(u64, PayloadHash)>) -> Result<(), Error> {
-    match (held, status.previous) {
-        (Some((version, held)), Some(previous))
-            if version + 1 == status.epoch && held != previous =>
-        {
-            Err(Error::Equivocation {
-                kind: DocumentKind::Status,
-                version,
-                held,
-                offered: previous,
-            })
-        }
-        _ => Ok(()),
     }
 }
 

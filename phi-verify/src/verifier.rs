@@ -10,7 +10,7 @@ use crate::{
     key::KeyId,
     keyset::{KeyState, LicenseKey},
     log::{Inclusion, Proof},
-    status::{Freshness, Verdict},
+    status::{Freshness, Revocation, Status, Verdict},
     terms::{Allowance, FlagCode, FlagSet, LimitCode, Quota, QuotaCode},
     token::UntrustedToken,
     trust::TrustState,
@@ -26,9 +26,9 @@ pub enum RevocationPolicy {
     /// Only a license that a fresh list knows to be good is accepted.
     Strict,
     /// A list is needed and may be late, up to its hard expiry; a license that is newer than the
-    /// list is accepted.
+    /// list is accepted, and one that is [probably](Verdict::Probable) revoked is not.
     Balanced,
-    /// Only what a list at hand revokes is refused; no list is needed.
+    /// Only what a list at hand surely revokes is refused; no list is needed.
     Lenient,
 }
 
@@ -137,13 +137,12 @@ impl<'a> Verifier<'a> {
         let validity = check_time(&claims, now)?;
         self.check_machine(claims.binding.as_ref())?;
         let key_id = entry.key.id();
-        let (freshness, disabled) = self.check_revocation(&claims, key_id, now)?;
+        let revocation = self.check_revocation(&claims, key_id, now)?;
         Ok(License {
             claims,
             key_id,
             validity,
-            freshness,
-            disabled,
+            revocation,
             inclusion,
             clock,
         })
@@ -231,41 +230,64 @@ impl<'a> Verifier<'a> {
         claims: &Claims,
         key_id: KeyId,
         now: UnixTime,
-    ) -> Result<(Freshness, FlagSet), Error> {
-        let Some(status) = self.trust.status() else {
+    ) -> Result<Revocation, Error> {
+        let Some(lists) = self.trust.lists() else {
             let needed =
                 self.revocation != RevocationPolicy::Lenient || claims.max_status_age.is_some();
             if needed {
                 return Err(Error::StatusMissing);
             }
-            return Ok((Freshness::Missing, FlagSet::default()));
+            return Ok(Revocation {
+                verdict: Verdict::NotCovered,
+                freshness: Freshness::Missing,
+                epoch: None,
+                disabled: FlagSet::default(),
+                newer: Some(claims.mint_epoch).filter(|epoch| *epoch > 0),
+            });
         };
-        let verdict = status.verdict(claims, key_id);
-        if let Verdict::Revoked { class, reason } = verdict {
+        let (status, verdict) = (lists.newest(), lists.verdict(claims, key_id));
+        if let Verdict::Revoked { reason, rule } = verdict {
+            let class = rule;
             return Err(Error::Revoked { class, reason });
         }
-        let limit = claims
-            .max_status_age
-            .map(|age| status.this_update.plus(age));
-        let policy_limit = match self.revocation {
+        self.check_age(status, claims, now)?;
+        self.revocation.check(verdict, claims, status)?;
+        Ok(Revocation {
+            verdict,
+            freshness: status.freshness(now),
+            epoch: Some(status.epoch),
+            disabled: lists.disabled_flags(claims),
+            newer: Some(claims.mint_epoch).filter(|epoch| *epoch > status.epoch),
+        })
+    }
+
+    /// The stricter of the application's limit and the license's own.
+    fn check_age(&self, status: &Status, claims: &Claims, now: UnixTime) -> Result<(), Error> {
+        let own = claims.max_status_age;
+        let own = own.map(|age| status.this_update.plus(age));
+        let policy = match self.revocation {
             RevocationPolicy::Strict => Some(status.next_update),
             RevocationPolicy::Balanced => Some(status.hard_expiry),
             RevocationPolicy::Lenient => None,
         };
-        // The stricter of the application's limit and the license's own.
-        if let Some(limit) = limit
-            .into_iter()
-            .chain(policy_limit)
-            .min()
-            .filter(|at| *at <= now)
-        {
-            return Err(Error::StatusTooOld { now, limit });
+        match own.into_iter().chain(policy).min() {
+            Some(limit) if limit <= now => Err(Error::StatusTooOld { now, limit }),
+            _ => Ok(()),
         }
-        if self.revocation == RevocationPolicy::Strict && verdict == Verdict::NotCovered {
-            let (mint_epoch, epoch) = (claims.mint_epoch, status.epoch);
-            return Err(Error::NotCovered { mint_epoch, epoch });
+    }
+}
+
+impl RevocationPolicy {
+    /// Whether a token may be accepted of which the lists say this.
+    fn check(self, verdict: Verdict, claims: &Claims, status: &Status) -> Result<(), Error> {
+        match (self, verdict) {
+            (Self::Strict | Self::Balanced, Verdict::Probable) => Err(Error::ProbablyRevoked),
+            (Self::Strict, Verdict::NotCovered) => {
+                let (mint_epoch, epoch) = (claims.mint_epoch, status.epoch);
+                Err(Error::NotCovered { mint_epoch, epoch })
+            }
+            _ => Ok(()),
         }
-        Ok((status.freshness(now), status.disabled_flags(claims)))
     }
 }
 
@@ -342,8 +364,7 @@ pub struct License {
     claims: Claims,
     key_id: KeyId,
     validity: Validity,
-    freshness: Freshness,
-    disabled: FlagSet,
+    revocation: Revocation,
     inclusion: Option<Inclusion>,
     clock: ClockVerdict,
 }
@@ -351,7 +372,7 @@ pub struct License {
 impl License {
     /// Whether the feature is on: granted, and not revoked by the status list.
     pub fn has(&self, flag: FlagCode) -> bool {
-        self.claims.terms.flags.contains(flag) && !self.disabled.contains(flag)
+        self.claims.terms.flags.contains(flag) && !self.revocation.disabled.contains(flag)
     }
 
     /// The features that are on, in ascending order of their codes.
@@ -360,12 +381,7 @@ impl License {
             .terms
             .flags
             .iter()
-            .filter(|flag| !self.disabled.contains(*flag))
-    }
-
-    /// The features that were granted and are revoked by the status list.
-    pub const fn disabled_flags(&self) -> &FlagSet {
-        &self.disabled
+            .filter(|flag| !self.revocation.disabled.contains(*flag))
     }
 
     /// The quota, if any is granted.
@@ -398,9 +414,9 @@ impl License {
         self.validity
     }
 
-    /// How old the status list is under which the license was accepted.
-    pub const fn freshness(&self) -> Freshness {
-        self.freshness
+    /// What the status lists said when the license was accepted, and how old they were.
+    pub const fn revocation(&self) -> &Revocation {
+        &self.revocation
     }
 
     /// What the clock was worth when the license was accepted.

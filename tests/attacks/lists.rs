@@ -37,7 +37,7 @@ fn s2_one_version_is_one_document_and_both_hashes_are_told() {
     state.import(&sign_list(&second)).unwrap();
     assert_eq!(state, before);
     let unlike = Status {
-        salt: [1; 16],
+        hard_expiry: second.hard_expiry.plus(1),
         ..second.clone()
     };
     let error = Error::Equivocation {

@@ -97,7 +97,7 @@ fn a_keyset_only_rises() {
 pub(crate) fn list(epoch: u64, previous: Option<&Status>) -> Status {
     Status {
         epoch,
-        previous: previous.map(|status| status.unsigned().payload_hash()),
+        form: snakeoil::full(previous.map(|status| status.unsigned().payload_hash())),
         ..snakeoil::status()
     }
 }
@@ -111,7 +111,7 @@ fn a_status_list_only_rises_and_a_refused_one_blocks_nothing() {
     let first = list(1, None);
     let second = list(2, Some(&first));
     let forged = Status {
-        previous: Some([9; 32]),
+        form: snakeoil::full(Some([9; 32])),
         ..second.clone()
     };
     let mut state = snakeoil::trust();
@@ -120,7 +120,7 @@ fn a_status_list_only_rises_and_a_refused_one_blocks_nothing() {
     taken(&mut state, &sign_list(&second));
     refused(&mut state, &sign_list(&first), "rollback");
     let again = Status {
-        salt: [1; 16],
+        hard_expiry: second.hard_expiry.plus(1),
         ..second.clone()
     };
     refused(&mut state, &sign_list(&again), "equivocation");

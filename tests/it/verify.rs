@@ -2,8 +2,8 @@
 
 use phi_tests::snakeoil::{self, DAY, NOW, PRODUCT, START, Seed};
 use phi_verify::{
-    Binding, Claims, ClockPolicy, ClockVerdict, Error, ExactList, Fingerprint, FlagCode, Freshness,
-    License, Minimum, Reason, RevocationPolicy, Rule, RuleClass, Status, Subject, TrustState,
+    Binding, Claims, ClockPolicy, ClockVerdict, Error, Fingerprint, FlagCode, Freshness, License,
+    Minimum, Reason, RevocationPolicy, Rule, RuleClass, Sections, Status, Subject, TrustState,
     UnixTime, Validity, Verifier,
 };
 
@@ -35,6 +35,7 @@ fn rule(subject: Subject) -> Rule {
         issued_before: None,
         reason: Reason::Refund,
         since: START,
+        ends: None,
     }
 }
 
@@ -47,7 +48,7 @@ fn a_license_is_read_as_it_was_minted() {
     assert!(license.has(FlagCode::new(2)));
     assert!(!license.has(FlagCode::new(3)));
     assert_eq!(license.validity(), Validity::Valid);
-    assert_eq!(license.freshness(), Freshness::Missing);
+    assert_eq!(license.revocation().freshness, Freshness::Missing);
 }
 
 #[test]
@@ -242,8 +243,8 @@ fn what_is_revoked_is_refused_under_every_policy() {
             );
         }
     }
-    let tokens = ExactList::new(&list.salt, [claims.token_id]);
-    let trust = trust_with(&Status { tokens, ..list });
+    let revoked = Sections::exact(&list.salt(), [claims.token_id]);
+    let trust = trust_with(&Status { revoked, ..list });
     check(verify_with(&trust, &token, NOW), "revoked");
 }
 
@@ -275,7 +276,7 @@ fn a_revoked_feature_is_off_and_the_license_lives_on() {
     .unwrap();
     assert!(!license.has(FlagCode::new(1)) && license.has(FlagCode::new(2)));
     assert_eq!(
-        license.disabled_flags().iter().collect::<Vec<_>>(),
+        license.revocation().disabled.iter().collect::<Vec<_>>(),
         [FlagCode::new(1)]
     );
 }

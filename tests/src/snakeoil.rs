@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use ed25519_dalek::{Signer as _, SigningKey};
 use phi_verify::{
-    Allowance, Catalog, Claims, ClockReset, ExactList, FlagCode, Floors, InstallationId, KeyId,
-    KeyState, Keyset, LicenseId, LicenseKey, LimitCode, Minimum, Name, Period, PublicKey, Quota,
-    QuotaCode, RoleKeys, Root, Scope, Status, Terms, TokenId, TrustState, UnixTime,
-    UnsignedDocument, UnsignedToken,
+    Allowance, Catalog, Claims, ClockReset, FlagCode, Floors, Form, InstallationId, KeyId,
+    KeyState, Keyset, LicenseId, LicenseKey, LimitCode, Minimum, Name, PayloadHash, Period,
+    PublicKey, Quota, QuotaCode, RoleKeys, Root, Scope, Sections, Status, Terms, TokenId,
+    TrustState, UnixTime, UnsignedDocument, UnsignedToken,
 };
 
 /// The issuer's name in everything here.
@@ -177,11 +177,22 @@ pub fn status() -> Status {
         next_update: this_update.plus(30 * DAY),
         hard_expiry: this_update.plus(90 * DAY),
         keyset: (1, keyset().unsigned().payload_hash()),
-        previous: None,
-        salt: *b"snakeoil salt 16",
+        form: full(None),
         covered_keys,
         rules: Vec::new(),
-        tokens: ExactList::default(),
+        revoked: Sections::default(),
+        unrevoked: Vec::new(),
+    }
+}
+
+/// The salt of every full list here.
+pub const SALT: [u8; 16] = *b"snakeoil salt 16";
+
+/// A full list after this one.
+pub const fn full(previous: Option<PayloadHash>) -> Form {
+    Form::Full {
+        previous,
+        salt: SALT,
     }
 }
 

@@ -196,11 +196,11 @@ fn fingerprint() -> String {
 fn exact_list() -> String {
     let status = snakeoil::status();
     let token = TokenId::from_bytes(*b"demo app token 1");
-    let input = [b"phi/rev/v1\0", &status.salt[..], &[0], token.as_bytes()].concat();
+    let input = [b"phi/rev/v1\0", &status.salt()[..], &[0], token.as_bytes()].concat();
     let hash = Sha256::digest(&input);
     rows(&[
         ("token id", token.to_string()),
-        ("salt", hex(&status.salt)),
+        ("salt", hex(&status.salt())),
         ("class", "00 (token)".into()),
         ("hashed", hex(&input)),
         ("SHA-256", hex(&hash)),

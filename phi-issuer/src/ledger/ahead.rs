@@ -7,6 +7,7 @@ use phi_verify::{
     DocumentKind, Error as VerifyError, KeyState, Reason, Status, Subject as WireSubject,
     TrustState,
     dangerous_inspect::{self, Document},
+    filter::{Answer, SaltedId},
     log::LogState,
 };
 
@@ -269,8 +270,10 @@ fn taken_back(query: &Query<'_>, list: &Status) -> Result<Vec<RevokeRequest>, Er
         };
         requests.push(request(subject, rule.issued_before, rule.reason));
     }
+    let revoked = list.revoked.tokens.as_ref();
     query.each_live_token(list.this_update, |token| {
-        if list.tokens.contains(&list.salt, token.token_id) {
+        let id = SaltedId::of_token(&list.salt(), token.token_id);
+        if revoked.is_some_and(|filter| filter.contains(id) == Answer::Yes) {
             let subject = Subject::Token(token.token_id);
             requests.push(request(subject, None, Reason::Unspecified));
         }

@@ -8,8 +8,8 @@ use std::{fs, io};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ciborium::Value;
 use phi_verify::{
-    Binding, BundleBuilder, DocumentKind, ExactList, Extension, Fingerprint, FlagCode, KeyState,
-    Keyset, LicenseId, LicenseKey, Minimum, Reason, Rule, Scope, Status, Subject, TokenId, armor,
+    Binding, BundleBuilder, DocumentKind, Extension, Fingerprint, FlagCode, KeyState,
+    Keyset, LicenseId, LicenseKey, Minimum, Reason, Rule, Scope, Sections, Status, Subject, TokenId, armor,
     log::{ConsistencyProof, Hash, Leaf, Proof},
 };
 use phi_verify_fuzz::{checkpoint, leaf_hash, seal, snakeoil, token, tree_root};
@@ -187,9 +187,10 @@ fn revoking() -> Status {
         issued_before: Some(snakeoil::NOW),
         reason: Reason::Unspecified,
         since: snakeoil::START,
+        ends: None,
     };
     status.rules = subjects.map(rule).into();
-    status.tokens = ExactList::new(&status.salt, [TokenId::from_bytes([1; 16])]);
+    status.revoked = Sections::exact(&status.salt(), [TokenId::from_bytes([1; 16])]);
     status
 }
 

@@ -38,7 +38,7 @@ impl BundleBuilder {
     /// roots all stay. Signatures are not checked: that is for whoever imports the bundle.
     ///
     /// # Errors
-    /// Why the bytes are not a document, or do not decode.
+    /// Why the bytes are not a document, or do not decode; [`Error::DeltaInBundle`].
     pub fn document(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let document = UntrustedDocument::parse(bytes)?;
         let payload = document.unverified_payload();
@@ -53,7 +53,14 @@ impl BundleBuilder {
                     .insert(Root::decode(payload)?.version, bytes.into());
             }
             DocumentKind::Keyset => newest(&mut self.keyset, Keyset::decode(payload)?.version),
-            DocumentKind::Status => newest(&mut self.status, Status::decode(payload)?.epoch),
+            DocumentKind::Status => {
+                let status = Status::decode(payload)?;
+                let epoch = status.epoch;
+                if status.base().is_some() {
+                    return Err(Error::DeltaInBundle { epoch });
+                }
+                newest(&mut self.status, epoch);
+            }
             DocumentKind::Catalog => {
                 let catalog = Catalog::decode(payload)?;
                 let mut held = self.catalogs.remove(&catalog.product);

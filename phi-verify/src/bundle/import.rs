@@ -78,7 +78,15 @@ impl TrustState {
                 None,
                 Keyset::decode(document.verify(&root.keyset)?)?.version,
             ),
-            DocumentKind::Status => (None, Status::decode(document.verify(&root.status)?)?.epoch),
+            DocumentKind::Status => {
+                let status = Status::decode(document.verify(&root.status)?)?;
+                let epoch = status.epoch;
+                // A bundle is for applications that have nothing as well.
+                if status.base().is_some() {
+                    return Err(Error::DeltaInBundle { epoch });
+                }
+                (None, epoch)
+            }
             DocumentKind::Catalog => {
                 let catalog = Catalog::decode(document.verify(&root.keyset)?)?;
                 (Some(catalog.product), catalog.revision)

@@ -6,7 +6,7 @@
 //! kept, and how they survive a crash, is left to others.
 
 use alloc::{boxed::Box, vec, vec::Vec};
-use core::fmt;
+use core::{fmt, ops::RangeInclusive};
 
 use sha2::{Digest as _, Sha256};
 
@@ -21,9 +21,16 @@ use crate::{
     root::{Floors, Root},
 };
 
-/// The format that is written here. Every later one keeps the array of format, hash and body, so
-/// that an older reader tells a newer state from a damaged one.
-const FORMAT: u64 = 1;
+/// The formats that are read here. Every later one keeps the array of format, hash and body, so
+/// that an older reader tells a newer state from a damaged one. A state is written in the oldest
+/// format that has a place for what is in it: an older application can have it back.
+const FORMATS: RangeInclusive<u64> = PLAIN..=WITH_DELTA;
+
+/// Without a delta and without a known epoch.
+const PLAIN: u64 = 1;
+
+/// With either of them.
+const WITH_DELTA: u64 = 2;
 
 /// The most bytes that a state may have: the largest documents there are, with fifty catalogs.
 pub(crate) const MAX_STATE: usize = 64 << 20;
@@ -107,15 +114,22 @@ mod field {
     pub(super) const BEHIND: u64 = 10;
     pub(super) const LICENSE: u64 = 11;
     pub(super) const USED: u64 = 12;
+    pub(super) const DELTA: u64 = 13;
+    pub(super) const KNOWN_EPOCH: u64 = 14;
 }
 
 impl TrustState {
     /// The state as bytes, to be stored. They hold nothing secret.
     pub fn to_bytes(&self) -> Vec<u8> {
         let body = self.encode_body();
+        let delta = self.lists.as_ref().and_then(|lists| lists.delta.as_ref());
+        let format = match (delta, self.known_epoch) {
+            (None, None) => PLAIN,
+            _ => WITH_DELTA,
+        };
         cbor::encode(&Value::Array(vec![
-            FORMAT.into(),
-            checksum(FORMAT, &body)[..].into(),
+            format.into(),
+            checksum(format, &body)[..].into(),
             Value::Bytes(body),
         ]))
     }
@@ -160,7 +174,8 @@ impl TrustState {
         let roots = self.roots.iter().map(|root| Value::Bytes(root.clone()));
         map.put(field::ROOTS, Value::Array(roots.collect()));
         map.put_some(field::KEYSET, self.keyset.as_ref().map(encode_held));
-        map.put_some(field::STATUS, self.status.as_ref().map(encode_held));
+        let lists = self.lists.as_ref();
+        map.put_some(field::STATUS, lists.map(|lists| encode_held(&lists.base)));
         let catalogs = self.catalogs.values().map(encode_held);
         map.put(field::CATALOGS, Value::Array(catalogs.collect()));
         map.put(field::FLOORS, pair(self.floors.keyset, self.floors.status));
@@ -184,6 +199,13 @@ impl TrustState {
         let used = clock.used.iter();
         let used = used.map(|used| pair(&used.nonce[..], used.not_after.seconds()));
         map.put(field::USED, Value::Array(used.collect()));
+        let delta = lists.and_then(|lists| lists.delta.as_ref());
+        map.put_some(field::DELTA, delta.map(encode_held));
+        let known = self.known_epoch.as_ref();
+        map.put_some(
+            field::KNOWN_EPOCH,
+            known.map(|(epoch, key_id)| pair(*epoch, &key_id.as_bytes()[..])),
+        );
         map.encode()
     }
 }
@@ -220,10 +242,10 @@ fn open(bytes: &[u8]) -> Result<&[u8], StateError> {
     if checksum(format, body) != sum {
         return Err(StateError::Damaged("does not have the hash that it states"));
     }
-    if format != FORMAT {
+    if !FORMATS.contains(&format) {
         return Err(StateError::Newer {
             found: format,
-            known: FORMAT,
+            known: *FORMATS.end(),
         });
     }
     Ok(body)
@@ -237,12 +259,13 @@ struct Stored<'a> {
     generation: u64,
     installation: Option<InstallationId>,
     roots: Vec<&'a [u8]>,
-    /// Keyset, status and catalogs, in this order.
+    /// Keyset, status list, catalogs and the delta, in this order.
     documents: Vec<StoredDocument<'a>>,
     floors: Floors,
     seen: Seen,
     license: Option<(UnixTime, KeyId)>,
     used: Vec<UsedReset>,
+    known_epoch: Option<(u64, KeyId)>,
 }
 
 impl<'a> Stored<'a> {
@@ -253,7 +276,7 @@ impl<'a> Stored<'a> {
         let installation = installation.map(|id| cbor::sized(id, field::INSTALLATION));
         let roots = cbor::list(fields.require(field::ROOTS)?, field::ROOTS)?;
         let roots = roots.iter().map(|root| cbor::bytes(root, field::ROOTS));
-        let stored = Self {
+        let mut stored = Self {
             generation,
             installation: installation.transpose()?.map(InstallationId::from_bytes),
             roots: roots.take(MAX_ROOTS).collect::<Result<_, _>>()?,
@@ -262,8 +285,14 @@ impl<'a> Stored<'a> {
             seen: decode_seen(&mut fields)?,
             license: decode_license(&mut fields)?,
             used: decode_used(&mut fields)?,
+            known_epoch: None,
         };
-        fields.end(field::USED)?;
+        if let Some(delta) = fields.take(field::DELTA) {
+            let delta = decode_held(DocumentKind::Status, delta, field::DELTA)?;
+            stored.documents.push(delta);
+        }
+        stored.known_epoch = decode_known(&mut fields)?;
+        fields.end(field::KNOWN_EPOCH)?;
         Ok(stored)
     }
 }
@@ -339,6 +368,16 @@ fn decode_license(fields: &mut Fields) -> Result<Option<(UnixTime, KeyId)>, Malf
     Ok(Some((time, KeyId::from_bytes(cbor::sized(id, key)?))))
 }
 
+fn decode_known(fields: &mut Fields) -> Result<Option<(u64, KeyId)>, Malformed> {
+    let key = field::KNOWN_EPOCH;
+    let Some(item) = fields.take(key) else {
+        return Ok(None);
+    };
+    let [epoch, id] = cbor::array(item, key)?;
+    let id = KeyId::from_bytes(cbor::sized(id, key)?);
+    Ok(Some((cbor::uint(epoch, key)?, id)))
+}
+
 fn decode_used(fields: &mut Fields) -> Result<Vec<UsedReset>, Malformed> {
     let key = field::USED;
     let used = cbor::list(fields.require(key)?, key)?;
@@ -393,6 +432,7 @@ impl<'a> Replay<'a> {
         let clock = &mut self.trust.clock;
         (clock.seen, clock.license) = (stored.seen, stored.license);
         (clock.installation, clock.used) = (stored.installation, stored.used.clone());
+        self.trust.known_epoch = stored.known_epoch;
         self.trust.generation = stored.generation;
         Restored {
             trust: self.trust,
@@ -400,7 +440,7 @@ impl<'a> Replay<'a> {
         }
     }
 
-    fn documents_under(&mut self, roots: core::ops::RangeInclusive<u64>) {
+    fn documents_under(&mut self, roots: RangeInclusive<u64>) {
         for (kind, under, bytes) in &self.stored.documents {
             if roots.contains(under)
                 && let Err(error) = self.trust.take_again(bytes)
@@ -427,7 +467,7 @@ impl<'a> Replay<'a> {
                 (DocumentKind::Keyset, Some(version)) if self.trust.keyset.is_none() => {
                     floors.keyset = floors.keyset.max(version);
                 }
-                (DocumentKind::Status, Some(epoch)) if self.trust.status.is_none() => {
+                (DocumentKind::Status, Some(epoch)) if self.trust.lists.is_none() => {
                     floors.status = floors.status.max(epoch);
                 }
                 _ => {}
@@ -440,7 +480,7 @@ impl<'a> Replay<'a> {
 impl TrustState {
     /// Takes a stored document again. A status list need not go with the keyset any more: a root
     /// may have let go of that and kept the list.
-    fn take_again(&mut self, bytes: &[u8]) -> Result<(), Error> {
+    pub(super) fn take_again(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let document = UntrustedDocument::parse(bytes)?;
         if document.kind() != DocumentKind::Status {
             self.import(bytes)?;
@@ -473,15 +513,20 @@ impl TrustState {
             let _ = self.import(root);
         }
         let held = other.keyset.iter().map(|held| &held.bytes);
-        let held = held.chain(other.status.iter().map(|held| &held.bytes));
         let held = held.chain(other.catalogs.values().map(|held| &held.bytes));
         for bytes in held {
             let _ = self.take_again(bytes);
+        }
+        if let Some(lists) = &other.lists {
+            self.absorb_lists(lists);
         }
         self.raise_floors(other.floors, other.root());
         self.clock = clock;
         if let Some(license) = other.clock.license {
             self.raise_license_floor(license);
+        }
+        if let Some(known) = other.known_epoch {
+            self.raise_known_epoch(known);
         }
         self.generation = self.generation.max(other.generation);
     }

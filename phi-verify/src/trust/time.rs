@@ -75,13 +75,17 @@ impl TrustState {
     }
 
     /// Lets the time of issue of a verified license raise the signed floor: it was minted by then.
-    /// A key that the keyset no longer trusts takes back what it raised.
+    /// And whatever status list the issuer had then is one that there is, should it be newer than
+    /// the one at hand ([`TrustState::newer_list`]). A key that the keyset no longer trusts takes
+    /// back what it raised.
     ///
     /// # Errors
     /// [`Error::IssuerMismatch`] for a license of another trust anchor.
     pub fn remember(&mut self, license: &License) -> Result<(), Error> {
         same_issuer(&self.root().issuer, &license.claims().issuer)?;
-        self.raise_license_floor((license.claims().issued_at, license.key_id()));
+        let (claims, key_id) = (license.claims(), license.key_id());
+        self.raise_license_floor((claims.issued_at, key_id));
+        self.raise_known_epoch((claims.mint_epoch, key_id));
         Ok(())
     }
 
@@ -130,7 +134,7 @@ impl TrustState {
         }
     }
 
-    fn trusts(&self, key_id: KeyId) -> bool {
+    pub(super) fn trusts(&self, key_id: KeyId) -> bool {
         let Some(entry) = self.keyset().and_then(|keyset| keyset.key(key_id)) else {
             return false;
         };

@@ -6,8 +6,8 @@ use phi_tests::{
     snakeoil::{DAY, ISSUER, Seed, key, sign_all},
 };
 use phi_verify::{
-    Bundle, Claims, Error, ExactList, KeyState, Keyset, LicenseKey, ProofPolicy, Scope, Status,
-    UnixTime,
+    Bundle, Claims, Error, Form, KeyState, Keyset, LicenseKey, ProofPolicy, Scope, Sections,
+    Status, UnixTime,
 };
 
 use super::{
@@ -175,11 +175,14 @@ fn forged_list(app: &Application<'_>, week: usize) -> Vec<u8> {
         next_update: this_update.plus(10 * TERM),
         hard_expiry: this_update.plus(10 * TERM),
         keyset: (keyset.version, hash),
-        previous: Some(hash),
-        salt: *b"the thief's salt",
+        form: Form::Full {
+            previous: Some(hash),
+            salt: *b"the thief's salt",
+        },
         covered_keys: keyset.keys().iter().map(|entry| entry.key.id()).collect(),
         rules: Vec::new(),
-        tokens: ExactList::default(),
+        revoked: Sections::default(),
+        unrevoked: Vec::new(),
     };
     sign_all(&status.unsigned(), &[History::status_key(1)])
 }

@@ -8,8 +8,8 @@ use phi_tests::{
     snakeoil::{self, DAY, ISSUER, START, key, role, sign_all},
 };
 use phi_verify::{
-    BundleBuilder, Claims, ExactList, KeyId, KeyState, Keyset, LicenseId, LicenseKey, Minimum,
-    PayloadHash, PublicKey, Reason, Root, Rule, Scope, Status, Subject, TokenId, UnixTime,
+    BundleBuilder, Claims, KeyId, KeyState, Keyset, LicenseId, LicenseKey, Minimum, PayloadHash,
+    PublicKey, Reason, Root, Rule, Scope, Sections, Status, Subject, TokenId, UnixTime,
     UnsignedToken, log::Proof,
 };
 
@@ -359,6 +359,7 @@ impl Vendor {
             issued_before: None,
             reason: Reason::Refund,
             since: week_begins(week),
+            ends: None,
         });
         self.refunds.push(Refund {
             token: minted.token,
@@ -375,11 +376,11 @@ impl Vendor {
             next_update: this_update.plus(NEXT_UPDATE),
             hard_expiry: this_update.plus(HARD_EXPIRY),
             keyset: (keyset.version, keyset.unsigned().payload_hash()),
-            previous: self.status,
-            salt: *b"snakeoil salt 16",
+            form: snakeoil::full(self.status),
             covered_keys: keyset.keys().iter().map(|entry| entry.key.id()).collect(),
             rules: self.rules.clone(),
-            tokens: ExactList::default(),
+            revoked: Sections::default(),
+            unrevoked: Vec::new(),
         };
         status.unsigned()
     }

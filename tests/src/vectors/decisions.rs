@@ -2,7 +2,7 @@
 //! was revoked.
 
 use phi_verify::{
-    Binding, Claims, ExactList, Fingerprint, FlagCode, Freshness, Minimum, Reason, Rule, Status,
+    Binding, Claims, Fingerprint, FlagCode, Freshness, Minimum, Reason, Rule, Sections, Status,
     Subject, UnixTime,
 };
 
@@ -443,6 +443,7 @@ fn rule(subject: Subject) -> Rule {
         issued_before: None,
         reason: Reason::Refund,
         since: START.plus(50 * DAY),
+        ends: None,
     }
 }
 
@@ -559,7 +560,7 @@ fn tokens(vectors: &mut Vectors) {
     let claims = snakeoil::claims();
     let list = snakeoil::status();
     let revoking = Status {
-        tokens: ExactList::new(&list.salt, [claims.token_id]),
+        revoked: Sections::exact(&list.salt(), [claims.token_id]),
         ..list.clone()
     };
     let shows = "the token is in the exact list";

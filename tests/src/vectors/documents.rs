@@ -1,7 +1,7 @@
 //! Documents: good ones of every kind, and what holds for the payload of each.
 
 use phi_verify::{
-    DocumentKind, ExactList, FlagCode, Floors, Reason, Rule, Status, Subject, TokenId,
+    DocumentKind, FlagCode, Floors, Reason, Rule, Sections, Status, Subject, TokenId,
 };
 
 use super::{Check, DocumentView, Outcome, Vectors, base};
@@ -107,6 +107,7 @@ fn full_status() -> Status {
         issued_before,
         reason,
         since,
+        ends: None,
     };
     let rules = vec![
         rule(
@@ -127,10 +128,10 @@ fn full_status() -> Status {
         ),
     ];
     let tokens = (0..3).map(|byte| TokenId::from_bytes([byte; 16]));
-    let tokens = ExactList::new(&status.salt, tokens);
+    let revoked = Sections::exact(&status.salt(), tokens);
     Status {
         rules,
-        tokens,
+        revoked,
         ..status
     }
 }

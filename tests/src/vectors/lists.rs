@@ -121,7 +121,7 @@ fn statuses(vectors: &mut Vectors) {
                 (1, Item::bytes(b"license1")),
                 (3, Item::Uint(0)),
                 (4, at(1)),
-                (5, Item::Uint(0)),
+                (6, Item::Uint(0)),
             ];
             rules(vec![rule(entries)])
         }),
@@ -131,9 +131,9 @@ fn statuses(vectors: &mut Vectors) {
             sections(vec![section(0, 2, &[7; 8])]),
         ),
         (
-            "section-class-1",
-            "a section for licenses",
-            sections(vec![section(1, 0, &[7; 8])]),
+            "section-class-2",
+            "a section that removes tokens, in a full list",
+            sections(vec![section(2, 0, &[7; 8])]),
         ),
         ("section-empty", "an empty list, which is to be left out", {
             sections(vec![section(0, 0, &[])])
@@ -151,7 +151,12 @@ fn statuses(vectors: &mut Vectors) {
             "a prefix twice",
             sections(vec![section(0, 0, &[7; 16])]),
         ),
-        ("sections-two", "two sections", {
+        (
+            "section-class-4",
+            "a section of a class that does not exist",
+            sections(vec![section(4, 0, &[7; 8])]),
+        ),
+        ("sections-two", "two sections of one class", {
             sections(vec![section(0, 0, &[1; 8]), section(0, 0, &[2; 8])])
         }),
     ] {

@@ -245,7 +245,6 @@ pub enum Expected {
 }
 
 /// What an accepted input says.
-#[expect(clippy::large_enum_variant, reason = "always in a box")]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {

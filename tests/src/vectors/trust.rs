@@ -324,7 +324,7 @@ fn sign_status(status: &Status) -> Vec<u8> {
 fn after(status: &Status) -> Status {
     Status {
         epoch: status.epoch + 1,
-        previous: Some(status.unsigned().payload_hash()),
+        form: snakeoil::full(Some(status.unsigned().payload_hash())),
         this_update: status.this_update.plus(DAY),
         ..status.clone()
     }
@@ -397,7 +397,7 @@ fn versions(vectors: &mut Vectors) {
         "rollback",
     );
     let unlike = Status {
-        salt: [0; 16],
+        hard_expiry: next.hard_expiry.plus(1),
         ..next.clone()
     };
     let check = into(state(&[&keys, &two]), &sign_status(&unlike));
@@ -409,7 +409,7 @@ fn versions(vectors: &mut Vectors) {
         "equivocation",
     );
     let forked = Status {
-        previous: Some([0; 32]),
+        form: snakeoil::full(Some([0; 32])),
         ..next
     };
     let shows = "epoch 2 after another list of epoch 1 than the one at hand";
@@ -514,7 +514,7 @@ fn floors(vectors: &mut Vectors) {
     // A thief of the status key published the last epoch there is.
     let thief = Status {
         epoch: u64::MAX,
-        previous: Some([9; 32]),
+        form: snakeoil::full(Some([9; 32])),
         ..snakeoil::status()
     };
     let stolen = sign_status(&thief);

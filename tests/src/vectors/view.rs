@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use phi_verify::{
     Allowance, Binding, Bundle, BundledToken, Catalog, Claims, ClockVerdict, Extension, FlagSet,
-    Freshness, KeyState, Keyset, License, Name, Quota, RoleKeys, Root, Rule, Scope, Status,
-    Subject, Terms, TrustState, UnixTime, Validity,
+    Form, Freshness, KeyState, Keyset, License, Name, Quota, RoleKeys, Root, Rule, Scope, Sections,
+    Status, Subject, Terms, TrustState, UnixTime, Validity,
     log::{Checkpoint, Leaf},
 };
 use serde::{Deserialize, Serialize};
@@ -47,12 +47,12 @@ impl From<&License> for LicenseView {
             Validity::Valid => None,
             Validity::Grace { expired, ends } => Some((expired.seconds(), ends.seconds())),
         };
-        let disabled = license.disabled_flags().iter();
+        let disabled = license.revocation().disabled.iter();
         Self {
             claims: license.claims().into(),
             key_id: license.key_id().to_string(),
             grace,
-            freshness: license.freshness().to_string(),
+            freshness: license.revocation().freshness.to_string(),
             disabled_flags: disabled.map(phi_verify::FlagCode::get).collect(),
         }
     }
@@ -207,12 +207,20 @@ pub enum DocumentView {
         hard_expiry: u64,
         /// Keyset version and hash.
         keyset: (u64, String),
+        /// The full list before, of a full list.
         previous: Option<String>,
+        /// Of a delta: epoch and hash of its base, and the hash of the full list of its epoch.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        delta: Option<(u64, String, String)>,
+        /// Of a delta the one that follows from it.
         salt: String,
         covered_keys: Vec<String>,
         rules: Vec<RuleView>,
-        /// How many tokens the exact list holds.
-        tokens: usize,
+        /// Class, kind and body.
+        sections: Vec<(u64, u64, String)>,
+        /// Class and id.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        unrevoked: Vec<(String, String)>,
     },
     Catalog {
         issuer: String,
@@ -278,6 +286,8 @@ pub struct RuleView {
     pub issued_before: Option<u64>,
     pub reason: String,
     pub since: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends: Option<u64>,
 }
 
 impl From<&Root> for DocumentView {
@@ -333,32 +343,64 @@ impl From<&Status> for DocumentView {
             next_update: status.next_update.seconds(),
             hard_expiry: status.hard_expiry.seconds(),
             keyset: (status.keyset.0, hex(&status.keyset.1)),
-            previous: status.previous.map(|hash| hex(&hash)),
-            salt: hex(&status.salt),
+            previous: match &status.form {
+                Form::Full { previous, .. } => previous.as_ref().map(|hash| hex(hash)),
+                Form::Delta { .. } => None,
+            },
+            delta: match &status.form {
+                Form::Full { .. } => None,
+                Form::Delta { base, full, .. } => Some((base.epoch, hex(&base.hash), hex(full))),
+            },
+            salt: hex(&status.salt()),
             covered_keys: status
                 .covered_keys
                 .iter()
                 .map(ToString::to_string)
                 .collect(),
             rules: status.rules.iter().map(RuleView::from).collect(),
-            tokens: status.tokens.len(),
+            sections: sections(status),
+            unrevoked: status.unrevoked.iter().map(subject).collect(),
         }
     }
 }
 
+fn sections(status: &Status) -> Vec<(u64, u64, String)> {
+    let removed = match &status.form {
+        Form::Full { .. } => None,
+        Form::Delta { removed, .. } => Some(removed),
+    };
+    let of = |sections: &Sections| [sections.tokens.clone(), sections.licenses.clone()];
+    let filters = [Some(&status.revoked), removed].into_iter().flatten();
+    (0..)
+        .zip(filters.flat_map(of))
+        .filter_map(|(class, filter)| {
+            let filter = filter?;
+            Some((class, filter.kind().number(), hex(filter.body())))
+        })
+        .collect()
+}
+
+/// Class and id.
+fn subject(subject: &Subject) -> (String, String) {
+    let id = match subject {
+        Subject::License(id) => id.to_string(),
+        Subject::Customer(hash) => hex(hash),
+        Subject::Key(id) => id.to_string(),
+        Subject::Feature(product, flag) => format!("{product} {flag}"),
+    };
+    (subject.class().to_string(), id)
+}
+
 impl From<&Rule> for RuleView {
     fn from(rule: &Rule) -> Self {
+        let (class, subject) = subject(&rule.subject);
         Self {
-            class: rule.subject.class().to_string(),
-            subject: match &rule.subject {
-                Subject::License(id) => id.to_string(),
-                Subject::Customer(hash) => hex(hash),
-                Subject::Key(id) => id.to_string(),
-                Subject::Feature(product, flag) => format!("{product} {flag}"),
-            },
+            class,
+            subject,
             issued_before: rule.issued_before.map(UnixTime::seconds),
             reason: rule.reason.to_string(),
             since: rule.since.seconds(),
+            ends: rule.ends.map(UnixTime::seconds),
         }
     }
 }

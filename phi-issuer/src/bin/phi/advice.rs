@@ -67,6 +67,11 @@ const TABLE: &[(&str, ExitCode, &str)] = &[
         ExitCode::REVOKED,
         "the issuer took it back: ask the vendor",
     ),
+    (
+        "probably-revoked",
+        ExitCode::REVOKED,
+        "fetch a status document whose filter does not err, or use --policy lenient",
+    ),
     // Good elsewhere.
     (
         "product-mismatch",
@@ -305,6 +310,21 @@ const TABLE: &[(&str, ExitCode, &str)] = &[
         "import every root document in order, from the trust anchor's on",
     ),
     ("stale-trust", ExitCode::NOT_TRUSTED, FETCH_BUNDLE),
+    (
+        "delta-base",
+        ExitCode::NOT_TRUSTED,
+        "import the full list that the message names, or the newest full list",
+    ),
+    (
+        "delta-in-bundle",
+        ExitCode::NOT_TRUSTED,
+        "use the full list in a bundle; a delta travels alone, to who has its base",
+    ),
+    (
+        "revocation-missing",
+        ExitCode::NOT_TRUSTED,
+        "keep the list at hand and ask the issuer: a list says what it takes back",
+    ),
     (
         "status-missing",
         ExitCode::NOT_TRUSTED,

@@ -361,7 +361,7 @@ impl VerifyAnswer {
             of: binding.components().len(),
         };
         let status = trust.state.status().map(|status| StatusAnswer {
-            freshness: license.freshness().to_string(),
+            freshness: license.revocation().freshness.to_string(),
             epoch: status.epoch,
             this_update: status.this_update.into(),
             next_update: status.next_update.into(),
@@ -373,10 +373,10 @@ impl VerifyAnswer {
                 Validity::Grace { .. } => "grace".into(),
             },
             judged_at: now.into(),
-            disabled_flags: flags(license.disabled_flags().iter(), &names),
+            disabled_flags: flags(license.revocation().disabled.iter(), &names),
             license: view,
             machine: claims.binding.as_ref().map(matched),
-            status: status.filter(|_| license.freshness() != Freshness::Missing),
+            status: status.filter(|_| license.revocation().freshness != Freshness::Missing),
             logged: None,
             validity_line: validity_line(license, now),
         }

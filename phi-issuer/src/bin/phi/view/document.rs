@@ -233,7 +233,7 @@ impl StatusView {
             keyset_version: status.keyset.0,
             covered_keys: status.covered_keys.iter().map(KeyId::to_string).collect(),
             rules: status.rules.iter().map(RuleView::new).collect(),
-            revoked_tokens: status.tokens.len(),
+            revoked_tokens: status.revoked.count_tokens().unwrap_or_default(),
         }
     }
 
