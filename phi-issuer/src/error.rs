@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, error::Error as StdError, fmt, io, path::PathBuf};
 
-use phi_verify::{Exceeded, KeyId, LicenseId, UnixTime};
+use phi_verify::{Exceeded, KeyId, LicenseId, TokenId, UnixTime};
 
 use crate::{
     catalog::{Diagnostics, EntitlementError},

@@ -327,13 +327,11 @@ impl Issuer {
         // Two publishers must not put an older file over a newer one.
         let lock = durable::open_lock(&self.folder.join(LOCK))?;
         lock.lock().map_err(system("taking the lock"))?;
-        let (documents, checkpoint) = self
-            .store
-            .read(|query| {
-                let mut documents = query.published()?;
-                documents.extend(query.deltas()?);
-                Ok((documents, query.newest_checkpoint()?))
-            })?;
+        let (documents, checkpoint) = self.store.read(|query| {
+            let mut documents = query.published()?;
+            documents.extend(query.deltas()?);
+            Ok((documents, query.newest_checkpoint()?))
+        })?;
         for publication in documents {
             self.bring(&publication.file_name(), &publication.document)?;
         }

@@ -1,20 +1,18 @@
 //! Publishing: root, keyset and catalog documents, recorded first and then written. Status lists
 //! are `status`'s.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use phi_verify::{
-    Claims, DocumentKind, Error as VerifyError, ExactList, FlagCode, KeyId, KeyState, Keyset,
-    LicenseKey, PayloadHash, Reason, Rule, RuleClass, Status, Subject as WireSubject, TrustState,
-    UnixTime, UnsignedDocument, UntrustedDocument, Verdict,
+    DocumentKind, Error as VerifyError, KeyId, KeyState, Keyset, LicenseKey, PayloadHash,
+    TrustState, UnixTime, UnsignedDocument, UntrustedDocument,
 };
 
 use crate::{
     Context, Issuer,
     catalog::{Revision, Source, diff},
     error::Error,
-    event::{Event, Publication, Subject},
-    issuer::random,
+    event::{Event, Publication},
     keyfile::{Signer, SigningKey},
     keys::{self, KnownKeys, Role},
     license,
@@ -103,6 +101,14 @@ impl Issuer {
         })?;
         self.write_published()?;
         Ok(published)
+    }
+
+    /// The deltas to the newest status list, in the order in which they were made.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn deltas(&mut self) -> Result<Vec<Publication>, Error> {
+        self.store.read(|query| query.deltas())
     }
 
     /// The newest published document of a kind, for catalogs that of a product.
@@ -290,11 +296,13 @@ pub(crate) fn import_delta(query: &Query<'_>, delta: &Publication) -> Result<Tru
         None => None,
     };
     for held in keyset.iter().chain(&base) {
-        trust.import(&held.document).map_err(|_| Error::NotAllowed {
-            what: format!("a delta from list {}", delta.base.unwrap_or_default()),
-            problem: "cannot be: the list is signed by keys that the root names no more",
-            hint: "leave it out: whoever has that list takes the full one",
-        })?;
+        trust
+            .import(&held.document)
+            .map_err(|_| Error::NotAllowed {
+                what: format!("a delta from list {}", delta.base.unwrap_or_default()),
+                problem: "cannot be: the list is signed by keys that the root names no more",
+                hint: "leave it out: whoever has that list takes the full one",
+            })?;
     }
     trust.import(&delta.document).map_err(Error::NotVerified)?;
     Ok(trust)

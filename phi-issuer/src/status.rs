@@ -18,11 +18,11 @@ use std::collections::BTreeSet;
 pub use check::{ByLedger, ByList, TokenCheck};
 pub use diff::{ListDiff, ListName, RuleChange, Side, TokenChange};
 use phi_verify::{
-    DocumentKind, Form, PayloadHash, RuleClass, Sections, Status, StatusLists, UnixTime,
-    UnsignedDocument,
+    DocumentKind, Form, PayloadHash, RuleClass, Status, StatusLists, UnixTime, UnsignedDocument,
     dangerous_inspect::{self, Document},
 };
 
+pub(crate) use self::gate::verdict;
 use self::{
     gate::{Before, Ended, Gate, Passed},
     list::Whole,
@@ -211,7 +211,14 @@ impl Issuer {
         let published = self.store.write(context, |writer| {
             signers.still_in_force(&writer.query())?;
             let (salt, now) = (random()?, writer.now());
-            let made = make(&writer.query(), &settings, request, salt, now, &mut progress)?;
+            let made = make(
+                &writer.query(),
+                &settings,
+                request,
+                salt,
+                now,
+                &mut progress,
+            )?;
             let document = |unsigned: &UnsignedDocument, base| {
                 Ok::<_, Error>(Publication {
                     kind: DocumentKind::Status,
@@ -281,7 +288,9 @@ impl Issuer {
             let made = make(query, &settings, request, salt, now, &mut |_| {})?;
             let deltas = made.deltas.iter().map(|(_, delta)| delta);
             let documents = [&made.full].into_iter().chain(deltas);
-            Ok(documents.map(|document| document.payload().to_vec()).collect())
+            Ok(documents
+                .map(|document| document.payload().to_vec())
+                .collect())
         })
     }
 }
@@ -526,4 +535,3 @@ impl Step<'_> {
         });
     }
 }
-

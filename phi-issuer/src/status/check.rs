@@ -123,7 +123,9 @@ fn by_ledger(query: &Query<'_>, row: &TokenRow, now: UnixTime) -> Result<ByLedge
     };
     let since = match reason {
         Reason::Suspended => license::find(query, row.license)?.since(now),
-        _ => query.revocation(rule, &id)?.map_or(now, |found| found.since),
+        _ => query
+            .revocation(rule, &id)?
+            .map_or(now, |found| found.since),
     };
     Ok(ByLedger::Revoked {
         rule,

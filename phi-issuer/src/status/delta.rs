@@ -3,10 +3,7 @@
 use phi_verify::{Form, ListId, Status};
 
 use super::{Settled, list};
-use crate::{
-    error::Error,
-    store::Query,
-};
+use crate::{error::Error, store::Query};
 
 /// The delta that leads from a base to the full list, without what it adds and removes.
 pub(super) fn begin(full: &Settled, base: &Settled) -> Status {

@@ -147,7 +147,9 @@ fn diff(query: &Query<'_>, pairs: [&Pair; 2], stays: u64) -> Result<ListDiff, Er
             let mut one_by_one = [false; 2];
             for (side, lists) in lists.iter().enumerate() {
                 // What has ended left the list, whose filters say nothing about it.
-                let left = token.ends.is_some_and(|ends| ends.plus(stays) <= made[side]);
+                let left = token
+                    .ends
+                    .is_some_and(|ends| ends.plus(stays) <= made[side]);
                 if left {
                     continue;
                 }

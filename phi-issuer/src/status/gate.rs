@@ -106,7 +106,9 @@ impl Gate<'_> {
         since: UnixTime,
         step: &mut Step<'_>,
     ) -> Result<Passed, Error> {
-        let threads = thread::available_parallelism().map_or(2, NonZero::get).max(2);
+        let threads = thread::available_parallelism()
+            .map_or(2, NonZero::get)
+            .max(2);
         let passed = thread::scope(|scope| {
             let (sender, receiver) = sync_channel::<Vec<TokenRow>>(WAITING);
             let receiver = Arc::new(Mutex::new(receiver));
@@ -291,7 +293,7 @@ fn fill(claims: &mut Claims, token: &TokenRow) {
 }
 
 /// A token's verdict by some lists.
-pub(super) fn verdict(lists: &StatusLists<'_>, token: &TokenRow) -> Verdict {
+pub(crate) fn verdict(lists: &StatusLists<'_>, token: &TokenRow) -> Verdict {
     let mut claims = template();
     fill(&mut claims, token);
     lists.verdict(&claims, token.key_id)

@@ -94,7 +94,10 @@ impl Whole {
             Subject::License(id) => self.licenses.entry(*id).or_default().push(place),
             Subject::Customer(id) => self.customers.entry(id.clone()).or_default().push(place),
             Subject::Feature { product, .. } => {
-                self.products.entry(product.clone()).or_default().push(place);
+                self.products
+                    .entry(product.clone())
+                    .or_default()
+                    .push(place);
             }
             Subject::Token(_) | Subject::Key(_) => {}
         }
@@ -116,7 +119,10 @@ impl Whole {
         ];
         for place in places.into_iter().flatten().flatten() {
             let rule = &mut self.rules[*place];
-            if rule.issued_before.is_none_or(|before| token.issued_at < before) {
+            if rule
+                .issued_before
+                .is_none_or(|before| token.issued_at < before)
+            {
                 rule.latest = match (rule.latest, token.ends) {
                     (Latest::At(latest), Some(ends)) => Latest::At(latest.max(ends)),
                     _ => Latest::Never,

@@ -107,7 +107,9 @@ impl Universe<'_> {
     ) -> Result<(), Error> {
         query.each_token_page(self.since, |page| {
             step.done(page.len());
-            page.iter().filter(|token| knows(self.list, token)).for_each(&mut each);
+            page.iter()
+                .filter(|token| knows(self.list, token))
+                .for_each(&mut each);
             Ok(())
         })
     }
@@ -152,7 +154,9 @@ impl Universe<'_> {
     ) -> Result<([Sections; 2], Numbers), Error> {
         let salt = base.salt();
         let says = |filter: &Option<Filter>, id: SaltedId| {
-            filter.as_ref().is_some_and(|filter| filter.contains(id) != Answer::No)
+            filter
+                .as_ref()
+                .is_some_and(|filter| filter.contains(id) != Answer::No)
         };
         let (mut added, mut removed) = (Sets::default(), Sets::default());
         // Of each license: whether it has tokens that the base knows, and such that it does not.
@@ -161,8 +165,7 @@ impl Universe<'_> {
         self.each(query, step, |token| {
             let (in_base, now) = (knows(base, token), self.revoked.names(token.id));
             let id = SaltedId::of_token(how.salt, token.id);
-            let before = in_base
-                && says(&base.revoked.tokens, SaltedId::of_token(&salt, token.id));
+            let before = in_base && says(&base.revoked.tokens, SaltedId::of_token(&salt, token.id));
             match before {
                 true => removed.put(id, !now),
                 false => added.put(id, now),

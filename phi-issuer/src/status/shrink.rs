@@ -99,10 +99,14 @@ fn lost_customers(
         );
         for rule in before.rules.iter().filter(|rule| rule.subject == then) {
             left = left.saturating_sub(1);
-            let as_wide = next.rules.iter().filter(|one| one.subject == now).any(|one| {
-                one.issued_before
-                    .is_none_or(|to| rule.issued_before.is_some_and(|from| from <= to))
-            });
+            let as_wide = next
+                .rules
+                .iter()
+                .filter(|one| one.subject == now)
+                .any(|one| {
+                    one.issued_before
+                        .is_none_or(|to| rule.issued_before.is_some_and(|from| from <= to))
+                });
             let subject = Subject::Customer(customer.id.clone());
             if !as_wide && !ends(rule.ends) && !ended.has(&subject) {
                 lost.insert((subject.class(), subject.id()));

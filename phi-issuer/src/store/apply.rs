@@ -103,12 +103,7 @@ pub(super) fn apply(engine: &Engine, entry: &Entry) -> Result<(), Error> {
             execute(
                 "INSERT INTO publications (kind, product, version, seq) VALUES (?1, ?2, ?3, ?4)
                  ON CONFLICT (kind, product, version) DO UPDATE SET seq = excluded.seq",
-                values![
-                    kind,
-                    about,
-                    publication.version.cast_signed(),
-                    seq
-                ],
+                values![kind, about, publication.version.cast_signed(), seq],
             )?;
             match product {
                 "" => Ok(()),

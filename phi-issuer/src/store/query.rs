@@ -450,19 +450,6 @@ impl<'c> Query<'c> {
         })
     }
 
-    /// Hands over every token that something could still accept at this time.
-    pub(crate) fn each_live_token(
-        &self,
-        now: UnixTime,
-        mut each: impl FnMut(MintedToken) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        let sql = "SELECT seq, entry FROM tokens JOIN events USING (seq)
-                   WHERE seq > ?1 AND (ends IS NULL OR ends > ?3) ORDER BY seq LIMIT ?2";
-        self.pages(sql, values![seconds(now)], |entry, _| {
-            each(token_of(entry.event.clone())?)
-        })
-    }
-
     /// How many live tokens there are of each of these: a token, a license, a customer's
     /// licenses, a key. A feature counts the product's tokens.
     pub(crate) fn count_live_tokens(
@@ -582,9 +569,11 @@ impl<'c> Query<'c> {
     /// What was unrevoked after the event with this number.
     pub(crate) fn unrevoked_since(&self, seq: u64) -> Result<Vec<Unrevocation>, Error> {
         let sql = "SELECT entry FROM events WHERE seq > ?1 AND word = 'unrevoked' ORDER BY seq";
-        self.all(sql, values![seq.cast_signed()], |row| match event(row, 0)? {
-            Event::Unrevoked(unrevocation) => Ok(unrevocation),
-            _ => Err(damaged("an event")),
+        self.all(sql, values![seq.cast_signed()], |row| {
+            match event(row, 0)? {
+                Event::Unrevoked(unrevocation) => Ok(unrevocation),
+                _ => Err(damaged("an event")),
+            }
         })
     }
 

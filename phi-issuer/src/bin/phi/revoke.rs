@@ -235,29 +235,29 @@ impl Revoke {
     }
 }
 
-impl Target {
-    /// The id, or that of the token that is handed in. Whoever wrote it: whether the store knows
-    /// the token is asked later.
-    fn token(&self) -> Result<TokenId, Failure> {
-        if let Ok(id) = self.id.parse() {
-            return Ok(id);
-        }
-        match Object::read(OsStr::new(&self.id))? {
-            Object::Token(text) => Ok(dangerous_inspect::token(&text)?.1.token_id),
-            other => {
-                let message = format!("this is {}, not a token", other.name());
-                Err(Failure::new("wrong-kind", message))
-            }
+/// The id, or that of the token that is handed in. Whoever wrote it: whether the store knows the
+/// token is asked later.
+pub(crate) fn token_id(text: &str) -> Result<TokenId, Failure> {
+    if let Ok(id) = text.parse() {
+        return Ok(id);
+    }
+    match Object::read(OsStr::new(text))? {
+        Object::Token(text) => Ok(dangerous_inspect::token(&text)?.1.token_id),
+        other => {
+            let message = format!("this is {}, not a token", other.name());
+            Err(Failure::new("wrong-kind", message))
         }
     }
+}
 
+impl Target {
     /// The subject, by its name.
     pub(crate) fn subject(&self, issuer: &mut Issuer) -> Result<Subject, Failure> {
         let not_an_id = |error: phi_verify::NotAnId| {
             Failure::new("input-invalid", format!("{}: {error}", self.id))
         };
         Ok(match self.class {
-            Class::Token => Subject::Token(self.token()?),
+            Class::Token => Subject::Token(token_id(&self.id)?),
             Class::License => Subject::License(self.id.parse().map_err(not_an_id)?),
             Class::Customer => Subject::Customer(self.id.clone()),
             Class::Key => Subject::Key(self.id.parse()?),
