@@ -100,7 +100,10 @@ pub use error::{Error, KeyError, Malformed};
 pub use fingerprint::{Binding, ComponentDigest, Fingerprint, MAX_COMPONENTS};
 pub use key::{KeyId, MAX_SIGNERS, PublicKey, RoleKeys};
 pub use keyset::{KeyState, Keyset, LicenseKey};
-pub use report::{ClockReport, DocumentReport, FindingReport, KeyReport, RoleReport, TrustReport};
+pub use report::{
+    ClockReport, DocumentReport, FindingReport, KeyReport, ListsReport, RoleReport, SectionReport,
+    TrustReport,
+};
 pub use root::{Floors, Root};
 pub use scope::{Exceeded, Scope};
 pub use status::{

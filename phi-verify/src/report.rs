@@ -4,7 +4,10 @@
 use alloc::{string::String, string::ToString as _, vec::Vec};
 use core::fmt::{self, Write as _};
 
-use crate::{ClockVerdict, Freshness, KeyId, KeyState, Keyset, RoleKeys, TrustState, UnixTime};
+use crate::{
+    ClockVerdict, Freshness, KeyId, KeyState, Keyset, RoleKeys, Sections, Status, StatusLists,
+    TrustState, UnixTime,
+};
 
 /// What a trust state holds at a time. It prints as text, and with feature `serde` it serializes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +34,10 @@ pub struct TrustReport {
     pub status_floor: u64,
     /// How old the status list is: `fresh`, `stale`, `expired` or `missing`.
     pub status: String,
+    /// What the status lists at hand are made of, if there are any.
+    pub lists: Option<ListsReport>,
+    /// The epoch of a newer status list, of which a license that was remembered tells.
+    pub newer_list: Option<u64>,
     /// The machine's clock.
     pub clock: ClockReport,
     /// What is stale or wrong, the most pressing first: a code and a sentence for each.
@@ -53,6 +60,38 @@ pub struct DocumentReport {
     pub next_due: Option<UnixTime>,
     /// When it is no longer good for anything but what it revokes, if it says so.
     pub expires: Option<UnixTime>,
+}
+
+/// The status lists at hand: a full one, or a full one and a delta to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(::serde::Serialize))]
+pub struct ListsReport {
+    /// The newest epoch.
+    pub epoch: u64,
+    /// The epoch of the full list, if there is a delta.
+    pub base: Option<u64>,
+    /// How many bytes the documents have.
+    pub bytes: usize,
+    /// How many rules revoke something whole.
+    pub rules: usize,
+    /// How much was revoked by a rule once and is not any more.
+    pub unrevoked: usize,
+    /// What is revoked one by one.
+    pub sections: Vec<SectionReport>,
+}
+
+/// A section of a status list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(::serde::Serialize))]
+pub struct SectionReport {
+    /// `full` or `delta`.
+    pub list: &'static str,
+    /// `tokens`, `licenses`, `tokens-removed` or `licenses-removed`.
+    pub class: &'static str,
+    /// The form of its filter: `exact`, `cascade` and so on.
+    pub kind: &'static str,
+    /// How many bytes the filter has.
+    pub bytes: usize,
 }
 
 /// The keys of a role.
@@ -138,6 +177,8 @@ impl TrustState {
             keyset_floor: floors.keyset,
             status_floor: floors.status,
             status: status.unwrap_or(Freshness::Missing).to_string(),
+            lists: self.lists().map(|lists| self.lists_report(lists)),
+            newer_list: self.newer_list(),
             clock: ClockReport {
                 now,
                 judged_at,
@@ -181,6 +222,25 @@ impl TrustState {
         documents
     }
 
+    fn lists_report(&self, lists: StatusLists<'_>) -> ListsReport {
+        let newest = lists.newest();
+        let mut sections: Vec<_> = section_reports("full", lists.base()).collect();
+        sections.extend(
+            lists
+                .delta()
+                .into_iter()
+                .flat_map(|delta| section_reports("delta", delta)),
+        );
+        ListsReport {
+            epoch: newest.epoch,
+            base: newest.base().map(|base| base.epoch),
+            bytes: self.bytes_of_lists(),
+            rules: newest.rules.len(),
+            unrevoked: newest.unrevoked.len(),
+            sections,
+        }
+    }
+
     /// What is stale or wrong, the most pressing first.
     fn find(&self, now: UnixTime, verdict: ClockVerdict, report: &mut TrustReport) {
         if verdict != ClockVerdict::Plausible {
@@ -204,6 +264,11 @@ impl TrustState {
                 }
                 Freshness::Fresh | Freshness::Missing => {}
             },
+        }
+        if let Some(epoch) = report.newer_list {
+            let text =
+                alloc::format!("there is a status list of epoch {epoch}, by a license's word");
+            report.add("status-behind", &text);
         }
         if let Some(due) = self.root().refresh_by.filter(|due| *due <= now) {
             let text = alloc::format!("a newer root was due at {due}");
@@ -245,6 +310,33 @@ impl RoleReport {
             keys: keys.keys().iter().map(|key| key.id()).collect(),
         }
     }
+}
+
+fn section_reports<'a>(
+    list: &'static str,
+    status: &'a Status,
+) -> impl Iterator<Item = SectionReport> + 'a {
+    let sections = |[tokens, licenses]: [&'static str; 2], of: &'a Sections| {
+        [
+            (tokens, of.tokens.as_ref()),
+            (licenses, of.licenses.as_ref()),
+        ]
+    };
+    let revoked = sections(["tokens", "licenses"], &status.revoked);
+    let removed = status.removed().into_iter();
+    let removed = removed.flat_map(move |of| sections(["tokens-removed", "licenses-removed"], of));
+    revoked
+        .into_iter()
+        .chain(removed)
+        .filter_map(move |(class, filter)| {
+            let filter = filter?;
+            Some(SectionReport {
+                list,
+                class,
+                kind: filter.kind().name(),
+                bytes: filter.body().len(),
+            })
+        })
 }
 
 fn key_reports(keyset: &Keyset) -> Vec<KeyReport> {
@@ -290,6 +382,9 @@ impl fmt::Display for TrustReport {
             "floors        keyset {}, status {}",
             self.keyset_floor, self.status_floor
         )?;
+        if let Some(lists) = &self.lists {
+            writeln!(f, "{lists}")?;
+        }
         for role in &self.roles {
             write!(f, "{:<13} ", alloc::format!("{} keys", role.role))?;
             write!(f, "{} of {}:", role.threshold, role.keys.len())?;
@@ -322,6 +417,31 @@ impl fmt::Display for DocumentReport {
         }
         if let Some(expires) = self.expires {
             write!(f, ", expires {expires}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for ListsReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (epoch, rules, unrevoked) = (self.epoch, self.rules, self.unrevoked);
+        write!(f, "status list   epoch {epoch}")?;
+        if let Some(base) = self.base {
+            write!(f, ", a delta to epoch {base}")?;
+        }
+        let bytes = self.bytes;
+        write!(f, ", {bytes} bytes, rules {rules}, taken back {unrevoked}")?;
+        for section in &self.sections {
+            let SectionReport {
+                list,
+                class,
+                kind,
+                bytes,
+            } = section;
+            write!(
+                f,
+                "\nsection       {class} of the {list} list: {kind}, {bytes} bytes"
+            )?;
         }
         Ok(())
     }

@@ -102,6 +102,14 @@ impl Status {
         }
     }
 
+    /// What a delta removes of its base.
+    pub const fn removed(&self) -> Option<&Sections> {
+        match &self.form {
+            Form::Full { .. } => None,
+            Form::Delta { removed, .. } => Some(removed),
+        }
+    }
+
     /// The full list that this one is, or that it stands for. `hash` is its own payload's.
     pub(crate) const fn identity(&self, hash: PayloadHash) -> ListId {
         let hash = match self.form {

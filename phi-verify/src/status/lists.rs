@@ -5,7 +5,7 @@
 use core::cell::LazyCell;
 
 use super::{
-    Form, Freshness, Reason, Sections, Status, Verdict,
+    Freshness, Reason, Sections, Status, Verdict,
     rule::{Rule, RuleClass, Subject},
     sections::ask,
     wire::field,
@@ -193,12 +193,5 @@ impl Status {
                     Subject::Feature(..) => false,
                 }
         })
-    }
-
-    const fn removed(&self) -> Option<&Sections> {
-        match &self.form {
-            Form::Full { .. } => None,
-            Form::Delta { removed, .. } => Some(removed),
-        }
     }
 }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use phi_verify::store::Store;
 use phi_verify::{
-    Bundle, DocumentReport, KeyReport, PartOutcome, RoleReport, TrustReport, TrustState,
+    Bundle, DocumentReport, KeyReport, ListsReport, PartOutcome, RoleReport, SectionReport,
+    TrustReport, TrustState,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -126,6 +127,10 @@ pub(crate) struct ReportAnswer {
     status_floor: u64,
     /// `fresh`, `stale`, `expired` or `missing`.
     status: String,
+    /// What the status lists are made of; null without any.
+    lists: Option<ListsView>,
+    /// The epoch of a newer status list, of which a remembered license tells; null without one.
+    newer_list: Option<u64>,
     /// The machine's clock.
     clock: ClockView,
     /// What is stale or wrong, the most pressing first.
@@ -149,6 +154,36 @@ struct DocumentView {
     next_due: Option<Stamp>,
     /// When it is good for nothing but what it revokes; null if it does not say so.
     expires: Option<Stamp>,
+}
+
+/// The status lists at hand: a full one, or a full one and a delta to it.
+#[derive(Debug, Serialize, JsonSchema)]
+struct ListsView {
+    /// The newest epoch.
+    epoch: u64,
+    /// The epoch of the full list; null if there is no delta.
+    base: Option<u64>,
+    /// How many bytes the documents have.
+    bytes: usize,
+    /// How many rules revoke something whole.
+    rules: usize,
+    /// How much was revoked by a rule once and is not any more.
+    unrevoked: usize,
+    /// What is revoked one by one.
+    sections: Vec<SectionView>,
+}
+
+/// A section of a status list.
+#[derive(Debug, Serialize, JsonSchema)]
+struct SectionView {
+    /// `full` or `delta`.
+    list: String,
+    /// `tokens`, `licenses`, `tokens-removed` or `licenses-removed`.
+    class: String,
+    /// The form of its filter.
+    kind: String,
+    /// How many bytes the filter has.
+    bytes: usize,
 }
 
 /// The keys of a role.
@@ -225,6 +260,8 @@ impl ReportAnswer {
             keyset_floor: report.keyset_floor,
             status_floor: report.status_floor,
             status: report.status,
+            lists: report.lists.map(lists),
+            newer_list: report.newer_list,
             clock: ClockView {
                 now: clock.now.into(),
                 judged_at: clock.judged_at.into(),
@@ -245,6 +282,23 @@ fn document(report: DocumentReport) -> DocumentView {
         age_days: report.age_days,
         next_due: report.next_due.map(Stamp::from),
         expires: report.expires.map(Stamp::from),
+    }
+}
+
+fn lists(report: ListsReport) -> ListsView {
+    let section = |section: SectionReport| SectionView {
+        list: section.list.into(),
+        class: section.class.into(),
+        kind: section.kind.into(),
+        bytes: section.bytes,
+    };
+    ListsView {
+        epoch: report.epoch,
+        base: report.base,
+        bytes: report.bytes,
+        rules: report.rules,
+        unrevoked: report.unrevoked,
+        sections: report.sections.into_iter().map(section).collect(),
     }
 }
 
