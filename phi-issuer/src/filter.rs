@@ -6,9 +6,14 @@
 mod cascade;
 mod estimate;
 mod exact;
+mod ribbon;
 mod sets;
 
-use std::fmt;
+use std::{
+    fmt, iter,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+};
 
 use phi_verify::filter::{Answer, Filter, FilterKind, SaltedId};
 
@@ -74,18 +79,19 @@ pub fn build(
     if sets.members().is_empty() {
         return Ok(None);
     }
-    let cascade = sets.built(FilterKind::Cascade, cascade::body(&sets)?);
     let exact = exact::body(&sets).map(|body| sets.built(FilterKind::Exact, body));
-    let forms = match wanted {
-        Wanted::Smallest | Wanted::Compact => [exact, Some(cascade)],
+    let cascade = Some(sets.built(FilterKind::Cascade, cascade::body(&sets)?));
+    let ribbon = match wanted {
+        Wanted::Smallest => None,
+        Wanted::Compact => ribbon::body(&sets)?.map(|body| sets.built(FilterKind::Ribbon, body)),
     };
-    Ok(forms
+    Ok([exact, cascade, ribbon]
         .into_iter()
         .flatten()
         .min_by_key(|built| built.body.len()))
 }
 
-/// Builds a Bloom cascade, be it the smallest form or not.
+/// Builds a Bloom cascade, be it the smallest form or not; `None` if there is nothing to list.
 ///
 /// # Errors
 /// As [`build`].
@@ -95,6 +101,17 @@ pub fn cascade(members: &[SaltedId], others: &[SaltedId]) -> Result<Option<Built
         return Ok(None);
     }
     Ok(Some(sets.built(FilterKind::Cascade, cascade::body(&sets)?)))
+}
+
+/// Builds a ribbon pair, be it the smallest form or not; `None` if there is nothing to list or
+/// nothing else.
+///
+/// # Errors
+/// As [`build`].
+pub fn ribbon(members: &[SaltedId], others: &[SaltedId]) -> Result<Option<Built>, BuildError> {
+    let sets = Sets::new(members, others)?;
+    let body = ribbon::body(&sets)?;
+    Ok(body.map(|body| sets.built(FilterKind::Ribbon, body)))
 }
 
 /// Appends an unsigned LEB128 number.
@@ -111,25 +128,46 @@ fn put_varint(body: &mut Vec<u8>, mut number: u64) {
 
 /// How many of the ids a filter answers wrongly, on as many threads as there are processors.
 pub fn wrong_answers(filter: &Filter, members: &[SaltedId], others: &[SaltedId]) -> u64 {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let wrong = |ids: &[SaltedId], right: Answer| {
         let wrong = ids.iter().filter(|id| filter.contains(**id) != right);
         wrong.count() as u64
     };
-    std::thread::scope(|scope| {
-        let parts = [(members, Answer::Yes), (others, Answer::No)];
-        let parts = parts.into_iter().flat_map(|(ids, right)| {
-            let part = ids.len().div_ceil(threads).max(1);
-            ids.chunks(part).map(move |ids| (ids, right))
+    let parts = |ids: &[SaltedId], right: Answer| {
+        let parts: Vec<_> = ids.chunks(PART).collect();
+        let counts = parallel(parts.len(), |n| wrong(parts[n], right));
+        counts.into_iter().sum::<u64>()
+    };
+    parts(members, Answer::Yes) + parts(others, Answer::No)
+}
+
+/// Ids that one thread asks about before it takes others.
+const PART: usize = 1 << 16;
+
+/// Does so many things, numbered from 0, on as many threads as there are processors. What comes of
+/// them is in their order.
+fn parallel<T: Send>(count: usize, run: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    if threads.min(count) < 2 {
+        return (0..count).map(run).collect();
+    }
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let numbers = iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
+        let numbers = numbers.take_while(|number| *number < count);
+        numbers
+            .map(|number| (number, run(number)))
+            .collect::<Vec<_>>()
+    };
+    let mut results: Vec<_> = thread::scope(|scope| {
+        let running: Vec<_> = (0..threads.min(count)).map(|_| scope.spawn(work)).collect();
+        let results = running.into_iter().flat_map(|thread| match thread.join() {
+            Ok(results) => results,
+            Err(panic) => std::panic::resume_unwind(panic),
         });
-        let running: Vec<_> = parts
-            .map(|(ids, right)| scope.spawn(move || wrong(ids, right)))
-            .collect();
-        let counts = running.into_iter().map(|thread| thread.join());
-        counts
-            .map(|count| count.expect("counting does not panic"))
-            .sum()
-    })
+        results.collect()
+    });
+    results.sort_unstable_by_key(|(number, _)| *number);
+    results.into_iter().map(|(_, result)| result).collect()
 }
 
 impl Built {

@@ -10,16 +10,18 @@ mod bloom;
 mod bytes;
 mod cascade;
 mod exact;
+mod ribbon;
 mod salted;
 
 use alloc::vec::Vec;
 use core::fmt;
 
-use self::{bloom::Bloom, bytes::Reader, cascade::Cascade};
+use self::{bloom::Bloom, bytes::Reader, cascade::Cascade, ribbon::Ribbon};
 pub use self::{
     bloom::{Layer, MAX_LAYER_BITS, MAX_PROBES, MIN_LAYER_BITS},
     cascade::{MAX_LAYERS, tail_bit},
     exact::PREFIX_BYTES,
+    ribbon::{Equation, MAX_RANK, SHARD_BYTES, Stage, WINDOW_BYTES, shard_of},
     salted::SaltedId,
 };
 
@@ -36,6 +38,7 @@ enum Shape {
     Exact,
     Bloom(Bloom),
     Cascade(Cascade),
+    Ribbon(Ribbon),
 }
 
 /// The forms that a filter can have.
@@ -48,11 +51,13 @@ pub enum FilterKind {
     Bloom,
     /// Bloom filters in turn of the members and of those that the filter before takes for some.
     Cascade,
+    /// Two systems of linear equations: the smallest form of large sets.
+    Ribbon,
 }
 
 impl FilterKind {
     /// Every kind, in the order of their numbers.
-    pub const ALL: [Self; 3] = [Self::Exact, Self::Bloom, Self::Cascade];
+    pub const ALL: [Self; 4] = [Self::Exact, Self::Bloom, Self::Cascade, Self::Ribbon];
 
     /// The kind's number in a section.
     pub const fn number(self) -> u64 {
@@ -60,6 +65,7 @@ impl FilterKind {
             Self::Exact => 0,
             Self::Bloom => 1,
             Self::Cascade => 2,
+            Self::Ribbon => 3,
         }
     }
 
@@ -69,6 +75,7 @@ impl FilterKind {
             Self::Exact => "exact",
             Self::Bloom => "bloom",
             Self::Cascade => "cascade",
+            Self::Ribbon => "ribbon",
         }
     }
 }
@@ -153,6 +160,7 @@ impl Filter {
             }
             1 => Shape::Bloom(Bloom::parse(Reader::new(body))?),
             2 => Shape::Cascade(Cascade::parse(Reader::new(body))?),
+            3 => Shape::Ribbon(Ribbon::parse(Reader::new(body), body.len())?),
             _ => return Err(FilterError::Kind),
         };
         let body = body.to_vec();
@@ -165,6 +173,7 @@ impl Filter {
             Shape::Exact => (exact::contains(&self.body, id), Answer::Yes),
             Shape::Bloom(bloom) => (bloom.may_contain(&self.body, id), Answer::Probably),
             Shape::Cascade(cascade) => (cascade.contains(&self.body, id), Answer::Yes),
+            Shape::Ribbon(ribbon) => (ribbon.contains(&self.body, id), Answer::Yes),
         };
         if found { yes } else { Answer::No }
     }
@@ -175,6 +184,7 @@ impl Filter {
             Shape::Exact => FilterKind::Exact,
             Shape::Bloom(_) => FilterKind::Bloom,
             Shape::Cascade(_) => FilterKind::Cascade,
+            Shape::Ribbon(_) => FilterKind::Ribbon,
         }
     }
 

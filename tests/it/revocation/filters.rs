@@ -26,7 +26,9 @@ fn sets(members: u64, others: u64) -> (Vec<SaltedId>, Vec<SaltedId>) {
 fn forms(members: &[SaltedId], others: &[SaltedId]) -> Vec<Built> {
     [
         filter::build(members, others, Wanted::Smallest),
+        filter::build(members, others, Wanted::Compact),
         filter::cascade(members, others),
+        filter::ribbon(members, others),
     ]
     .into_iter()
     .filter_map(|built| built.unwrap())
@@ -69,6 +71,7 @@ fn every_id_is_answered_rightly() {
         (100, 9_900),
         (500, 9_500),
         (700, 700),
+        (4_500, 4_700),
         (19_000, 1_000),
         (3_000, 0),
     ] {
@@ -118,8 +121,15 @@ fn ids_that_are_no_hashes_are_refused_where_nothing_tells_them_apart() {
         let bytes = numbers.map(|number| (u128::from(number) << 64 | 7).to_le_bytes());
         bytes.map(SaltedId::from_bytes).collect()
     };
-    let refused = filter::cascade(&crafted(0..60), &crafted(60..100));
+    let (members, others) = (crafted(0..60), crafted(60..100));
+    let refused = filter::cascade(&members, &others);
     assert_eq!(refused, Err(BuildError::Inseparable));
+    // A window reads both halves of an id.
+    let ribbon = filter::ribbon(&members, &others).unwrap().unwrap();
+    assert_eq!(
+        filter::wrong_answers(&parsed(&ribbon), &members, &others),
+        0
+    );
 }
 
 #[test]
@@ -191,6 +201,50 @@ fn outside_its_universe_a_cascade_says_yes_as_often_as_theory_has_it() {
         let share = f64::from(members) / f64::from(others);
         near(&cascade, share / 2_f64.sqrt() * 2.0 / 3.0);
     }
+}
+
+/// Of ids outside the universe, those are taken for members that pass the first stage and to whom
+/// the second says 1, as it does to every other.
+#[test]
+fn outside_its_universe_a_ribbon_pair_says_yes_as_often_as_theory_has_it() {
+    for (members, others, rank) in [(400, 39_600, 6), (1_000, 19_000, 4), (2_000, 2_100, 0)] {
+        let (revoked, good) = sets(members, others);
+        let built = filter::ribbon(&revoked, &good).unwrap().unwrap();
+        assert_eq!(built.body[1], rank);
+        near(&parsed(&built), 0.5_f64.powi(i32::from(rank) + 1));
+    }
+}
+
+/// A bit of rank for each that is listed, one for each that passes, and hardly more. Of those that
+/// pass there are more or fewer by chance.
+#[test]
+fn a_ribbon_pair_is_as_large_as_its_closed_form() {
+    for (members, others, rank) in [(1_000_u32, 99_000_u32, 6), (5_000, 95_000, 4)] {
+        let (revoked, good) = sets(members.into(), others.into());
+        let built = filter::ribbon(&revoked, &good).unwrap().unwrap();
+        let passing = f64::from(others) / f64::from(1_u32 << rank);
+        let closed = (f64::from(members) * f64::from(rank + 1) + passing) / 8.0;
+        let bytes = f64::from(u32::try_from(built.body.len()).unwrap());
+        let chance = 3.0 * passing.sqrt() / 8.0;
+        assert!(
+            bytes <= closed * 1.002 + chance + 16.0,
+            "{bytes} bytes, closed form {closed}"
+        );
+        assert!(
+            bytes >= closed - chance,
+            "{bytes} bytes, closed form {closed}"
+        );
+    }
+}
+
+/// Beyond sixteen thousand ids the equations are solved in shards.
+#[test]
+fn every_id_of_several_shards_is_answered_rightly() {
+    let (members, others) = sets(17_000, 50_000);
+    let built = filter::ribbon(&members, &others).unwrap().unwrap();
+    assert_eq!(built.body[..3], [0, 1, 2]);
+    assert_eq!(filter::wrong_answers(&parsed(&built), &members, &others), 0);
+    assert_eq!(filter::ribbon(&members, &others), Ok(Some(built)));
 }
 
 /// Asks about ids that no filter here knows: the share of yes is within three standard deviations.
