@@ -162,6 +162,7 @@ pub struct StatusPublished {
 }
 
 /// A document with what it says, as it was read again.
+#[derive(Clone)]
 pub(crate) struct Settled {
     status: Status,
     hash: PayloadHash,

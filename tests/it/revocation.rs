@@ -2,4 +2,5 @@
 
 mod filters;
 mod histories;
+mod publishing;
 mod unrevoking;

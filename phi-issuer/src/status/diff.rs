@@ -112,6 +112,28 @@ impl Pair {
         })
     }
 
+    /// The filters alone: what is revoked one by one, whatever rules reach it as well.
+    fn without_rules(&self) -> Self {
+        let bare = |status: &Status| Status {
+            rules: Vec::new(),
+            ..status.clone()
+        };
+        match &self.delta {
+            // Those of the delta count. The base is to be what the delta says that it is.
+            Some(delta) => Self {
+                base: self.base.clone(),
+                delta: Some(bare(delta)),
+            },
+            None => Self {
+                base: Settled {
+                    status: bare(&self.base.status),
+                    hash: self.base.hash,
+                },
+                delta: None,
+            },
+        }
+    }
+
     fn lists(&self) -> Result<StatusLists<'_>, Error> {
         StatusLists::new(&self.base.status, self.delta.as_ref()).map_err(Error::NotVerified)
     }
@@ -121,24 +143,20 @@ fn diff(query: &Query<'_>, pairs: [&Pair; 2], stays: u64) -> Result<ListDiff, Er
     let lists = [pairs[0].lists()?, pairs[1].lists()?];
     let made = lists.map(|lists| lists.newest().this_update);
     let mut rules: BTreeMap<(RuleClass, String), [Option<Side>; 2]> = BTreeMap::new();
-    let mut named = Vec::new();
     for (side, lists) in lists.iter().enumerate() {
         let list = lists.newest();
         let customers = customers(query, list)?;
-        let mut licenses = std::collections::BTreeSet::new();
         for rule in &list.rules {
             let found = Side {
                 issued_before: rule.issued_before,
                 reason: rule.reason,
             };
-            if let WireSubject::License(id) = rule.subject {
-                licenses.insert(id);
-            }
             let name = (rule.subject.class(), id_of(&rule.subject, &customers));
             rules.entry(name).or_default()[side] = Some(found);
         }
-        named.push(licenses);
     }
+    let bare = [pairs[0].without_rules(), pairs[1].without_rules()];
+    let lists = [bare[0].lists()?, bare[1].lists()?];
     let earliest = made[0].min(made[1]).seconds();
     let since = UnixTime::EPOCH.plus(earliest.saturating_sub(stays));
     let mut tokens = Vec::new();
@@ -161,7 +179,7 @@ fn diff(query: &Query<'_>, pairs: [&Pair; 2], stays: u64) -> Result<ListDiff, Er
                     Verdict::Revoked {
                         rule: RuleClass::License,
                         ..
-                    } if !named[side].contains(&token.license) => {
+                    } => {
                         let name = (RuleClass::License, token.license.to_string());
                         rules.entry(name).or_default()[side] = Some(Side {
                             issued_before: None,

@@ -144,7 +144,8 @@ impl World {
 
     fn mint(&mut self) {
         if !self.licenses.is_empty() {
-            let license = self.licenses[self.below(self.licenses.len())];
+            let place = self.below(self.licenses.len());
+            let license = self.licenses[place];
             self.mint_of(license, 1);
         }
     }
@@ -216,7 +217,8 @@ impl World {
             return;
         };
         // Most subjects were never revoked: half of the time one is chosen that was.
-        if let (Some(id), 0) = (self.revoked.tokens.first(), self.below(2)) {
+        let other = self.below(2) == 0;
+        if let Some(id) = self.revoked.tokens.first().filter(|_| other) {
             subject = Subject::Token(*id);
         }
         let Ok(unrevoked) = self.issuer.unrevoke(&subject, &at(self.now)) else {
@@ -264,7 +266,8 @@ impl World {
         if self.licenses.is_empty() {
             return None;
         }
-        let id = self.licenses[self.below(self.licenses.len())];
+        let place = self.below(self.licenses.len());
+        let id = self.licenses[place];
         let revision = self.issuer.license(id).unwrap().revision;
         let order = LicenseOrder::new(id, revision, request);
         let changed = self.issuer.change_license(&order, &at(self.now));
