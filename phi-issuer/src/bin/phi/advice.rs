@@ -580,6 +580,21 @@ const TABLE: &[(&str, ExitCode, &str)] = &[
         "hand in the file or folder as phi ledger wrote it",
     ),
     (
+        "filter-not-built",
+        ExitCode::PUBLICATION,
+        "publish again: the next list has other hashes",
+    ),
+    (
+        "list-wrong",
+        ExitCode::PUBLICATION,
+        "nothing was signed: run phi ledger verify, and report this if it finds nothing",
+    ),
+    (
+        "revocations-lost",
+        ExitCode::STORE,
+        "run phi ledger verify, and restore a newer backup if the store is an older copy",
+    ),
+    (
         "older-than-published",
         ExitCode::STORE,
         "restore a newer backup, or pass --older-than-published",
