@@ -22,9 +22,7 @@ const EPOCH_DAY: u64 = 719_468;
 /// let month = Label::at(Period::Month, now);
 /// assert_eq!(month.ends().unwrap().to_string(), "2031-02-01T00:00:00Z");
 /// ```
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Label {
     /// The kind of the period.
     pub period: Period,
