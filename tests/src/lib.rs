@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 pub mod demo;
+pub mod disk;
 pub mod eventful;
 pub mod home;
 pub mod item;

@@ -1,7 +1,7 @@
 //! Opening the file: whose it is, whether it and its disk keep what they are given, and how an
 //! older one is brought up to date.
 
-use std::{fs, io, path::Path};
+use std::{fs, io, path::Path, time::Duration};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi::SQLITE_IOERR_SHMSIZE};
 
@@ -24,6 +24,8 @@ pub(super) fn open(path: &Path, disk: Disk) -> Result<Connection, StoreError> {
     }
     let mut connection =
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(failed)?;
+    // Who has the file has it for good: there is nothing to wait for.
+    connection.busy_timeout(Duration::ZERO).map_err(failed)?;
     check_owner(&connection)?;
     configure(&connection)?;
     migrate(&mut connection)?;
