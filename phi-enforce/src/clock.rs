@@ -96,6 +96,11 @@ pub struct Moment {
 pub trait Clock: Send + Sync + fmt::Debug {
     /// Both clocks, read together.
     fn now(&self) -> Moment;
+
+    /// The wall clock alone, where that is quicker.
+    fn wall(&self) -> Wall {
+        self.now().wall
+    }
 }
 
 /// The machine's clocks: `CLOCK_BOOTTIME` and `CLOCK_REALTIME`.
@@ -124,23 +129,22 @@ impl Clock for SystemClock {
     fn now(&self) -> Moment {
         let mut boot = Self::boot();
         for _ in 1..READINGS {
-            let wall = Self::read(rustix::time::ClockId::Realtime);
+            let wall = self.wall();
             let after = Self::boot();
             if after.since(boot) < APART {
-                let millis = u64::try_from(wall.as_millis()).unwrap_or(u64::MAX);
-                return Moment {
-                    boot: after,
-                    wall: Wall(millis),
-                };
+                return Moment { boot: after, wall };
             }
             boot = after;
         }
-        let wall = Self::read(rustix::time::ClockId::Realtime);
-        let millis = u64::try_from(wall.as_millis()).unwrap_or(u64::MAX);
         Moment {
+            wall: self.wall(),
             boot: Self::boot(),
-            wall: Wall(millis),
         }
+    }
+
+    fn wall(&self) -> Wall {
+        let wall = Self::read(rustix::time::ClockId::Realtime);
+        Wall(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX))
     }
 }
 
@@ -223,17 +227,25 @@ impl JumpWatch {
         }
     }
 
-    /// Whether the clocks jumped since the last look. Of several who look, one is told.
+    /// Whether the clocks jumped. It stays so until that is [dealt with](Self::accept).
     pub(crate) fn jumped(&self, now: Moment) -> bool {
-        let (found, known) = (offset(now), self.offset.load(Ordering::Relaxed));
+        let (found, known) = (offset(now), self.offset.load(Ordering::Acquire));
         let moved = found.abs_diff(known);
-        if moved <= Self::NOTED {
-            return false;
+        if u128::from(moved) > JUMP.as_millis() {
+            return true;
         }
-        let noted =
-            self.offset
-                .compare_exchange(known, found, Ordering::Relaxed, Ordering::Relaxed);
-        u128::from(moved) > JUMP.as_millis() && noted.is_ok()
+        if moved > Self::NOTED {
+            // Whoever else writes has read the same clocks.
+            let _ =
+                self.offset
+                    .compare_exchange(known, found, Ordering::Release, Ordering::Relaxed);
+        }
+        false
+    }
+
+    /// Goes on from here, after all that was measured before is void.
+    pub(crate) fn accept(&self, now: Moment) {
+        self.offset.store(offset(now), Ordering::Release);
     }
 }
 
@@ -254,11 +266,13 @@ mod tests {
     }
 
     #[test]
-    fn a_wall_clock_that_is_set_is_noticed_once() {
+    fn a_wall_clock_that_is_set_is_noticed() {
         let watch = JumpWatch::new(at(0, 10_000));
         assert!(!watch.jumped(at(5_000, 15_000)));
         assert!(watch.jumped(at(5_001, 16_002)), "ahead");
-        assert!(!watch.jumped(at(5_001, 16_002)), "told once");
+        assert!(watch.jumped(at(5_002, 16_003)), "until it is dealt with");
+        watch.accept(at(5_002, 16_003));
+        assert!(!watch.jumped(at(5_002, 16_003)));
         assert!(watch.jumped(at(6_000, 15_999)), "back");
     }
 

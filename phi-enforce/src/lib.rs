@@ -2,11 +2,19 @@
 #[macro_use]
 mod failpoint;
 
+mod agent;
 mod clock;
 mod error;
+mod gate;
+mod node;
 mod period;
+mod refusal;
+mod request;
+mod slice;
 mod sqlite;
 mod store;
+
+pub use agent::Step;
 
 #[cfg(target_os = "linux")]
 pub use clock::SystemClock;
@@ -14,7 +22,11 @@ pub use clock::{Boot, Clock, HandClock, JUMP, Moment, RHO, Wall, evictor_wait, h
 pub use error::{Fault, StoreError};
 #[cfg(feature = "failpoints")]
 pub use failpoint::FAIL_POINTS;
+pub use gate::{Gate, LEASE, Lease, Policy, QuotaPolicy, SeatPolicy, Standing, Taken};
+pub use node::{ManualNode, Node};
 pub use period::Label;
+pub use refusal::Refusal;
+pub use request::{Answer, Request};
 pub use sqlite::{
     About, Act, LONGEST_LEASE, PeriodUsage, SeatUsage, Sqlite, SqliteOptions, UsageEvent,
 };

@@ -8,5 +8,8 @@
 
 mod client;
 mod conformance;
+mod gate;
+mod licenses;
 mod rig;
+mod simulation;
 mod sqlite;
