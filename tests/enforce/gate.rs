@@ -331,9 +331,10 @@ fn a_seat_is_held_until_its_time_and_not_longer() {
     let gate = desk.gate(&calls(1));
     let lease = desk.lease(&gate, "ann").unwrap();
     let also = lease.clone();
-    desk.rig.pass(LEASE - Duration::from_millis(1));
+    let moment = Duration::from_millis(1);
+    desk.rig.pass(LEASE.saturating_sub(moment));
     assert_eq!(lease.check(), Ok(()));
-    desk.rig.pass(Duration::from_millis(1));
+    desk.rig.pass(moment);
     assert_eq!(lease.check(), Err(Refusal::SeatLate));
     desk.settle();
     assert_eq!(lease.check(), Ok(()), "nobody wanted it: it is renewed");

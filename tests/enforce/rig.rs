@@ -44,8 +44,8 @@ pub(crate) trait Rig {
 struct Line<S>(Mutex<Option<Arc<S>>>);
 
 impl<S> Line<S> {
-    fn store(&self) -> Result<Arc<S>, StoreError> {
-        Ok(Arc::clone(self.0.lock().unwrap().as_ref().unwrap()))
+    fn store(&self) -> Arc<S> {
+        Arc::clone(self.0.lock().unwrap().as_ref().unwrap())
     }
 }
 
@@ -56,11 +56,11 @@ impl<S: Store> Store for Line<S> {
         name: &str,
         seen: Option<(Epoch, u64)>,
     ) -> Result<Hello, StoreError> {
-        self.store()?.hello(incarnation, name, seen)
+        self.store().hello(incarnation, name, seen)
     }
 
     fn grant(&self, caller: Caller, asks: &[Ask]) -> Result<Outcome<Vec<Grant>>, StoreError> {
-        self.store()?.grant(caller, asks)
+        self.store().grant(caller, asks)
     }
 
     fn give_back(
@@ -68,11 +68,11 @@ impl<S: Store> Store for Line<S> {
         caller: Caller,
         returns: &[Return],
     ) -> Result<Outcome<Vec<u64>>, StoreError> {
-        self.store()?.give_back(caller, returns)
+        self.store().give_back(caller, returns)
     }
 
     fn reassert(&self, caller: Caller, held: &[Held]) -> Result<Outcome<()>, StoreError> {
-        self.store()?.reassert(caller, held)
+        self.store().reassert(caller, held)
     }
 
     fn seats(
@@ -80,7 +80,7 @@ impl<S: Store> Store for Line<S> {
         caller: Caller,
         ops: &[SeatOp],
     ) -> Result<Outcome<Vec<SeatAnswer>>, StoreError> {
-        self.store()?.seats(caller, ops)
+        self.store().seats(caller, ops)
     }
 }
 
@@ -121,7 +121,7 @@ impl SqliteRig {
     }
 
     pub(crate) fn sqlite(&self) -> Arc<Sqlite> {
-        self.line.store().unwrap()
+        self.line.store()
     }
 
     fn copy(&self, from: &str, to: &str) {

@@ -125,7 +125,7 @@ impl About {
 /// Every seat of a node.
 #[derive(Debug)]
 pub(crate) struct Seats {
-    seats: BTreeMap<SeatKey, Seat>,
+    all: BTreeMap<SeatKey, Seat>,
     /// The longest lease that the store gives.
     pub(super) longest_lease: Duration,
     /// Nobody is given a seat before.
@@ -138,7 +138,7 @@ pub(crate) struct Seats {
 impl Default for Seats {
     fn default() -> Self {
         Self {
-            seats: BTreeMap::new(),
+            all: BTreeMap::new(),
             longest_lease: Duration::MAX,
             learning: None,
             asked: Vec::new(),
@@ -155,11 +155,11 @@ impl Seats {
         terms: SeatTerms,
         patience: Patience,
     ) -> SeatView {
-        if let Some(seat) = self.seats.get_mut(key) {
+        if let Some(seat) = self.all.get_mut(key) {
             return match seat.state {
                 State::Held { .. } => SeatView::Held(Arc::clone(&seat.cell)),
                 State::Refused => {
-                    self.seats.remove(key);
+                    self.all.remove(key);
                     SeatView::Full(None)
                 }
                 State::Wanted(_) => {
@@ -170,7 +170,7 @@ impl Seats {
                 State::Leaving => SeatView::Pending,
             };
         }
-        self.seats.insert(
+        self.all.insert(
             key.clone(),
             Seat {
                 terms,
@@ -186,7 +186,7 @@ impl Seats {
 
     /// What everybody shares who has a lease of the seat.
     pub(crate) fn owner(&mut self, key: &SeatKey, make: impl FnOnce() -> Owner) -> Arc<Owner> {
-        let Some(seat) = self.seats.get_mut(key) else {
+        let Some(seat) = self.all.get_mut(key) else {
             return Arc::new(make());
         };
         seat.owner.upgrade().unwrap_or_else(|| {
@@ -198,7 +198,7 @@ impl Seats {
 
     /// Gives up a seat that nobody has any more; another one of the same occupant stays.
     pub(crate) fn leave(&mut self, key: &SeatKey, cell: &Arc<LeaseCell>) {
-        if let Some(seat) = self.seats.get_mut(key)
+        if let Some(seat) = self.all.get_mut(key)
             && Arc::ptr_eq(cell, &seat.cell)
             && seat.owner.strong_count() == 0
         {
@@ -208,7 +208,7 @@ impl Seats {
 
     /// Gives up a claim, or a seat that was given and not collected.
     pub(crate) fn abandon(&mut self, key: &SeatKey) {
-        if let Some(seat) = self.seats.get_mut(key)
+        if let Some(seat) = self.all.get_mut(key)
             && seat.owner.strong_count() == 0
         {
             seat.leave();
@@ -218,7 +218,7 @@ impl Seats {
     /// Gives up every seat of a license.
     pub(crate) fn leave_license(&mut self, license: phi_verify::LicenseId) {
         for (_, seat) in self
-            .seats
+            .all
             .iter_mut()
             .filter(|(key, _)| key.pool.license == license)
         {
@@ -227,14 +227,14 @@ impl Seats {
     }
 
     pub(super) fn release_all(&mut self) {
-        self.seats.values_mut().for_each(Seat::leave);
+        self.all.values_mut().for_each(Seat::leave);
     }
 
     /// Nothing that was held is: whoever waits asks again.
     pub(super) fn burn(&mut self) {
         self.asked.clear();
         self.watched.clear();
-        self.seats.retain(|_, seat| {
+        self.all.retain(|_, seat| {
             if matches!(seat.state, State::Held { .. }) {
                 seat.cell.lose();
                 return false;
@@ -244,7 +244,7 @@ impl Seats {
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.seats
+        self.all
             .values()
             .all(|seat| matches!(seat.state, State::Held { .. } | State::Refused))
     }
@@ -259,14 +259,14 @@ impl Seats {
     }
 
     pub(super) fn is_due(&self, now: Boot) -> bool {
-        self.seats
+        self.all
             .values()
             .any(|seat| self.due_at(seat).is_some_and(|at| at <= now))
     }
 
     /// How long nothing is due.
     pub(super) fn rest(&self, now: Boot) -> Duration {
-        let next = self.seats.values().filter_map(|seat| self.due_at(seat));
+        let next = self.all.values().filter_map(|seat| self.due_at(seat));
         let next = next.min();
         next.map_or(Duration::MAX, |at| at.since(now))
     }
@@ -275,7 +275,7 @@ impl Seats {
     pub(super) fn due(&mut self, now: Boot, incarnation: Incarnation) -> Vec<SeatOp> {
         let mut ops = Vec::new();
         self.asked.clear();
-        for (key, seat) in &self.seats {
+        for (key, seat) in &self.all {
             if self.due_at(seat).is_none_or(|at| at > now) {
                 continue;
             }
@@ -361,7 +361,7 @@ impl Seats {
     fn answered_one(
         &mut self,
         now: Boot,
-        sent: Boot,
+        since: Boot,
         key: &SeatKey,
         lease: Duration,
         answer: SeatAnswer,
@@ -369,19 +369,19 @@ impl Seats {
         if let SeatAnswer::Full { silent, .. } = &answer {
             self.watch(key.pool, silent, now);
         }
-        let Some(seat) = self.seats.get_mut(key) else {
+        let Some(seat) = self.all.get_mut(key) else {
             return;
         };
         match (seat.state, answer) {
             (State::Wanted(_), SeatAnswer::Held { fence, .. }) => {
                 seat.cell.fence.store(fence, Ordering::Release);
-                // From before it was sent: the store heard of it after that.
-                seat.cell.hold(sent.plus(lease));
+                // From before the request was sent: the store heard of it after that.
+                seat.cell.hold(since.plus(lease));
                 seat.ahead = None;
                 seat.state = State::Held {
                     fence,
                     lease,
-                    renew: sent.plus(lease / RENEWED_AFTER),
+                    renew: since.plus(lease / RENEWED_AFTER),
                 };
             }
             (State::Wanted(_), SeatAnswer::Full { ahead, .. }) => {
@@ -392,19 +392,19 @@ impl Seats {
                 };
             }
             (State::Held { fence, .. }, SeatAnswer::Renewed) => {
-                seat.cell.hold(sent.plus(lease));
+                seat.cell.hold(since.plus(lease));
                 seat.state = State::Held {
                     fence,
                     lease,
-                    renew: sent.plus(lease / RENEWED_AFTER),
+                    renew: since.plus(lease / RENEWED_AFTER),
                 };
             }
             (State::Held { .. }, SeatAnswer::Lost) => {
                 seat.cell.lose();
-                self.seats.remove(key);
+                self.all.remove(key);
             }
             (State::Leaving, SeatAnswer::Released) => {
-                self.seats.remove(key);
+                self.all.remove(key);
             }
             // Left while the answer was on its way: the release is next.
             _ => {}
@@ -427,7 +427,7 @@ impl Seats {
             let About::Seat(key, _) = about else {
                 continue;
             };
-            if let Some(seat) = self.seats.get_mut(&key)
+            if let Some(seat) = self.all.get_mut(&key)
                 && matches!(seat.state, State::Wanted(_))
             {
                 seat.state = State::Wanted(now.plus(POLL));
@@ -438,7 +438,7 @@ impl Seats {
     /// Seats that are held, for a store that may have forgotten them.
     pub(super) fn held(&mut self, now: Boot) -> Vec<Held> {
         self.watched.clear();
-        let held = self.seats.iter_mut().filter_map(|(key, seat)| {
+        let held = self.all.iter_mut().filter_map(|(key, seat)| {
             let State::Held { fence, lease, .. } = seat.state else {
                 return None;
             };

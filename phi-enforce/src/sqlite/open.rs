@@ -8,7 +8,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, ffi::SQLITE_IOERR_SHMSIZE};
 use super::Disk;
 use crate::error::{Fault, StoreError};
 
-/// What marks an enforcement store: the letters "PhiE".
+/// What marks an enforcement store: the letters `PhiE`.
 const APPLICATION: u32 = 0x5068_6945;
 /// What brings a store from each version to the next.
 const MIGRATIONS: [&str; 1] = [include_str!("schema.sql")];

@@ -163,12 +163,12 @@ pub(super) fn append(
         Subject::Quota { key, label } => {
             let (license, code) = (key.license.as_bytes(), key.quota.get());
             let (period, number) = (number_of(label.period), signed(label.number));
-            let none = None::<&str>;
+            let empty = None::<&str>;
             desk.change(
                 sql,
                 params![
-                    seq, at, node, request, act, license, code, period, number, units, none, none,
-                    none
+                    seq, at, node, request, act, license, code, period, number, units, empty,
+                    empty, empty
                 ],
             )
         }
@@ -178,12 +178,12 @@ pub(super) fn append(
             occupant,
         } => {
             let (license, code) = (pool.license.as_bytes(), pool.limit.get());
-            let (fence, none) = (signed(*fence), None::<i64>);
+            let (fence, empty) = (signed(*fence), None::<i64>);
             let (holder, session) = (&occupant.holder, &occupant.session);
             desk.change(
                 sql,
                 params![
-                    seq, at, node, request, act, license, code, none, none, units, fence, holder,
+                    seq, at, node, request, act, license, code, empty, empty, units, fence, holder,
                     session
                 ],
             )

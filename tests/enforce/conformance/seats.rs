@@ -6,13 +6,13 @@ use phi_enforce::{Claim, Fault, Patience, SeatAnswer, SeatOp};
 use phi_verify::Allowance;
 
 use crate::{
-    client::{Client, LEASE, SEATS, claim, occupant},
+    client::{Client, LEASE, SEATS, claim},
     rig::Rig,
 };
 
-fn session(claim: Claim, session: &str) -> Claim {
-    let occupant = occupant(&claim.occupant.holder, session);
-    Claim { occupant, ..claim }
+fn session(mut claim: Claim, session: &str) -> Claim {
+    claim.occupant.session = session.into();
+    claim
 }
 
 fn queued(claim: Claim) -> Claim {

@@ -178,7 +178,7 @@ impl Rated {
     fn pass(&mut self, real: Duration) {
         let asleep = self.frozen.min(real);
         self.frozen -= asleep;
-        let awake = real - asleep;
+        let awake = real.saturating_sub(asleep);
         self.clock
             .pass(awake.mul_f64(f64::from(u32::try_from(self.rate).unwrap()) / 1000.0));
         // What is read from the network after a thaw.
@@ -190,7 +190,7 @@ impl Rated {
 struct Node {
     life: u64,
     rated: Rated,
-    node: ManualNode,
+    agent: ManualNode,
     gate: Gate,
     leases: BTreeMap<usize, (Lease, Duration)>,
     paused: Duration,
@@ -270,7 +270,7 @@ fn incarnation(number: u64) -> Incarnation {
 impl World {
     fn new(seed: u64, plan: Plan, belief: Belief) -> Self {
         let mut dice = Dice(seed);
-        let period = if seed % 2 == 0 {
+        let period = if seed.is_multiple_of(2) {
             Period::Lifetime
         } else {
             Period::Hour
@@ -328,7 +328,7 @@ impl World {
         Node {
             life,
             rated,
-            node,
+            agent: node,
             gate,
             leases: BTreeMap::new(),
             paused: Duration::ZERO,
@@ -362,7 +362,7 @@ impl World {
         let rate = f64::from(u32::try_from(self.store_rate).unwrap()) / 1000.0;
         self.rig.pass(passed.mul_f64(rate));
         match event {
-            Event::ToStore(index, life, request) => self.to_store(index, life, request),
+            Event::ToStore(index, life, request) => self.reach_store(index, life, &request),
             Event::ToNode(index, life, request, answer) => {
                 let node = &self.nodes[index];
                 if node.life == life {
@@ -370,7 +370,7 @@ impl World {
                         let event = Event::ToNode(index, life, request, answer);
                         self.after(Duration::from_millis(50), event);
                     } else {
-                        node.node.answered(&request, *answer);
+                        node.agent.answered(&request, *answer);
                         self.step(index);
                     }
                 }
@@ -392,7 +392,7 @@ impl World {
         if node.stands_still(self.now) {
             return;
         }
-        if let Step::Send(request) = node.node.next() {
+        if let Step::Send(request) = node.agent.next() {
             let life = node.life;
             self.send(|| Event::ToStore(index, life, Box::new(request.clone())));
         }
@@ -417,9 +417,10 @@ impl World {
         }
     }
 
-    fn to_store(&mut self, index: usize, life: u64, request: Box<Request>) {
+    fn reach_store(&mut self, index: usize, life: u64, request: &Request) {
         let answer = request.send(&*self.rig.store());
-        self.send(|| Event::ToNode(index, life, request.clone(), Box::new(answer.clone())));
+        let request = || Box::new(request.clone());
+        self.send(|| Event::ToNode(index, life, request(), Box::new(answer.clone())));
     }
 
     fn act(&mut self, index: usize) {
@@ -579,11 +580,11 @@ impl World {
     fn stop(&mut self) {
         for node in &mut self.nodes {
             node.leases.clear();
-            node.node.stop();
+            node.agent.stop();
         }
         self.go_on(QUIET);
         for node in &self.nodes {
-            if !node.node.is_stopped() {
+            if !node.agent.is_stopped() {
                 self.report.wrong.push("a node does not stop".into());
             }
         }
