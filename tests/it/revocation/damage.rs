@@ -22,7 +22,10 @@ fn cases() -> Vec<(TrustState, Vec<u8>)> {
         let delta = now.delta(&before, &base, &full, make);
         let mut state = snakeoil::trust();
         taken(&mut state, &sign_list(&base));
-        cases.extend([(state.clone(), sign_list(&full)), (state, sign_list(&delta))]);
+        cases.extend([
+            (state.clone(), sign_list(&full)),
+            (state, sign_list(&delta)),
+        ]);
     }
     cases
 }
