@@ -3,9 +3,7 @@
 //! It reads the store and the published folder and opens no key. What the ledger itself is worth
 //! is `phi ledger verify`'s to find out.
 
-use phi_verify::{
-    DocumentKind, KeyId, KeyState, Keyset, RoleKeys, RuleClass, Status, TrustState, UnixTime,
-};
+use phi_verify::{DocumentKind, KeyId, KeyState, Keyset, RuleClass, Status, TrustState, UnixTime};
 
 use crate::{
     Issuer, durable,
@@ -56,57 +54,93 @@ pub struct Finding {
 /// A ledger of which the newest week is in no checkpoint could be changed there unseen.
 const CHECKPOINT_AFTER: u64 = 7 * 24 * 60 * 60;
 
+/// What a disk that breaks takes with it is the tokens of a month at most: they can be revoked by
+/// their time, and minted again.
+const BACKUP_AFTER: u64 = 30 * 24 * 60 * 60;
+
+/// A list is made again when a third of its time is left: nobody is asked for the next one on the
+/// day on which one was published, however far ahead is looked.
+const LAST_PART: u64 = 3;
+
 impl Issuer {
     /// Everything that is wrong now, or runs out before `horizon`; the most urgent first.
     ///
     /// # Errors
     /// If the store cannot be read, or holds documents that do not verify.
     pub fn check_up(&mut self, horizon: UnixTime, now: UnixTime) -> Result<Vec<Finding>, Error> {
-        let trust = self.trust_state()?;
         let mut check_up = CheckUp {
             now,
             horizon,
             findings: Vec::new(),
         };
-        check_up.root(&trust);
-        check_up.status(trust.status());
-        let (rows, named) = self.store.read(|query| {
-            let named = |role| Ok::<_, Error>((role, root::named(query, role)?));
-            let named = [Role::Keyset, Role::Status, Role::Ledger].map(named);
-            Ok((
-                query.keys()?,
-                named.into_iter().collect::<Result<Vec<_>, _>>()?,
-            ))
-        })?;
-        check_up.license_keys(&rows, trust.keyset());
-        for row in rows.iter().filter(|row| row.role == Role::License) {
-            if signs(row, now) && !self.is_at_hand(Role::License, row.public.id()) {
-                check_up.key_away(Role::License, &row.public.id().to_string());
+        let (trust, rows) = self
+            .store
+            .read(|query| Ok((imported(query)?, query.keys()?)))?;
+        match &trust {
+            None => check_up.wrong(
+                "root-missing",
+                "there is no root document yet: nothing can be published or minted",
+                "phi root init, then phi keyset publish and phi status publish",
+            ),
+            Some(trust) => {
+                check_up.root(trust);
+                check_up.license_keys(&rows, trust.keyset());
+                check_up.status(trust.status());
+                self.keys_at_hand(trust, &rows, &mut check_up);
+                self.store.read(|query| check_up.ledger(query, trust))?;
             }
         }
-        for (role, keys) in &named {
-            self.role_at_hand(*role, keys, &mut check_up);
-        }
-        self.store.read(|query| check_up.ledger(query, &trust))?;
         self.files(&mut check_up)?;
-        check_up.note(
-            "backups-unknown",
-            "the ledger does not know of its backups",
-            "phi ledger backup FOLDER, kept elsewhere",
-        );
+        self.backup_at_hand(&mut check_up)?;
         let mut findings = check_up.findings;
         findings.sort_by_key(|finding| (finding.urgency, finding.due));
         Ok(findings)
     }
 
-    /// Whether enough keys of a role are here to sign.
-    fn role_at_hand(&self, role: Role, keys: &RoleKeys, check_up: &mut CheckUp) {
-        let here = keys.keys().iter();
-        let here = here.filter(|key| self.is_at_hand(role, key.id())).count();
-        if here < keys.threshold() {
-            let ids: Vec<_> = keys.keys().iter().map(|key| key.id().to_string()).collect();
-            check_up.key_away(role, &ids.join(", "));
+    /// Whether the keys that sign now are here.
+    fn keys_at_hand(&self, trust: &TrustState, rows: &[KeyRow], check_up: &mut CheckUp) {
+        let now = check_up.now;
+        for row in rows.iter().filter(|row| row.role == Role::License) {
+            if signs(row, now) && !self.is_at_hand(Role::License, row.public.id()) {
+                check_up.key_away(Role::License, &row.public.id().to_string(), None);
+            }
         }
+        for role in [Role::Keyset, Role::Status, Role::Ledger] {
+            let Some(keys) = root::of(trust.root(), role) else {
+                continue;
+            };
+            let here = keys.keys().iter();
+            let here = here.filter(|key| self.is_at_hand(role, key.id())).count();
+            if here < keys.threshold() {
+                let ids: Vec<_> = keys.keys().iter().map(|key| key.id().to_string()).collect();
+                // Of all that is signed, lists alone are due by the calendar.
+                let list = trust.status().filter(|_| role == Role::Status);
+                check_up.key_away(role, &ids.join(", "), list.map(|list| list.next_update));
+            }
+        }
+    }
+
+    /// Whether there is a backup of what the ledger has now.
+    fn backup_at_hand(&mut self, check_up: &mut CheckUp) -> Result<(), Error> {
+        const NEXT: &str = "phi ledger backup FILE, on another disk";
+        let Some(newest) = self.noted_backup()? else {
+            let what = "this folder knows of no backup of its ledger";
+            check_up.note("backups-unknown", what, NEXT);
+            return Ok(());
+        };
+        let size = self.store.read(|query| query.size())?;
+        let since = size.saturating_sub(newest.events);
+        if since == 0 {
+            return Ok(());
+        }
+        let what = format!("events since the newest backup: {since}");
+        let urgency = if newest.made.plus(BACKUP_AFTER) <= check_up.now {
+            Urgency::Wrong
+        } else {
+            Urgency::Note
+        };
+        check_up.add("backup-behind", urgency, what, Some(newest.made), NEXT);
+        Ok(())
     }
 
     /// Whether the published folder has what the ledger says is published.
@@ -175,12 +209,25 @@ impl CheckUp {
         }
     }
 
-    fn key_away(&mut self, role: Role, ids: &str) {
-        self.note(
-            "key-away",
-            format!("the {role} role cannot sign here: {ids}"),
-            "bring its key into keys/ before the next publication",
-        );
+    /// What of a document that is made again and again has an end.
+    fn expires(&mut self, code: &'static str, what: [&str; 2], made: UnixTime, due: UnixTime) {
+        const NEXT: &str = "phi status publish";
+        let last_part = due.seconds().saturating_sub(made.seconds()) / LAST_PART;
+        if due <= self.now || due.minus(last_part) <= self.now {
+            self.ends(code, what, due, NEXT);
+        } else if due <= self.horizon {
+            self.add(code, Urgency::Note, what[1], Some(due), NEXT);
+        }
+    }
+
+    fn key_away(&mut self, role: Role, ids: &str, due: Option<UnixTime>) {
+        let what = format!("the {role} role cannot sign here: {ids}");
+        let next = "bring its key into keys/ before the next publication";
+        let urgency = match due {
+            None => Urgency::Note,
+            Some(_) => Urgency::Soon,
+        };
+        self.add("key-away", urgency, what, due, next);
     }
 
     fn root(&mut self, trust: &TrustState) {
@@ -200,12 +247,17 @@ impl CheckUp {
             return self.wrong("status-missing", what, NEXT);
         };
         let what = ["the status list is overdue", "the next status list is due"];
-        self.ends("status-due", what, status.next_update, NEXT);
+        self.expires("status-due", what, status.this_update, status.next_update);
         let what = [
             "the status list expired: licenses that ask for a fresh one are refused",
             "the status list expires",
         ];
-        self.ends("status-expires", what, status.hard_expiry, NEXT);
+        self.expires(
+            "status-expires",
+            what,
+            status.this_update,
+            status.hard_expiry,
+        );
     }
 
     fn license_keys(&mut self, rows: &[KeyRow], keyset: Option<&Keyset>) {
@@ -319,7 +371,7 @@ impl CheckUp {
     /// Keys that sign no more and that live tokens still need.
     fn tokens_under(&mut self, query: &Query<'_>, row: &KeyRow) -> Result<(), Error> {
         let id = row.public.id();
-        let (live, last) = query.live_under(id, self.now)?;
+        let (live, last) = query.live_under(id, u64::MAX, self.now)?;
         let last = last.map_or("never".to_owned(), |last| last.to_string());
         match row.state() {
             _ if live == 0 => {}
@@ -352,7 +404,12 @@ impl CheckUp {
         const NEXT: &str = "phi ledger checkpoint";
         let Some(newest) = query.newest_checkpoint()? else {
             let what = "the ledger was never signed: no proof can be made, and no key cut";
-            self.wrong("checkpoint-missing", what, NEXT);
+            let begun = query.entry(1)?.map(|(entry, _)| entry.time);
+            if begun.is_some_and(|begun| begun.plus(CHECKPOINT_AFTER) <= self.now) {
+                self.wrong("checkpoint-missing", what, NEXT);
+            } else {
+                self.note("checkpoint-missing", what, NEXT);
+            }
             return Ok(());
         };
         if !ledger::is_in_force(query, &newest)? {
@@ -381,6 +438,19 @@ impl CheckUp {
         }
         Ok(())
     }
+}
+
+/// What an application believes that took everything published which it can take: what does not
+/// fit together any more is a finding. `None` before the first root.
+fn imported(query: &Query<'_>) -> Result<Option<TrustState>, Error> {
+    let Some(mut trust) = root::chain(query)? else {
+        return Ok(None);
+    };
+    let documents = query.published()?.into_iter();
+    for held in documents.filter(|held| held.kind != DocumentKind::Root) {
+        let _ = trust.import(&held.document);
+    }
+    Ok(Some(trust))
 }
 
 /// When the newest ledger key took over, if that was after this key was revoked: proofs of before

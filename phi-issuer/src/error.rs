@@ -228,6 +228,13 @@ pub enum Error {
     },
     /// What was just made does not pass phi-verify, and was not given out.
     NotVerified(phi_verify::Error),
+    /// A proposal was made at a time that has not come.
+    ProposalAhead {
+        /// When it says that it was made.
+        made: UnixTime,
+        /// The clock here.
+        now: UnixTime,
+    },
     /// The newest root is not the one that a proposal follows.
     ProposalBehind {
         /// What happened meanwhile.
@@ -402,6 +409,7 @@ impl Error {
             Self::ListWrong { .. } => "list-wrong",
             Self::RevocationsLost { .. } => "revocations-lost",
             Self::OlderThanPublished { .. } => "older-than-published",
+            Self::ProposalAhead { .. } => "proposal-ahead",
             Self::ProposalBehind { .. } => "proposal-behind",
             Self::ProposalInvalid { .. } => "proposal-invalid",
             Self::PublicationBehind { .. } => "publication-behind",
@@ -448,6 +456,7 @@ impl Error {
             | Self::NoKeyFits { .. }
             | Self::NotFound { .. }
             | Self::NotThen { .. }
+            | Self::ProposalAhead { .. }
             | Self::ProposalBehind { .. }
             | Self::ProposalInvalid { .. }
             | Self::RootSignature { .. }
@@ -737,6 +746,11 @@ impl fmt::Display for Error {
             Self::BatchFile { problem }
             | Self::ProposalBehind { problem, .. }
             | Self::PublicationBehind { problem, .. } => f.write_str(problem),
+            Self::ProposalAhead { made, now } => write!(
+                f,
+                "the proposal was made at {made}, and the clock here says {now}: applications \
+                 would take the one for the other"
+            ),
             Self::ProposalInvalid { problem } => write!(f, "the proposal {problem}"),
             Self::PublicationUnwritten(_) => f.write_str("a published file could not be written"),
             Self::Passphrase(error) => error.fmt(f),

@@ -14,6 +14,7 @@ use crate::{
     catalog::Revision,
     customer::Customer,
     error::Error,
+    issuer::KEYSET,
     keys::{KeyScope, Role},
     license::{Issuance, LicenseChange},
 };
@@ -57,7 +58,14 @@ pub enum Event {
         /// The time.
         until: UnixTime,
     },
-    /// A retired key left the keyset: nothing under it is valid any more.
+    /// A key whose end was still ahead signs for longer: what was to succeed it was put off.
+    KeyProlonged {
+        /// The key.
+        key_id: KeyId,
+        /// When it signs no more; `None` is no time that is known.
+        until: Option<UnixTime>,
+    },
+    /// A key that never signed was taken back, or a retired key left the keyset: nothing under it is valid any more.
     KeyDropped {
         /// The key.
         key_id: KeyId,
@@ -270,7 +278,7 @@ impl Publication {
     pub fn file_name(&self) -> String {
         match self.kind {
             DocumentKind::Root => format!("root-{}.phi", self.version),
-            DocumentKind::Keyset => "keyset.phi".into(),
+            DocumentKind::Keyset => KEYSET.into(),
             DocumentKind::Status => match self.base {
                 None => "status.phi".into(),
                 Some(base) => format!("status-{base}-to-{}.phi", self.version),
@@ -307,11 +315,12 @@ mod document_kind {
 
 impl Event {
     /// Every word that an event can have.
-    pub const WORDS: [&str; 28] = [
+    pub const WORDS: [&str; 29] = [
         "issuer-created",
         "key-added",
         "key-activated",
         "key-retired",
+        "key-prolonged",
         "key-dropped",
         "key-exported",
         "catalog-recorded",
@@ -345,6 +354,7 @@ impl Event {
             Self::KeyAdded { .. } => "key-added",
             Self::KeyActivated { .. } => "key-activated",
             Self::KeyRetired { .. } => "key-retired",
+            Self::KeyProlonged { .. } => "key-prolonged",
             Self::KeyDropped { .. } => "key-dropped",
             Self::KeyExported { .. } => "key-exported",
             Self::CatalogRecorded { .. } => "catalog-recorded",

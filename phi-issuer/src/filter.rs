@@ -174,7 +174,12 @@ impl Built {
     /// The bits that tell which of the universe are members cannot be fewer: log2 of the number of
     /// ways to choose them.
     pub fn least_bits(&self) -> f64 {
-        estimate::log2_choices(self.universe, self.members)
+        Self::least_bits_of(self.universe, self.members)
+    }
+
+    /// The same, of any universe and so many members.
+    pub fn least_bits_of(universe: u64, members: u64) -> f64 {
+        estimate::log2_choices(universe, members)
     }
 
     /// The body's bits by the fewest that there can be; infinite where there is nothing to tell.

@@ -222,6 +222,8 @@ pub(crate) const KEYS: &str = "keys";
 pub(crate) const PUBLISHED: &str = "published";
 /// The first root, which applications have compiled in.
 pub(crate) const ANCHOR: &str = "root-1.phi";
+/// The newest keyset.
+pub(crate) const KEYSET: &str = "keyset.phi";
 /// The newest checkpoint of the ledger, beside the published documents and in an export.
 pub(crate) const CHECKPOINT: &str = "checkpoint";
 /// Settings are a few lines.

@@ -3,6 +3,8 @@
 mod known;
 mod life;
 mod plan;
+mod recorded;
+mod schedule;
 mod scope;
 
 use std::{fmt, path::PathBuf};
@@ -278,22 +280,27 @@ impl Issuer {
     /// none.
     ///
     /// # Errors
-    /// If the store cannot be read; [`Error::NotFound`] if there is no key `like`.
+    /// As [`Issuer::rotate_key`]; [`Error::NotFound`] if there is no key `like`.
     pub fn plan_rotation(
         &mut self,
         role: Role,
         like: Option<KeyId>,
         at: UnixTime,
+        now: UnixTime,
     ) -> Result<(Option<KeyId>, Option<KeyId>), Error> {
+        not_past(Some(at), now)?;
         let scope = match like {
             Some(key_id) => self.scope_of(key_id)?,
             None => None,
         };
         self.store.read(|query| match role {
-            Role::License => Ok((
-                waiting_license_key(query, scope.as_ref(), at)?,
-                signing_license_key(query, scope.as_ref(), at)?,
-            )),
+            Role::License => {
+                schedule::check_none_before(query, scope.as_ref(), now, at)?;
+                Ok((
+                    waiting_license_key(query, scope.as_ref(), at)?,
+                    signing_license_key(query, scope.as_ref(), at)?,
+                ))
+            }
             _ => Ok((
                 staged_key(query, role)?.map(|row| row.public.id()),
                 Some(oldest_in_force(query, role)?.1.id()),
@@ -308,9 +315,10 @@ impl Issuer {
         unlock: &dyn Unlock,
         context: &Context,
     ) -> Result<Rotation, Error> {
-        let waiting = self
-            .store
-            .read(|query| waiting_license_key(query, scope, at))?;
+        let waiting = self.store.read(|query| {
+            schedule::check_none_before(query, scope, context.now, at)?;
+            waiting_license_key(query, scope, at)
+        })?;
         // The key file comes first: a key in the ledger always has its file.
         let fresh = match waiting {
             Some(_) => None,
@@ -458,41 +466,6 @@ impl Issuer {
         Ok(NextKey {
             public: row.public,
             signer,
-        })
-    }
-
-    /// Retires a license key now, or takes back a staged key of any role. Tokens stay valid.
-    ///
-    /// # Errors
-    /// [`Error::NotAllowed`] for the key in use (rotate it) and for keys that sign no more.
-    pub fn retire_key(&mut self, key_id: KeyId, context: &Context) -> Result<(), Error> {
-        self.store.write(context, |writer| {
-            let row = find(&writer.query(), key_id)?;
-            let refuse = |problem, hint| {
-                Err(Error::NotAllowed {
-                    what: format!("key {key_id}"),
-                    problem,
-                    hint,
-                })
-            };
-            let rotate = "run `phi key rotate`, which puts another in its place";
-            match row.state() {
-                Some(KeyState::Staged) => writer.append(&Event::KeyDropped { key_id }),
-                _ if row.role != Role::License => refuse("is named by the root", rotate),
-                Some(KeyState::Active { .. }) => refuse("is the key in use", rotate),
-                // Its window would end before it begins, and nobody would sign in its place.
-                Some(KeyState::Retired { from, .. }) if from > writer.now() => {
-                    refuse("is to take over later", "retire it once it signs")
-                }
-                Some(KeyState::Retired { until, .. }) if until > writer.now() => {
-                    let now = writer.now();
-                    // A scheduled rotation must not leave a gap in which no key signs.
-                    another_signs_at(&writer.query(), now, &row)?;
-                    let until = after_last_token(&writer.query(), key_id, now)?;
-                    writer.append(&Event::KeyRetired { key_id, until })
-                }
-                _ => refuse("signs no more already", "run `phi key list`"),
-            }
         })
     }
 

@@ -6,6 +6,7 @@
 mod ahead;
 mod copy;
 mod judge;
+mod noted;
 mod verify;
 
 pub use ahead::Older;

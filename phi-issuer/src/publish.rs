@@ -164,6 +164,7 @@ fn keyset(
     let held = query.newest(DocumentKind::Keyset, "")?;
     let version = held.as_ref().map_or(1, |held| held.version + 1);
     let entries = keys::license_keys(&query)?;
+    known.check_past(&query, &entries, held.as_ref())?;
     let before = match &held {
         None => Vec::new(),
         Some(held) => let_sign(keyset_in(&query, held)?.as_ref().map_or(&[], Keyset::keys)),
@@ -274,6 +275,9 @@ pub(crate) fn import(query: &Query<'_>, publication: &Publication) -> Result<Tru
         // After a role's key was replaced its old documents do not import; the new one must.
         let _ = trust.import(&held.document);
     }
+    if publication.kind == DocumentKind::Status {
+        check_cuts(query, trust.keyset())?;
+    }
     match trust.import(&publication.document) {
         Ok(_) => Ok(trust),
         // A list goes with a keyset, and the one that is published does not go with the root.
@@ -285,6 +289,31 @@ pub(crate) fn import(query: &Query<'_>, publication: &Publication) -> Result<Tru
         }
         Err(error) => Err(Error::NotVerified(error)),
     }
+}
+
+/// What a cut takes back a keyset says and no list: a list that went out before that keyset would
+/// vouch for what the thief of the key mints.
+fn check_cuts(query: &Query<'_>, keyset: Option<&Keyset>) -> Result<(), Error> {
+    for row in query.keys()? {
+        let Some(KeyState::Revoked { cut: Some(cut) }) = row.state() else {
+            continue;
+        };
+        let key_id = row.public.id();
+        let published = keyset.and_then(|keyset| keyset.key(key_id));
+        let says_so = published.is_none_or(|entry| match entry.state {
+            KeyState::Revoked { cut: said } => said <= Some(cut),
+            _ => false,
+        });
+        if !says_so {
+            return Err(Error::PublicationBehind {
+                problem: format!(
+                    "key {key_id} is revoked, which the published keyset does not say"
+                ),
+                hint: "run `phi keyset publish` first",
+            });
+        }
+    }
+    Ok(())
 }
 
 /// A delta must import where its base is held; what is then believed.

@@ -105,7 +105,12 @@ pub(crate) fn check(query: &Query<'_>, request: &RevokeRequest) -> Result<(), Er
     Err(Error::NotAllowed {
         what: format!("{} {}", subject.class(), subject.id()),
         problem: "is revoked already",
-        hint: "run `phi status publish` to carry the revocation out",
+        hint: match subject {
+            Subject::Key(_) => {
+                "run `phi keyset publish`, then `phi status publish`, to carry it out"
+            }
+            _ => "run `phi status publish` to carry the revocation out",
+        },
     })
 }
 

@@ -542,3 +542,6 @@ impl Step<'_> {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

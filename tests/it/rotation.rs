@@ -386,18 +386,29 @@ fn a_check_up_finds_what_is_wrong_and_what_runs_out() {
     let folder = tempfile::tempdir().unwrap();
     let mut issuer = workshop::furnished(folder.path()).unwrap();
     publish(&mut issuer, START);
+    assert_eq!(urgent(&mut issuer, 1, START), []);
     assert_eq!(
-        urgent(&mut issuer, 1, START),
+        urgent(&mut issuer, 1, START.plus(8 * DAY)),
         [("checkpoint-missing", Wrong)]
     );
     issuer.checkpoint(&passphrase(), &at(START)).unwrap();
     assert_eq!(urgent(&mut issuer, 1, START), []);
 
-    // The list is due in a week and expires in a month.
+    // The list is due in a month and expires in three: nobody needs to do anything about it today,
+    // however far ahead is looked.
     let status = issuer.trust_state().unwrap().status().unwrap().clone();
+    assert_eq!(urgent(&mut issuer, 3650, START), []);
     assert_eq!(
-        urgent(&mut issuer, 3650, START),
-        [("status-due", Soon), ("status-expires", Soon)]
+        urgent(&mut issuer, 90, status.next_update.minus(10 * DAY)),
+        [("status-due", Soon)]
+    );
+    assert_eq!(
+        urgent(&mut issuer, 5, status.next_update.minus(10 * DAY)),
+        []
+    );
+    assert_eq!(
+        urgent(&mut issuer, 90, status.hard_expiry.minus(10 * DAY)),
+        [("status-due", Wrong), ("status-expires", Soon)]
     );
     let overdue = urgent(&mut issuer, 0, status.next_update);
     assert_eq!(overdue, [("status-due", Wrong)]);

@@ -15,7 +15,9 @@ use phi_tests::{
 };
 use phi_verify::{
     Bundle, ClockPolicy, DocumentKind, Error, Fingerprint, Imported, InstallationId, KeyId,
-    PartOutcome, ProofPolicy, PublicKey, RevocationPolicy, TrustState, UnixTime, Verifier, armor,
+    Malformed, PartOutcome, ProofPolicy, PublicKey, RevocationPolicy, TrustState, UnixTime,
+    Verifier, armor,
+    filter::{Answer, Filter, SaltedId},
     log::{self, ConsistencyProof, Leaf, LogState, Origin, Proof, UntrustedCheckpoint},
 };
 
@@ -163,6 +165,7 @@ fn outcome(check: &Check) -> Result<Outcome, Error> {
         Check::ImportBundle { trust, bundle } => import_bundle(state(trust), &bytes(bundle))?,
         Check::Fingerprint(machine) => Outcome::Text(fingerprint(machine).to_request()?),
         Check::FingerprintRequest(text) => components(&Fingerprint::from_request(text)?),
+        Check::Filter { kind, body, ids } => answers(*kind, &bytes(body), ids)?,
         Check::Leaf(_)
         | Check::Inclusion { .. }
         | Check::Consistency { .. }
@@ -170,6 +173,27 @@ fn outcome(check: &Check) -> Result<Outcome, Error> {
         | Check::TokenProof { .. }
         | Check::Advance { .. } => of_log(check)?,
     })
+}
+
+/// Reads a filter as the section of a status list that it is, and asks about ids.
+fn answers(kind: u64, body: &[u8], ids: &[String]) -> Result<Outcome, Error> {
+    let filter = Filter::parse(kind, body).map_err(|error| Error::Document {
+        kind: DocumentKind::Status,
+        cause: Malformed::Field {
+            key: 11,
+            problem: error.problem(),
+        },
+    })?;
+    assert_eq!(filter.body(), body);
+    let ids = ids
+        .iter()
+        .map(|id| SaltedId::from_bytes(bytes(id).try_into().unwrap()));
+    let answers = ids.map(|id| match filter.contains(id) {
+        Answer::No => "no",
+        Answer::Yes => "yes",
+        Answer::Probably => "probably",
+    });
+    Ok(Outcome::Answers(answers.map(Into::into).collect()))
 }
 
 fn of_log(check: &Check) -> Result<Outcome, Error> {

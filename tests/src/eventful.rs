@@ -1,12 +1,12 @@
-//! A ledger in which everything has happened that can happen, of which `fixtures/ledger-v2` is a
-//! copy that was made once.
+//! A ledger in which everything has happened that can happen, of which the ledgers in `fixtures`
+//! are copies that were made once.
 
 use std::path::Path;
 
 use phi_issuer::custody::Escrow;
 use phi_issuer::{
-    Amendment, ChangeRequest, Customer, CustomerKind, Error, Issuer, LicenseOrder, LicenseRecord,
-    Machine, NewLicense, OldTokens, ResetRequest, RevokeRequest, Role, Subject,
+    Amendment, ChangeRequest, Customer, CustomerKind, Error, Issuer, KeyScope, LicenseOrder,
+    LicenseRecord, Machine, NewLicense, OldTokens, ResetRequest, RevokeRequest, Role, Subject,
 };
 use phi_verify::{Allowance, Fingerprint, Reason, UnixTime};
 
@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Every word that an event has.
-pub const WORDS: [&str; 28] = [
+pub const WORDS: [&str; 29] = [
     "change-withdrawn",
     "checkpoint-signed",
     "clock-corrected",
@@ -31,6 +31,7 @@ pub const WORDS: [&str; 28] = [
     "key-added",
     "key-dropped",
     "key-exported",
+    "key-prolonged",
     "key-retired",
     "license-amended",
     "license-drafted",
@@ -70,6 +71,7 @@ pub fn make(folder: &Path) -> Result<Issuer, Error> {
     draft(&mut issuer)?;
     ordinary(&mut issuer)?;
     trial(&mut issuer)?;
+    suspended_twice(&mut issuer)?;
     taken_back(&mut issuer)?;
     clock_ahead(&mut issuer)?;
     clock_reset(&mut issuer)?;
@@ -181,6 +183,26 @@ fn trial(issuer: &mut Issuer) -> Result<(), Error> {
     change(issuer, &license, convert, None, day(14)).map(drop)
 }
 
+/// A suspension that voids a reinstatement that was to come.
+fn suspended_twice(issuer: &mut Issuer) -> Result<(), Error> {
+    let license = issuer.issue_license(order(), &at(day(14)))?;
+    let license = change(
+        issuer,
+        &license,
+        ChangeRequest::Suspend,
+        Some(day(50)),
+        day(14),
+    )?;
+    let license = change(
+        issuer,
+        &license,
+        ChangeRequest::Reinstate,
+        Some(day(60)),
+        day(14),
+    )?;
+    change(issuer, &license, ChangeRequest::Suspend, None, day(15)).map(drop)
+}
+
 /// A license, a token and a customer that are revoked.
 fn taken_back(issuer: &mut Issuer) -> Result<(), Error> {
     let license = issuer.issue_license(order(), &at(day(15)))?.id;
@@ -233,6 +255,7 @@ fn keys(issuer: &mut Issuer) -> Result<(), Error> {
     let escrow = Escrow::Recipients(vec![SAFE.into()]);
     issuer.export_key(waits, &escrow, &secret, &at(day(23)))?;
     issuer.retire_key(waits, &at(day(23)))?;
+    moved_keys(issuer)?;
     for role in [Role::Ledger, Role::Status, Role::Keyset] {
         issuer.rotate_key(role, None, &secret, &at(day(24)))?;
     }
@@ -241,6 +264,36 @@ fn keys(issuer: &mut Issuer) -> Result<(), Error> {
     let license = issuer.issue_license(order(), &at(day(25)))?.id;
     let token = workshop::mint(issuer, license, 1, day(25))?.remove(0);
     debug_assert_eq!(token.key_id, staged, "the key that waited signs");
+    cut_key(issuer)?;
     // All that the first key signed has ended.
     issuer.publish_keyset(&secret, &at(END)).map(drop)
+}
+
+/// A key that may sign little, and one that is to take over, later than it was, and then not.
+fn moved_keys(issuer: &mut Issuer) -> Result<(), Error> {
+    let (secret, now) = (passphrase(), at(day(23)));
+    let scope = KeyScope {
+        products: [(PRODUCT.to_owned(), Some([1].into()))].into(),
+        longest: Some(DAY),
+    };
+    let narrow = issuer.new_scoped_key(Role::License, Some(scope), &secret, &now)?;
+    issuer.rotate_key_like(narrow, None, &secret, &now)?;
+    let scheduled = issuer.rotate_key(Role::License, Some(day(26)), &secret, &now)?;
+    issuer.reschedule_key(scheduled.new, day(30), &now)?;
+    issuer.retire_key(scheduled.new, &now)
+}
+
+/// The first license key, of which what the ledger had at its newest checkpoint stays good.
+fn cut_key(issuer: &mut Issuer) -> Result<(), Error> {
+    let keys = issuer.keys()?.into_iter();
+    let mut license_keys = keys.filter(|key| key.role == Role::License);
+    let first = license_keys.next().expect("an issuer has a license key");
+    let request = RevokeRequest {
+        subject: Subject::Key(first.public.id()),
+        issued_before: None,
+        cut: Some(issuer.newest_checkpoint()?.size),
+        reason: Reason::KeyCompromise,
+    };
+    issuer.revoke(&request, &at(day(26)))?;
+    issuer.publish_keyset(&passphrase(), &at(day(26))).map(drop)
 }

@@ -1,7 +1,7 @@
 //! What an issuer has minted and revoked at an epoch, and the lists that are to be made of it:
 //! written from docs/spec.md ("Status", "Deltas") alone, beside the issuer's own code.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::LazyLock};
 
 use phi_issuer::filter;
 use phi_verify::{
@@ -31,7 +31,7 @@ impl Minted {
         Self {
             id: token_id(number),
             license: LicenseId::from_bytes(license.to_be_bytes()),
-            key_id: Seed::License.id(),
+            key_id: *LICENSE_KEY,
             mint_epoch,
         }
     }
@@ -46,6 +46,11 @@ impl Minted {
         }
     }
 }
+
+/// Keys take longer to make than filters.
+static LICENSE_KEY: LazyLock<KeyId> = LazyLock::new(|| Seed::License.id());
+
+static LIST: LazyLock<Status> = LazyLock::new(snakeoil::status);
 
 /// The token id with this number.
 pub fn token_id(number: u64) -> TokenId {
@@ -83,7 +88,7 @@ impl Snapshot {
             tokens: tokens.into_iter().collect(),
             revoked: BTreeSet::new(),
             dead: BTreeSet::new(),
-            covered: snakeoil::status().covered_keys.into_iter().collect(),
+            covered: LIST.covered_keys.iter().copied().collect(),
             rules: Vec::new(),
             unrevoked: Vec::new(),
         }
@@ -164,7 +169,7 @@ impl Snapshot {
     }
 
     fn list(&self, form: Form, revoked: Sections) -> Status {
-        let (list, days) = (snakeoil::status(), self.epoch * DAY);
+        let (list, days) = (LIST.clone(), self.epoch * DAY);
         Status {
             epoch: self.epoch,
             this_update: list.this_update.plus(days),

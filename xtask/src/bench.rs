@@ -1,5 +1,5 @@
 //! Runs the benchmarks, optimized: license checks with the developer's arguments, and a batch; by
-//! name, the growth of the ledger.
+//! name, the growth of the ledger and lists of revoked tokens.
 
 use clap::ValueEnum;
 
@@ -15,6 +15,8 @@ pub(crate) enum Benchmark {
     Batch,
     /// The ledger at ten thousand, a hundred thousand and a million licenses; it takes an hour
     Ledger,
+    /// Lists of revoked tokens, beside other ways to say what is revoked; it takes minutes
+    Revocation,
 }
 
 /// Runs the one that is named, or those that take minutes.
@@ -31,6 +33,7 @@ fn one(benchmark: Benchmark, arguments: &[String]) -> Result<(), Failure> {
         Benchmark::Checks => "phi-bench",
         Benchmark::Batch => "batch",
         Benchmark::Ledger => "ledger",
+        Benchmark::Revocation => "revocation",
     };
     let mut bench = cargo("run --release --locked --package phi-bench --bin");
     run_command(bench.args([program, "--"]).args(arguments))

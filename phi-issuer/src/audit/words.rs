@@ -36,6 +36,7 @@ fn of_event(event: &Event, words: &mut Vec<String>) {
         }
         Event::KeyActivated { key_id, .. }
         | Event::KeyRetired { key_id, .. }
+        | Event::KeyProlonged { key_id, .. }
         | Event::KeyDropped { key_id } => words.push(key_id.to_string()),
         Event::KeyExported { key_id, to } => {
             words.push(key_id.to_string());

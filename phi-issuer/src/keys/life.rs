@@ -1,8 +1,9 @@
 //! The life of a key: what may follow in it.
 //!
-//! A key is added once. A license key then gets its window, which may begin earlier but not over
-//! again and may end earlier but not later; it is dropped when nothing under it can be accepted
-//! any more; and what is dropped or revoked stays so. A key that a root names begins and ends
+//! A key is added once. A license key then gets its window. As long as its beginning is ahead it
+//! may be moved, and so may its end; what has begun does not begin again, and what has ended does
+//! not sign again. A key is dropped before it begins, or when nothing under it can be accepted any
+//! more; and what is dropped or revoked stays so. A key that a root names begins and ends
 //! once, with the roots that name it.
 
 use phi_verify::{KeyId, KeyState, PublicKey, UnixTime};
@@ -33,6 +34,7 @@ pub(crate) fn check(query: &Query<'_>, entry: &Entry) -> Result<(), Error> {
         Event::KeyRetired { key_id, until } => {
             retired(query, &find(query, *key_id)?, *until, moment)
         }
+        Event::KeyProlonged { key_id, until } => prolonged(&find(query, *key_id)?, *until, moment),
         Event::KeyDropped { key_id } => dropped(query, &find(query, *key_id)?, moment),
         Event::KeyExported { key_id, .. } => find(query, *key_id).map(drop),
         _ => Ok(()),
@@ -54,6 +56,14 @@ impl Moment {
             Self::Early
         } else {
             Self::At(entry.time)
+        }
+    }
+
+    /// Whether the time is still to come.
+    fn is_before(self, time: UnixTime) -> bool {
+        match self {
+            Self::At(now) => now < time,
+            Self::Early => false,
         }
     }
 
@@ -110,7 +120,7 @@ fn activated(row: &KeyRow, from: UnixTime, moment: Moment) -> Result<(), Error> 
     let waits = match row.state() {
         Some(KeyState::Staged) => true,
         Some(KeyState::Active { from: later } | KeyState::Retired { from: later, .. }) => {
-            row.role == Role::License && from < later
+            row.role == Role::License && (from < later || from > later && moment.is_before(later))
         }
         _ => false,
     };
@@ -119,6 +129,25 @@ fn activated(row: &KeyRow, from: UnixTime, moment: Moment) -> Result<(), Error> 
     }
     if !moment.allows(from) {
         return refuse(id, "would have taken over in the past");
+    }
+    if row.until.is_some_and(|until| from > until) {
+        return refuse(id, "would take over after its end");
+    }
+    Ok(())
+}
+
+/// What has not come yet can be put off: a key that signs no more does so for good.
+fn prolonged(row: &KeyRow, until: Option<UnixTime>, moment: Moment) -> Result<(), Error> {
+    let id = row.public.id();
+    let end = match row.state() {
+        Some(KeyState::Retired { until, .. }) if row.role == Role::License => until,
+        _ => return refuse(id, "has no end that could be put off"),
+    };
+    if !moment.is_before(end) {
+        return refuse(id, "would sign again after it was retired");
+    }
+    if until.is_some_and(|until| until <= end) {
+        return refuse(id, "would not sign for longer");
     }
     Ok(())
 }
@@ -156,6 +185,12 @@ fn dropped(query: &Query<'_>, row: &KeyRow, moment: Moment) -> Result<(), Error>
     let over = match (row.state(), moment) {
         (Some(KeyState::Staged), _) => true,
         _ if row.role != Role::License => false,
+        // It never signed.
+        (Some(KeyState::Active { from } | KeyState::Retired { from, .. }), moment)
+            if moment.is_before(from) =>
+        {
+            true
+        }
         (Some(KeyState::Retired { until, .. }), Moment::At(now)) => until.plus(DROP_LEEWAY) <= now,
         (Some(KeyState::Revoked { .. }), _) | (Some(KeyState::Retired { .. }), Moment::Early) => {
             true

@@ -212,6 +212,7 @@ impl<'s> Judge<'s> {
             Event::KeyActivated { .. }
             | Event::KeyExported { .. }
             | Event::KeyRetired { .. }
+            | Event::KeyProlonged { .. }
             | Event::KeyDropped { .. }
             | Event::CustomerAdded { .. }
             | Event::CustomerChanged { .. }

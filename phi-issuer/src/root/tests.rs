@@ -142,7 +142,7 @@ fn of_several_keys_the_oldest_is_replaced() {
     rig.widen(Role::Ledger, 2);
     let plan = rig
         .issuer
-        .plan_rotation(Role::Ledger, None, rig.context.now)
+        .plan_rotation(Role::Ledger, None, rig.context.now, rig.context.now)
         .unwrap();
     assert_eq!(plan, (None, Some(first)));
     let third = rig.rotate(Role::Ledger).unwrap();

@@ -59,6 +59,10 @@ pub(super) fn apply(engine: &Engine, entry: &Entry) -> Result<(), Error> {
             "UPDATE keys SET until = ?2 WHERE id = ?1",
             values![&key_id.to_string(), sql(*until)],
         ),
+        Event::KeyProlonged { key_id, until } => execute(
+            "UPDATE keys SET until = ?2 WHERE id = ?1",
+            values![&key_id.to_string(), until.map(sql)],
+        ),
         Event::KeyDropped { key_id } => execute(
             "UPDATE keys SET dropped = 1 WHERE id = ?1",
             values![&key_id.to_string()],

@@ -38,7 +38,7 @@ pub(crate) struct Query<'c> {
 pub(crate) type CatalogCache = RefCell<HashMap<(String, u64), Arc<Revision>>>;
 
 /// A key as the store has it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct KeyRow {
     pub(crate) public: PublicKey,
     pub(crate) role: Role,
@@ -129,6 +129,15 @@ impl<'c> Query<'c> {
         Ok(found.pop())
     }
 
+    /// Every entry of the life of a key, and every revocation, in order. Nothing derived is asked.
+    pub(crate) fn key_events(&self) -> Result<Vec<Entry>, Error> {
+        let sql = "SELECT entry FROM events WHERE word IN
+                   ('key-added', 'key-activated', 'key-retired', 'key-prolonged', 'key-dropped',
+                    'revoked')
+                   ORDER BY seq";
+        self.entries(sql, &[])
+    }
+
     /// The events by which keys of a role were added, in order.
     pub(crate) fn keys_added(&self, role: Role) -> Result<Vec<Event>, Error> {
         let sql = "SELECT entry FROM keys JOIN events USING (seq) WHERE role = ?1 ORDER BY seq";
@@ -148,12 +157,13 @@ impl<'c> Query<'c> {
     pub(crate) fn live_under(
         &self,
         key_id: KeyId,
+        up_to: u64,
         now: UnixTime,
     ) -> Result<(u64, Option<UnixTime>), Error> {
         let sql = "SELECT count(*), count(ends), max(ends) FROM tokens
-                   WHERE key_id = ?1 AND (ends IS NULL OR ends > ?2)";
+                   WHERE key_id = ?1 AND (ends IS NULL OR ends > ?2) AND seq <= ?3";
         let id = key_id.to_string();
-        self.single(sql, values![&id, seconds(now)], |row| {
+        self.single(sql, values![&id, seconds(now), number(up_to)], |row| {
             let (all, ending) = (row.int(0)?, row.int(1)?);
             let last = row.opt_int(2)?.map(time).transpose()?;
             Ok((all.cast_unsigned(), last.filter(|_| all == ending)))

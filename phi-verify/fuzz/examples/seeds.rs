@@ -8,10 +8,13 @@ use std::{fs, io};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ciborium::Value;
 use phi_verify::{
-    Binding, BundleBuilder, DocumentKind, Extension, Fingerprint, FlagCode, KeyState,
-    Keyset, LicenseId, LicenseKey, Minimum, Reason, Rule, Scope, Sections, Status, Subject, TokenId, armor,
+    Binding, BundleBuilder, DocumentKind, Extension, Fingerprint, FlagCode, Form, KeyState,
+    Keyset, LicenseId, LicenseKey, ListId, Minimum, Reason, Rule, Scope, Sections, Status, Subject, TokenId, armor,
+    filter::Filter,
     log::{ConsistencyProof, Hash, Leaf, Proof},
 };
+use sha2::{Digest as _, Sha256};
+
 use phi_verify_fuzz::{checkpoint, leaf_hash, seal, snakeoil, token, tree_root};
 
 fn main() -> io::Result<()> {
@@ -20,6 +23,7 @@ fn main() -> io::Result<()> {
     scoped()?;
     bundle()?;
     log()?;
+    filters()?;
     let keyset = seal(DocumentKind::Keyset, &snakeoil::keyset().unsigned());
     let word = armor::document_to_text(&keyset).expect("a document");
     seed("armor", "word", word.as_bytes())?;
@@ -69,6 +73,8 @@ fn documents() -> io::Result<()> {
         seed(kind.name(), "document", &document)?;
         seed(kind.name(), "payload", &payload(&document))?;
     }
+    let document = seal(DocumentKind::Status, &delta().unsigned());
+    seed("status", "payload-delta", &payload(&document))?;
     let reset = snakeoil::clock_reset().unsigned();
     let document = seal(DocumentKind::ClockReset, &reset);
     seed("clock_reset", "document", &document)?;
@@ -81,7 +87,14 @@ fn state(reset: &[u8]) -> io::Result<()> {
     let mut trust = snakeoil::trust().with_installation(snakeoil::MACHINE);
     let status = seal(DocumentKind::Status, &revoking().unsigned());
     let catalog = seal(DocumentKind::Catalog, &snakeoil::catalog().unsigned());
-    for document in [status, catalog] {
+    let base = revoking();
+    let mut upon = delta();
+    upon.rules.clone_from(&base.rules);
+    if let Form::Delta { base: named, .. } = &mut upon.form {
+        named.hash = base.unsigned().payload_hash();
+    }
+    let upon = seal(DocumentKind::Status, &upon.unsigned());
+    for document in [status, upon, catalog] {
         trust.import(&document).expect("the document is signed");
     }
     trust
@@ -173,6 +186,27 @@ fn log() -> io::Result<()> {
     seed("token_proof", "path", proof(path).to_text().as_bytes())
 }
 
+/// A filter of each form, its kind in front. What they list is nobody's.
+fn filters() -> io::Result<()> {
+    let noise = |count| {
+        let blocks = (0..).flat_map(|number: u32| Sha256::digest(number.to_be_bytes()));
+        blocks.take(count).collect::<Vec<_>>()
+    };
+    let two_layers = [2, 1, 2, 24, 3, 9, 1];
+    let two_shards = [3, 0, 2, 2, 70, 5, 0x84, 3, 6, 70, 7, 0x84, 3, 8];
+    for (name, body) in [
+        ("exact", [&[0][..], &[1; 8], &[2; 8]].concat()),
+        ("bloom", [&[1, 40, 3][..], &noise(5)].concat()),
+        ("cascade", [&two_layers[..], &noise(4), &[1, 1, 0xac, 2]].concat()),
+        ("cascade-tail", vec![2, 0, 0, 1, 7]),
+        ("ribbon", [&[3, 1, 3, 1, 2, 9, 4, 1][..], &noise(3 * 2 + 4)].concat()),
+        ("ribbon-shards", [&two_shards[..], &noise(2 * (2 * 70 + 388))].concat()),
+    ] {
+        seed("filter", name, &body)?;
+    }
+    Ok(())
+}
+
 /// A status with a rule of each class and a token on its list.
 fn revoking() -> Status {
     let mut status = snakeoil::status();
@@ -192,6 +226,43 @@ fn revoking() -> Status {
     status.rules = subjects.map(rule).into();
     status.revoked = Sections::exact(&status.salt(), [TokenId::from_bytes([1; 16])]);
     status
+}
+
+/// A delta to the snakeoil list, with a section of every class, in two forms.
+fn delta() -> Status {
+    let base = snakeoil::status();
+    let exact = |byte| Filter::parse(0, &[byte; 8]).expect("a prefix");
+    let bloom = |byte| Filter::parse(1, &[8, 2, byte]).expect("eight bits and two probes");
+    let sections = |byte| Sections {
+        tokens: Some(exact(byte)),
+        licenses: Some(bloom(byte)),
+    };
+    let rule = |subject, ends| Rule {
+        subject,
+        issued_before: None,
+        reason: Reason::Suspended,
+        since: snakeoil::START,
+        ends,
+    };
+    let license = Subject::License(LicenseId::from_bytes([8; 8]));
+    Status {
+        epoch: 2,
+        form: Form::Delta {
+            base: ListId {
+                epoch: 1,
+                hash: base.unsigned().payload_hash(),
+            },
+            full: [7; 32],
+            removed: sections(0x11),
+        },
+        rules: vec![rule(license, Some(snakeoil::NOW))],
+        revoked: sections(0x81),
+        unrevoked: vec![
+            Subject::Key(snakeoil::Seed::Retired.id()),
+            Subject::Feature(snakeoil::PRODUCT.into(), FlagCode::new(1)),
+        ],
+        ..base
+    }
 }
 
 fn fingerprint() -> Fingerprint {

@@ -79,6 +79,10 @@ fn the_life_of_a_key_has_an_order() {
 
     let activated = |key_id, from| Event::KeyActivated { key_id, from };
     let retire = |key_id, until| Event::KeyRetired { key_id, until };
+    let prolonged = |key_id| Event::KeyProlonged {
+        key_id,
+        until: Some(NOW.plus(DAY)),
+    };
     let (before, later) = (START.plus(5 * DAY), NOW.plus(DAY));
     for (event, problem) in [
         (activated(retired, later), "does not wait"),
@@ -89,6 +93,9 @@ fn the_life_of_a_key_has_an_order() {
         (retire(stolen, later), "no window"),
         (retire(retired, later), "sign again"),
         (retire(active, before), "in the past"),
+        (prolonged(retired), "sign again"),
+        (prolonged(active), "no end"),
+        (prolonged(stolen), "no end"),
         (Event::KeyDropped { key_id: retired }, "tokens under it"),
         (
             Event::KeyDropped { key_id: active },

@@ -431,37 +431,3 @@ fn two_lists_are_compared_by_what_is_in_them() {
     let unknown = issuer.diff_lists(&ListName::Epoch(1), &ListName::Epoch(77));
     assert_eq!(unknown.unwrap_err().code(), "not-found");
 }
-
-/// Beyond some thousand rules for whole licenses they stand in a section, and all goes on.
-#[test]
-fn many_whole_licenses_stand_in_a_section() {
-    let (_folder, mut issuer) = issuer();
-    let rows = 4200;
-    let now = day(1);
-    let minted = workshop::batch(&mut issuer, "sale", rows, now, |_| {}).unwrap();
-    assert_eq!(minted.len(), rows);
-    let licenses = issuer.licenses(None, None).unwrap();
-    for license in &licenses[..4097] {
-        revoke(&mut issuer, Subject::License(license.id), day(2));
-    }
-    let first = issuer.publish_status(&passphrase(), &at(day(2))).unwrap();
-    let list = read(&first.0.document);
-    assert!(list.rules.is_empty() && list.revoked.licenses.is_some());
-    assert_eq!((first.1.checked, first.1.revoked), (4200, 4097));
-    let mut trust = TrustState::clone(&issuer.trust_state().unwrap());
-    // Two come back: the others fit into rules again.
-    for license in &licenses[..2] {
-        issuer
-            .unrevoke(&Subject::License(license.id), &at(day(3)))
-            .unwrap();
-    }
-    revoke(&mut issuer, Subject::License(licenses[4199].id), day(3));
-    let second = issuer
-        .publish_status_as(&request(&[2]), &passphrase(), &at(day(3)), |_| {})
-        .unwrap();
-    assert_eq!(second.report.rules, 4096);
-    trust.import(&second.deltas[0].document).unwrap();
-    let good = issuer.tokens_of(licenses[0].id).unwrap().remove(0);
-    let verifier = Verifier::new(&trust, PRODUCT, RevocationPolicy::Strict);
-    verifier.verify(&good.token, day(3)).unwrap();
-}

@@ -1,4 +1,4 @@
-//! Makes the issuer of `tests/fixtures/ledger-v2`, once: a ledger in which everything happened,
+//! Makes the issuer of a folder of `tests/fixtures`, once: a ledger in which everything happened,
 //! and beside it what its tables are and its root.
 //!
 //! `cargo run -p phi-tests --bin ledger-fixture FOLDER` writes into a folder that does not exist
@@ -18,6 +18,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     tables.push('\n');
     fs::write(folder.join("tables.txt"), tables)?;
     fs::write(folder.join("root.txt"), format!("{root}\n"))?;
-    fs::remove_file(folder.join("phi.lock"))?;
+    for empty in ["phi.lock", "phi.in-use"] {
+        fs::remove_file(folder.join(empty))?;
+    }
     Ok(())
 }

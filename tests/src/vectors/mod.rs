@@ -24,10 +24,12 @@ mod deltas;
 mod documents;
 mod edge;
 mod envelopes;
+mod filters;
 mod fingerprint;
 mod keys;
 mod lists;
 mod merkle;
+mod missing;
 mod proofs;
 mod roots;
 mod scopes;
@@ -35,6 +37,7 @@ mod signatures;
 mod text;
 mod tokens;
 mod trust;
+mod verdicts;
 
 pub use edge::malleated;
 pub use view::{BundleView, CheckpointView, ClockView, DocumentView, LeafView, LicenseView};
@@ -104,6 +107,15 @@ pub enum Check {
     Fingerprint(Machine),
     /// A fingerprint request is read.
     FingerprintRequest(String),
+    /// The body of a filter is read, and asked.
+    Filter {
+        /// The kind.
+        kind: u64,
+        /// The body.
+        body: String,
+        /// Salted ids about which it is asked.
+        ids: Vec<String>,
+    },
     /// The data of a leaf of the log is read.
     Leaf(String),
     /// A leaf is looked for in a tree. Hashes are base64.
@@ -274,6 +286,8 @@ pub enum Outcome {
     Bytes(String),
     /// A fingerprint: each component's kind and digest.
     Components(Vec<(String, String)>),
+    /// What a filter says of each id: `no`, `yes` or `probably`.
+    Answers(Vec<String>),
     /// A signature or a proof that holds.
     Holds,
     /// A leaf of the log.
@@ -319,6 +333,11 @@ impl Vectors {
         self.add(path, shows, check, Expected::Refused(code.into()));
     }
 
+    /// What is done in each, without what must come of it.
+    pub fn checks(self) -> impl Iterator<Item = Check> {
+        self.0.into_values().map(|vector| vector.check)
+    }
+
     /// The files: their paths under `tests/vectors/` and their texts.
     ///
     /// # Panics
@@ -348,6 +367,9 @@ pub fn all() -> Vectors {
         scopes::add,
         lists::add,
         deltas::add,
+        filters::add,
+        missing::add,
+        verdicts::add,
         trust::add,
         bundles::add,
         clocks::add,

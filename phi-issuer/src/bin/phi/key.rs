@@ -8,6 +8,7 @@ mod revoke;
 mod timeline;
 mod tokens;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use clap::{Args, Subcommand};
@@ -39,6 +40,7 @@ pub(crate) enum Command {
     Check(check::Check),
     Tokens(tokens::Tokens),
     Rotate(Rotate),
+    Reschedule(Reschedule),
     Retire(Retire),
     Revoke(revoke::Revoke),
     Timeline(timeline::Timeline),
@@ -106,9 +108,33 @@ impl AcceptedKeys {
     }
 }
 
-/// Take a waiting key back, or let a key that is being succeeded sign no more
+/// Put a scheduled rotation off, or bring it forward
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  phi key retire 3q2-7wEjRWeJ && phi keyset publish")]
+#[command(
+    long_about = "Put a scheduled rotation of license keys off, or bring it forward: the key that \
+        is to take over does so at another time, and the one before it signs until then.\n\n\
+        Publish the keyset before the old date: applications that have the keyset with that date \
+        alone would refuse what the key before signs after it.",
+    after_help = "Example:\n  phi key reschedule 3q2-7wEjRWeJ --from 2027-03-01 && phi keyset publish"
+)]
+pub(crate) struct Reschedule {
+    /// The key that is to take over later
+    #[arg(allow_hyphen_values = true)]
+    key: KeyId,
+    /// When it is to begin to sign instead
+    #[arg(long, value_name = "TIME")]
+    from: When,
+}
+
+/// Take a waiting or scheduled key back, or let a key that is being succeeded sign no more
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Take a key back that waits, or let a license key that is being succeeded sign no \
+        more from now on.\n\n\
+        A license key that is to take over later is dropped before it begins, and the one before it \
+        goes on. Publish the keyset before that date.",
+    after_help = "Example:\n  phi key retire 3q2-7wEjRWeJ && phi keyset publish"
+)]
 pub(crate) struct Retire {
     /// The key's id
     #[arg(allow_hyphen_values = true)]
@@ -134,6 +160,7 @@ impl Command {
             Self::Check(command) => command.run(session),
             Self::Tokens(command) => command.run(session),
             Self::Rotate(command) => command.run(session),
+            Self::Reschedule(command) => command.run(session),
             Self::Retire(command) => command.run(session),
             Self::Revoke(command) => command.run(session),
             Self::Timeline(_) => timeline::run(session),
@@ -144,19 +171,18 @@ impl Command {
 }
 
 fn list(session: &Session) -> Result<(), Failure> {
-    let keys = session.issuer()?.keys()?;
+    let mut issuer = session.issuer()?;
+    let (keys, holders) = (issuer.keys()?, issuer.root_holders()?);
+    let answer = |key| KeyAnswer::new(key, &holders, session.now());
     session.output().print(&KeyListAnswer {
-        keys: keys
-            .iter()
-            .map(|key| KeyAnswer::new(key, session.now()))
-            .collect(),
+        keys: keys.iter().map(answer).collect(),
     })
 }
 
 fn find(issuer: &mut Issuer, id: KeyId, session: &Session) -> Result<KeyAnswer, Failure> {
-    let keys = issuer.keys()?;
+    let (keys, holders) = (issuer.keys()?, issuer.root_holders()?);
     let record = keys.iter().find(|record| record.public.id() == id);
-    let answer = record.map(|record| KeyAnswer::new(record, session.now()));
+    let answer = record.map(|record| KeyAnswer::new(record, &holders, session.now()));
     answer.ok_or_else(|| {
         Failure::new("not-found", format!("there is no key {id}")).hint("run `phi key list`")
     })
@@ -210,8 +236,8 @@ impl Rotate {
             proofs,
             proposal: proposal.as_deref().map(shown),
         })?;
-        if let Some(file) = proposal {
-            say(&format!("phi: next: {}", root::carry(&file)));
+        if let (Some(file), NextRoot::Proposed(proposal)) = (proposal, &rotation.root) {
+            say(&format!("phi: next: {}", root::carry(proposal, &file)));
             return Ok(());
         }
         say(match self.role {
@@ -245,7 +271,7 @@ impl Rotate {
         session: &Session,
     ) -> Result<RotationAnswer, Failure> {
         let at = from.unwrap_or_else(|| session.now());
-        let (new, old) = issuer.plan_rotation(self.role, self.like, at)?;
+        let (new, old) = issuer.plan_rotation(self.role, self.like, at, session.now())?;
         let root = match self.role {
             Role::License => None,
             _ => Some(issuer.trust_state()?.root().version + 1),
@@ -258,8 +284,34 @@ impl Rotate {
             at: at.into(),
             root_version: root,
             proofs: self.proofs(issuer, session)?,
-            proposal: None,
+            proposal: match root {
+                Some(version) if !issuer.root_is_at_hand()? => {
+                    let file = session.dir().join(format!("root-{version}.proposal"));
+                    Some(shown(&file))
+                }
+                _ => None,
+            },
         })
+    }
+}
+
+impl Reschedule {
+    fn run(&self, session: &Session) -> Result<(), Failure> {
+        let at = self.from.beginning(session.now())?;
+        let mut issuer = session.issuer()?;
+        let rotation = issuer.reschedule_key(self.key, at, &session.context())?;
+        session.output().print(&RotationAnswer {
+            dry_run: false,
+            role: Role::License.to_string(),
+            new: Some(rotation.new.to_string()),
+            old: rotation.old.map(|key| key.to_string()),
+            at: rotation.at.into(),
+            root_version: None,
+            proofs: None,
+            proposal: None,
+        })?;
+        say(PUBLISH);
+        Ok(())
     }
 }
 
@@ -307,6 +359,8 @@ pub(crate) struct KeyAnswer {
     scope: Option<ScopeView>,
     /// Whether it was revoked with a cut: how many events of the ledger keep its tokens valid.
     cut: Option<u64>,
+    /// Who holds it, elsewhere; null if that is not known.
+    holder: Option<String>,
     /// When it was made.
     added: Stamp,
     /// Its file, or the one that says where its signer is; null if neither is in the folder.
@@ -330,7 +384,7 @@ fn state_at(state: Option<KeyState>, now: UnixTime) -> &'static str {
 }
 
 impl KeyAnswer {
-    fn new(record: &KeyRecord, now: UnixTime) -> Self {
+    fn new(record: &KeyRecord, holders: &BTreeMap<KeyId, String>, now: UnixTime) -> Self {
         let (from, until) = match record.state {
             None | Some(KeyState::Staged | KeyState::Revoked { .. }) => (None, None),
             Some(KeyState::Active { from }) => (Some(from), None),
@@ -344,6 +398,7 @@ impl KeyAnswer {
             until: until.map(Stamp::from),
             scope: record.scope.as_ref().map(ScopeView::new),
             cut: record.state.and_then(KeyState::cut),
+            holder: holders.get(&record.public.id()).cloned(),
             added: record.added.into(),
             file: record.file.as_deref().map(shown),
             signer: SignerAnswer::of(record),
@@ -405,6 +460,9 @@ impl Answer for KeyAnswer {
         if let Some(scope) = &self.scope {
             page.field("scope", &scope.words);
         }
+        if let Some(holder) = &self.holder {
+            page.field("holder", holder);
+        }
         page.field("made", &self.added);
         page.field("file", self.file.as_deref().unwrap_or("not in the folder"));
         if let Some(signer) = &self.signer
@@ -433,9 +491,11 @@ impl Answer for KeyListAnswer {
                 key.state.clone(),
                 cell(key.from.as_ref()),
                 cell(key.until.as_ref()),
-                key.signer
-                    .as_ref()
-                    .map_or("away".to_owned(), SignerAnswer::to_string),
+                match (&key.signer, &key.holder) {
+                    (Some(signer), _) => signer.to_string(),
+                    (None, Some(holder)) => format!("{holder}'s"),
+                    (None, None) => "away".to_owned(),
+                },
             ]
         };
         let rows: Vec<_> = self.keys.iter().map(row).collect();
@@ -521,8 +581,13 @@ impl Answer for RotationAnswer {
         if let Some(proofs) = &self.proofs {
             page.field("proofs", proofs.line());
         }
-        if let Some(file) = &self.proposal {
-            page.field("proposal", file);
+        match &self.proposal {
+            Some(file) if self.dry_run => page.field(
+                "proposal",
+                format!("{file} would be written, for the holders of the root to sign"),
+            ),
+            Some(file) => page.field("proposal", file),
+            None => {}
         }
     }
 }

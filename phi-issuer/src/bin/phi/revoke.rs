@@ -295,7 +295,12 @@ fn reason(word: &str) -> Result<Reason, String> {
         .into_iter()
         .filter(|one| *one != Reason::Suspended);
     let names: Vec<_> = for_good.map(Reason::name).collect();
-    Reason::from_name(word).ok_or_else(|| format!("reasons are {}", names.join(", ")))
+    Reason::from_name(word).ok_or_else(|| {
+        format!(
+            "reasons are {}; your own words go into --note",
+            names.join(", ")
+        )
+    })
 }
 
 /// A revocation.
@@ -352,14 +357,11 @@ impl KeyLossView {
         page.field("loses", tokens(self.lost.tokens));
         if self.not_covered > 0 {
             let signed = self.checkpoint.map(|size| format!(" (event {size})"));
-            let tokens = tokens(self.not_covered);
+            let (lost, signed) = (self.not_covered, signed.unwrap_or_default());
+            let way = "phi ledger checkpoint first, and --cut newest keeps what is honest of them";
             page.field(
                 "of these",
-                format!(
-                    "{tokens} since the newest checkpoint{}: phi ledger checkpoint first, and \
-                     --cut newest keeps what was minted honestly",
-                    signed.unwrap_or_default()
-                ),
+                format!("{lost} since the newest checkpoint{signed}: {way}"),
             );
         }
         if self.kept > 0 {

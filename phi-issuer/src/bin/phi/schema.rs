@@ -56,6 +56,7 @@ fn all() -> Vec<(&'static str, Schema)> {
         ("key-import", of::<key::KeyAnswer>()),
         ("key-rotate", of::<key::RotationAnswer>()),
         ("key-rotate-plan", of::<key::PlanAnswer>()),
+        ("key-reschedule", of::<key::RotationAnswer>()),
         ("key-retire", of::<key::KeyAnswer>()),
         ("key-revoke", of::<revoke::RevokeAnswer>()),
         ("key-timeline", of::<key::TimelineAnswer>()),

@@ -48,6 +48,12 @@ impl Options {
         }
         let now = session.now();
         let drop_at = self.drop.map(|time| time.beginning(now)).transpose()?;
+        if drop_at.is_some_and(|drop_at| drop_at < at) {
+            let message = "a key is dropped after another took over, not before";
+            return Err(
+                Failure::new("input-invalid", message).hint("name a later time with --drop")
+            );
+        }
         let plan = issuer.plan_license_rotation(like, at, drop_at, self.list, now)?;
         session.output().print(&PlanAnswer::new(&plan, now))?;
         let orphaned = plan.orphaned();

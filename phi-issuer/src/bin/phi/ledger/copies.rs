@@ -110,12 +110,18 @@ const GO_ON: &str = "phi: next: look with phi audit query what was taken up, sus
 impl Backup {
     pub(super) fn run(&self, session: &Session) -> Result<(), Failure> {
         let bar = bar("events");
-        let events = session.issuer()?.backup(&self.file, |at| tell(&bar, at));
+        let mut issuer = session.issuer()?;
+        let events = issuer.backup(&self.file, |at| tell(&bar, at));
         bar.finish_and_clear();
-        session.output().print(&BackupAnswer {
-            events: events?,
-            file: shown(&self.file),
-        })
+        let events = events?;
+        // The backup is there and good, whatever is remembered of it.
+        if let Err(error) = issuer.note_backup(events, session.now()) {
+            say(&format!(
+                "phi: warning: phi doctor will not know of it: {error}"
+            ));
+        }
+        let file = shown(&self.file);
+        session.output().print(&BackupAnswer { events, file })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use phi_issuer::KeyScope;
 use phi_verify::{
     Catalog, ClockReset, Form, KeyId, KeyState, Keyset, LicenseKey, Reason, RoleKeys, Root, Rule,
     Status, Subject, Terms, UnixTime,
@@ -9,7 +10,7 @@ use phi_verify::{
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Names, Stamp, TermsView, cell, counted, hex};
+use super::{Names, ScopeView, Stamp, TermsView, cell, counted, hex};
 use crate::output::Page;
 
 /// A root document.
@@ -126,8 +127,25 @@ pub(crate) struct LicenseKeyView {
     pub(crate) from: Option<Stamp>,
     /// The first time of issue that is no longer accepted.
     pub(crate) until: Option<Stamp>,
+    /// What it may sign; null is everything.
+    pub(crate) scope: Option<ScopeView>,
+    /// Of a key that was cut: how many events of the ledger, from the first, keep its tokens good,
+    /// each with a proof.
+    pub(crate) cut: Option<u64>,
     /// The key, as PASERK `k4.public`.
     pub(crate) public: String,
+}
+
+impl LicenseKeyView {
+    /// What bounds it, in words.
+    fn bounds(&self) -> String {
+        let cut = self
+            .cut
+            .map(|cut| format!("its tokens of the first {cut} events"));
+        let scope = self.scope.as_ref().map(|scope| scope.words.clone());
+        let bounds: Vec<_> = scope.into_iter().chain(cut).collect();
+        bounds.join("; ")
+    }
 }
 
 /// The keys in the order in which they sign; those without a time last.
@@ -153,6 +171,9 @@ impl KeysetView {
                 state: entry.state.name().to_owned(),
                 from: from.map(Stamp::from),
                 until: until.map(Stamp::from),
+                scope: (!entry.scope.is_unlimited())
+                    .then(|| ScopeView::new(&KeyScope::from_wire(&entry.scope))),
+                cut: entry.state.cut(),
                 public: entry.key.to_paserk(),
             }
         };
@@ -177,10 +198,13 @@ impl KeysetView {
                 key.state.clone(),
                 cell(key.from.as_ref()),
                 cell(key.until.as_ref()),
+                key.bounds(),
             ]
         };
         let rows: Vec<_> = self.keys.iter().map(row).collect();
-        page.table(["KEY", "STATE", "FROM", "UNTIL"], &rows);
+        let bounded = rows.iter().any(|row| !row[4].is_empty());
+        let bounds = if bounded { "ONLY" } else { "" };
+        page.table(["KEY", "STATE", "FROM", "UNTIL", bounds], &rows);
     }
 }
 

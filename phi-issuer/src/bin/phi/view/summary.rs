@@ -32,6 +32,10 @@ pub(crate) fn summary(event: &Event) -> String {
         }
         Event::KeyActivated { key_id, from } => format!("key {key_id} signs from {from}"),
         Event::KeyRetired { key_id, until } => format!("key {key_id} signs until {until}"),
+        Event::KeyProlonged { key_id, until } => match until {
+            Some(until) => format!("key {key_id} signs for longer, until {until}"),
+            None => format!("key {key_id} signs on, without an end"),
+        },
         Event::KeyDropped { key_id } => format!("key {key_id} left the keyset"),
         Event::KeyExported { key_id, to } if to.is_empty() => {
             format!("key {key_id} given out under a passphrase")
