@@ -133,10 +133,8 @@ fn a_ceremony_with_the_wrong_file_names_the_right_one() {
     for (name, quote) in [("alice", ""), ("bob", "> ")] {
         let file = folder.path(&format!("{name}.sig"));
         let text = fs::read_to_string(&file).unwrap();
-        let lines: String = text
-            .lines()
-            .map(|line| format!("{quote}{line}\n"))
-            .collect();
+        let lines: Vec<_> = text.lines().map(|line| format!("{quote}{line}")).collect();
+        let lines = lines.join("\n");
         fs::write(&file, format!("Hello,\n\nmine:\n\n{lines}\nBye\n")).unwrap();
     }
     folder.ok("root assemble one.proposal alice.sig bob.sig");
@@ -199,8 +197,8 @@ fn the_timeline_shows_what_a_cut_keeps() {
     let life = lives.iter().find(|life| life["key"] == key).unwrap();
     assert_eq!(life["live_tokens"], 1);
     let drawn = folder.ok("key timeline");
-    let line = drawn.lines().find(|line| line.contains(key)).unwrap();
-    assert!(line.contains("x---"), "{line}");
+    let bar = drawn.lines().find(|line| line.contains(key)).unwrap();
+    assert!(bar.contains("x---"), "{bar}");
 }
 
 /// Files of a ceremony are known for what they are, holders by their names, and a rotation that

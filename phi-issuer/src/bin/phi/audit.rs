@@ -115,9 +115,12 @@ fn words() -> impl TypedValueParser<Value = String> {
         _ => PossibleValue::new(word),
     };
     let parser = PossibleValuesParser::new(Event::WORDS.map(word));
-    parser.map(|word| match OTHER_WORDS.contains(&&*word) {
-        true => REVOKED.to_owned(),
-        false => word,
+    parser.map(|word| {
+        if OTHER_WORDS.contains(&&*word) {
+            REVOKED.to_owned()
+        } else {
+            word
+        }
     })
 }
 

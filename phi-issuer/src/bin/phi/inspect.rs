@@ -15,7 +15,7 @@ use crate::failure::Failure;
 use crate::fingerprint::{ComponentView, components};
 use crate::input::Object;
 use crate::output::{Answer, Page, Tone};
-use crate::root::ShowAnswer;
+use crate::root::{Followed, ShowAnswer};
 use crate::session::Session;
 use crate::trust::TrustFolder;
 use crate::view::{
@@ -100,7 +100,7 @@ fn ceremony(text: &str) -> Result<Inspected, Failure> {
     }
     let proposal = Proposal::from_text(text)?;
     let tally = Tally::of(&proposal, &[])?;
-    let shown = ShowAnswer::new(&proposal, &tally, false);
+    let shown = ShowAnswer::new(&proposal, &tally, Followed::Said);
     Ok(Inspected::RootProposal(Box::new(shown)))
 }
 

@@ -246,8 +246,9 @@ impl Rotate {
             Role::Status => "phi: next: phi status publish",
             Role::Root | Role::Ledger => "phi: next: give applications the new root document",
         });
-        next.iter()
-            .for_each(|next| say(&format!("phi: next: {next}")));
+        if let Some(next) = next {
+            say(&format!("phi: next: {next}"));
+        }
         Ok(())
     }
 

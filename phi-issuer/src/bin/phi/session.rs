@@ -164,15 +164,7 @@ fn user() -> Option<String> {
     let name = names
         .filter_map(|name| env::var(name).ok())
         .find(|name| !name.trim().is_empty());
-    name.or_else(number)
-}
-
-#[cfg(unix)]
-fn number() -> Option<String> {
-    Some(format!("uid-{}", rustix::process::getuid().as_raw()))
-}
-
-#[cfg(not(unix))]
-const fn number() -> Option<String> {
-    None
+    #[cfg(unix)]
+    let name = name.or_else(|| Some(format!("uid-{}", rustix::process::getuid().as_raw())));
+    name
 }
