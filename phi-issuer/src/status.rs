@@ -421,6 +421,7 @@ fn gate(
     let gate = Gate {
         lists: all,
         revoked,
+        keys: list::covered_keys(query)?,
         before: before.transpose()?,
         now: full.status.this_update,
     };
