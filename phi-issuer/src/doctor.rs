@@ -10,7 +10,7 @@ use crate::{
     error::Error,
     issuer::CHECKPOINT,
     keys::{KeyScope, Role},
-    ledger, root,
+    ledger, root, status,
     store::{KeyRow, Query},
 };
 
@@ -338,10 +338,34 @@ impl CheckUp {
             let what = format!("revocations that applications were not told of: {unpublished}");
             self.wrong("status-behind", what, "phi status publish");
         }
+        self.lists(query)?;
         for row in query.keys()?.iter().filter(|row| row.role == Role::License) {
             self.tokens_under(query, row)?;
         }
         self.checkpoint(query)
+    }
+
+    /// Revocations that ended since the newest list, and deltas to lists that are long past.
+    fn lists(&mut self, query: &Query<'_>) -> Result<(), Error> {
+        if let Some(newest) = query.newest(DocumentKind::Status, "")? {
+            let ended = query
+                .unrevoked_since(query.seq_of_list(newest.version)?)?
+                .len();
+            if ended > 0 {
+                let what = format!("revocations taken back, and applications not told: {ended}");
+                self.wrong("status-behind", what, "phi status publish");
+            }
+        }
+        for epoch in query.deltas()?.iter().filter_map(|delta| delta.base) {
+            let base = query.full_list(epoch)?;
+            let base = base.as_ref().map(status::decoded).transpose()?;
+            if base.is_some_and(|base| base.hard_expiry <= self.now) {
+                let what = format!("deltas still lead from list {epoch}, which is long past");
+                let next = "give those who have it the full list, and make deltas from that";
+                self.note("base-old", what, next);
+            }
+        }
+        Ok(())
     }
 
     /// Keys that sign no more and that live tokens still need.

@@ -77,6 +77,12 @@ impl Revoked {
         found.into_iter().find_map(reaches)
     }
 
+    /// Whether the license is taken back, not only tokens of it.
+    pub(crate) fn has_whole(&self, license: LicenseId) -> bool {
+        let taken = self.licenses.get(&license);
+        taken.is_some_and(|taken| taken.issued_before.is_none())
+    }
+
     /// Whether the token is taken back by itself.
     pub(crate) fn names(&self, token: TokenId) -> bool {
         self.tokens.contains_key(&token)

@@ -1,24 +1,39 @@
 //! Deltas: what an application that has an older full list needs to know what the newest says.
 
-use phi_verify::{Form, ListId, Status};
+use phi_verify::{Form, ListId, RuleClass, Sections, Status, Subject as WireSubject};
 
 use super::{Settled, list};
 use crate::{error::Error, store::Query};
 
-/// The delta that leads from a base to the full list, without what it adds and removes.
-pub(super) fn begin(full: &Settled, base: &Settled) -> Status {
-    Status {
+/// The delta that leads from a base to the full list, without what it adds and removes. Customers
+/// stand in its rules under a salt of its own.
+pub(super) fn begin(query: &Query<'_>, full: &Settled, base: &Settled) -> Result<Status, Error> {
+    let mut delta = Status {
         form: Form::Delta {
             base: ListId {
                 epoch: base.status.epoch,
                 hash: base.hash,
             },
             full: full.hash,
-            removed: phi_verify::Sections::default(),
+            removed: Sections::default(),
         },
-        revoked: phi_verify::Sections::default(),
+        revoked: Sections::default(),
         ..full.status.clone()
+    };
+    let names_customers = |rule: &phi_verify::Rule| rule.subject.class() == RuleClass::Customer;
+    if !delta.rules.iter().any(names_customers) {
+        return Ok(delta);
     }
+    let mut rules = std::mem::take(&mut delta.rules);
+    for customer in query.customers()? {
+        let named = WireSubject::Customer(full.status.customer_hash(&customer.id));
+        let hash = delta.customer_hash(&customer.id);
+        for rule in rules.iter_mut().filter(|rule| rule.subject == named) {
+            rule.subject = WireSubject::Customer(hash);
+        }
+    }
+    delta.rules = rules;
+    Ok(delta)
 }
 
 /// The full list of this epoch, to be the base of a delta to one of a later epoch.

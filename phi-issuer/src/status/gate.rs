@@ -15,8 +15,8 @@ use std::{
 };
 
 use phi_verify::{
-    Claims, KeyId, LicenseId, Minimum, Reason, RuleClass, Status, StatusLists, Terms, TokenId,
-    UnixTime, Verdict,
+    Claims, KeyId, LicenseId, Minimum, RuleClass, Status, StatusLists, Terms, TokenId, UnixTime,
+    Verdict,
 };
 
 use super::Step;
@@ -32,6 +32,8 @@ pub(super) struct Gate<'a> {
     /// The full list, and each delta with its base.
     pub(super) lists: Vec<StatusLists<'a>>,
     pub(super) revoked: &'a Revoked,
+    /// The keys whose tokens a list has to know, in ascending order.
+    pub(super) keys: Vec<KeyId>,
     /// The newest list before, and what has been taken back of it since.
     pub(super) before: Option<Before<'a>>,
     pub(super) now: UnixTime,
@@ -39,6 +41,7 @@ pub(super) struct Gate<'a> {
 
 /// A list that applications hold.
 pub(super) struct Before<'a> {
+    /// The list without its rules.
     pub(super) list: StatusLists<'a>,
     /// What was revoked in it and is not any more, by an event since.
     pub(super) ended: &'a Ended,
@@ -54,19 +57,6 @@ pub(super) struct Ended {
 impl Ended {
     pub(super) fn has(&self, subject: &Subject) -> bool {
         self.subjects.contains(&(subject.class(), subject.id()))
-    }
-
-    /// Whether what took the token back in the list before has ended since.
-    fn explains(&self, token: &TokenRow, rule: RuleClass, reason: Reason) -> bool {
-        match rule {
-            RuleClass::Token => self.has(&Subject::Token(token.id)),
-            RuleClass::License if reason == Reason::Suspended => {
-                self.suspensions.contains(&token.license)
-            }
-            RuleClass::License => self.has(&Subject::License(token.license)),
-            RuleClass::Customer => self.has(&Subject::Customer(token.customer.clone())),
-            RuleClass::Key | RuleClass::Feature => false,
-        }
     }
 }
 
@@ -161,15 +151,13 @@ impl Gate<'_> {
     fn ask_about(&self, token: &TokenRow, claims: &mut Claims, passed: &mut Passed) {
         fill(claims, token);
         let revoked = self.revoked.reaches(token);
-        let mut covered = false;
         for lists in &self.lists {
             passed.asked += 1;
             let says = lists.verdict(claims, token.key_id);
-            covered |= says == Verdict::Good;
             let right = match (revoked, says) {
                 (Some(_), Verdict::Revoked { .. }) | (None, Verdict::Good) => true,
                 // Nobody accepts what a key signed that has left the keyset.
-                (_, Verdict::NotCovered) => !covers(lists.newest(), token.key_id),
+                (_, Verdict::NotCovered) => self.keys.binary_search(&token.key_id).is_err(),
                 _ => false,
             };
             if !right {
@@ -192,29 +180,28 @@ impl Gate<'_> {
         if token.ends.is_none_or(|ends| ends > self.now) {
             passed.live += 1;
             passed.revoked += u64::from(revoked.is_some());
-            if revoked.is_none() && covered {
-                self.compare(token, claims, passed);
-            }
+            self.compare(token, claims, passed);
         }
     }
 
-    /// What is good now was good before, or its revocation was ended since.
+    /// What the list before took back one by one is taken back, or that was ended since. What it
+    /// took back by rules is compared by rules.
     fn compare(&self, token: &TokenRow, claims: &Claims, passed: &mut Passed) {
         let Some(before) = &self.before else {
             return;
         };
-        if let Verdict::Revoked { reason, rule } = before.list.verdict(claims, token.key_id)
-            && !before.ended.explains(token, rule, reason)
-            && passed.lost.len() < MAX_LOST
-        {
-            let id = match rule {
-                RuleClass::Token => token.id.to_string(),
-                RuleClass::License => token.license.to_string(),
-                RuleClass::Customer => token.customer.clone(),
-                RuleClass::Key => token.key_id.to_string(),
-                RuleClass::Feature => token.product.clone(),
-            };
-            passed.lost.insert((rule, id));
+        let Verdict::Revoked { rule, .. } = before.list.verdict(claims, token.key_id) else {
+            return;
+        };
+        let (subject, stays) = match rule {
+            RuleClass::License => (
+                Subject::License(token.license),
+                self.revoked.has_whole(token.license),
+            ),
+            _ => (Subject::Token(token.id), self.revoked.names(token.id)),
+        };
+        if !stays && !before.ended.has(&subject) && passed.lost.len() < MAX_LOST {
+            passed.lost.insert((subject.class(), subject.id()));
         }
     }
 }
@@ -245,10 +232,6 @@ fn hand_out(
         let _ = pages.send(page);
         Ok(())
     })
-}
-
-fn covers(list: &Status, key_id: KeyId) -> bool {
-    list.covered_keys.binary_search(&key_id).is_ok()
 }
 
 fn named(lists: &StatusLists<'_>) -> String {

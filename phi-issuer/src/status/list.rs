@@ -199,6 +199,14 @@ pub(super) fn on_wire(subject: &Subject, status: &Status) -> WireSubject {
     }
 }
 
+/// The license keys in the keyset: whose tokens a list knows.
+pub(super) fn covered_keys(query: &Query<'_>) -> Result<Vec<KeyId>, Error> {
+    let keys = keys::license_keys(query)?;
+    let mut ids: Vec<_> = keys.iter().map(|entry| entry.key.id()).collect();
+    ids.sort_unstable();
+    Ok(ids)
+}
+
 /// A full list that says nothing yet: who made it when, and for which tokens it can speak.
 pub(super) fn begin(
     query: &Query<'_>,
@@ -214,11 +222,7 @@ pub(super) fn begin(
             hint: "run `phi keyset publish`",
         })?;
     let held = query.newest(DocumentKind::Status, "")?;
-    let mut covered_keys: Vec<_> = keys::license_keys(query)?
-        .iter()
-        .map(|entry| entry.key.id())
-        .collect();
-    covered_keys.sort_unstable();
+    let covered_keys = covered_keys(query)?;
     let times = settings.status;
     let after = |days: u32| now.plus(u64::from(days) * DAY);
     Ok(Status {

@@ -109,6 +109,60 @@ fn a_license_lives_from_init_to_revocation() {
 }
 
 #[test]
+fn lists_are_built_compared_and_carried_and_every_answer_fits_its_schema() {
+    let (folder, license) = Folder::with_license();
+    let token = folder.ok(&format!("mint {license}")).trim().to_owned();
+    folder.ok("status publish");
+    folder.json("revoke", &format!("revoke token {token}"));
+    let behind = folder.json("status-check", &format!("status check {token}"));
+    assert_eq!(
+        (&behind["agree"], &behind["list"]["epoch"]),
+        (&false.into(), &2.into())
+    );
+    let built = folder.json(
+        "status-build",
+        "status build --compact --pad --delta-from 2",
+    );
+    assert_eq!(
+        (&built["report"]["epoch"], &built["report"]["wrong"]),
+        (&3.into(), &0.into())
+    );
+    let published = "status publish --delta-from 2 --armor delta.txt --qr delta.svg";
+    let published = folder.json("status-publish", published);
+    assert_eq!(published["report"]["deltas"][0]["from"], 2);
+    assert_eq!(published["report"]["questions"], 2);
+    let shown = folder.json("status-show", "status show");
+    assert_eq!(shown["deltas"], published["deltas"]);
+    let inspected = folder.json("inspect", "inspect delta.txt");
+    assert_eq!(inspected["status"]["base"], 2);
+    let diff = folder.json("status-diff", "status diff 2 delta.txt");
+    assert_eq!(diff["tokens"][0]["change"], "came");
+    let check = folder.json("status-check", &format!("status check {token}"));
+    let refused = |policy: &serde_json::Value| policy["code"] == "revoked";
+    assert!(check["policies"].as_array().unwrap().iter().all(refused));
+    assert_eq!(check["agree"], true);
+    let tried = folder.json("unrevoke", &format!("unrevoke token {token} --dry-run"));
+    let done = folder.json("unrevoke", &format!("unrevoke token {token} --reason paid"));
+    assert_eq!(
+        (&tried["dry_run"], &done["dry_run"]),
+        (&true.into(), &false.into())
+    );
+    assert_eq!(done["restored_tokens"], 1);
+    for (command, code) in [
+        ("status publish --delta-from 9", "not-found"),
+        ("status publish --armor delta.txt", "file-exists"),
+        (
+            "status publish --delta-from 1 --delta-from 2 --qr two.png",
+            "input-invalid",
+        ),
+        ("status diff 1 published/keyset.phi", "input-invalid"),
+        ("status check 00000000000000000000000000000000", "not-found"),
+    ] {
+        assert_eq!(folder.refused(command).1, code, "{command}");
+    }
+}
+
+#[test]
 fn documents_and_keys_are_inspected_by_kind() {
     let (folder, _) = Folder::with_license();
     let key = fs::read_dir(folder.path("keys"))

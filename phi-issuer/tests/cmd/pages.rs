@@ -57,6 +57,16 @@ fn pages_about_clocks_are_true() {
     check_all("clocks");
 }
 
+#[test]
+fn pages_about_revocations_are_true() {
+    check_all("revocations");
+}
+
+#[test]
+fn the_guide_to_revocation_is_true() {
+    check(&repository().join("docs/guides/revocation.md"));
+}
+
 /// Checks every page of a folder.
 #[track_caller]
 fn check_all(folder: &str) {

@@ -353,6 +353,13 @@ impl Said<'_> {
         if token.ends.plus(31 * DAY) <= self.now {
             return None;
         }
+        // A key leaves the keyset when all that it signed has ended.
+        let covered = &self.lists.newest().covered_keys;
+        let known = token.claims.mint_epoch < self.lists.newest().epoch;
+        if known && covered.binary_search(&token.key_id).is_err() {
+            assert!(token.ends <= self.now);
+            return None;
+        }
         let claims = &token.claims;
         let verdict = self.lists.verdict(claims, token.key_id);
         let newest = self.lists.newest().epoch;
