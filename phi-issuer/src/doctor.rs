@@ -3,14 +3,14 @@
 //! It reads the store and the published folder and opens no key. What the ledger itself is worth
 //! is `phi ledger verify`'s to find out.
 
-use phi_verify::{KeyState, Keyset, RoleKeys, Status, TrustState, UnixTime};
+use phi_verify::{KeyId, KeyState, Keyset, RoleKeys, RuleClass, Status, TrustState, UnixTime};
 
 use crate::{
     Issuer, durable,
     error::Error,
     issuer::CHECKPOINT,
     keys::{KeyScope, Role},
-    root,
+    ledger, root,
     store::{KeyRow, Query},
 };
 
@@ -308,7 +308,11 @@ impl CheckUp {
             Some(KeyState::Revoked { cut: Some(cut) }) => {
                 let kept = query.live_tokens_under(id, Some(cut), self.now)?.len();
                 if kept > 0 {
-                    let what = format!("live tokens that are good only with a proof: {kept}");
+                    let since = ledger_keys_since(query, id)?;
+                    let since = since.map(|since| format!(" that was made since {since}"));
+                    let since = since.unwrap_or_default();
+                    let what =
+                        format!("live tokens that are good only with a proof{since}: {kept}");
                     let next = format!("phi ledger prove --kept-by {id} --folder FOLDER");
                     self.note("proofs-needed", what, next);
                 }
@@ -325,6 +329,12 @@ impl CheckUp {
             self.wrong("checkpoint-missing", what, NEXT);
             return Ok(());
         };
+        if !ledger::is_in_force(query, &newest)? {
+            let what = "the newest checkpoint is of ledger keys that the root names no more: no \
+                        proof that was made until now counts";
+            let next = "phi ledger checkpoint, then make the proofs again that customers hold";
+            self.wrong("checkpoint-foreign", what, next);
+        }
         // The event of the checkpoint itself comes after what it covers.
         let first_after = newest.size + 2;
         let Some((entry, _)) = query.entry(first_after)? else {
@@ -345,6 +355,19 @@ impl CheckUp {
         }
         Ok(())
     }
+}
+
+/// When the newest ledger key took over, if that was after this key was revoked: proofs of before
+/// are worth nothing.
+fn ledger_keys_since(query: &Query<'_>, cut: KeyId) -> Result<Option<UnixTime>, Error> {
+    let revoked = query.revocation(RuleClass::Key, &cut.to_string())?;
+    let revoked = revoked.map(|revocation| revocation.since);
+    let named = root::named(query, Role::Ledger)?;
+    let rows = query.keys()?.into_iter();
+    let from = rows
+        .filter(|row| named.contains(&row.public))
+        .filter_map(|row| row.from);
+    Ok(from.max().filter(|from| Some(*from) > revoked))
 }
 
 fn signs(row: &KeyRow, now: UnixTime) -> bool {

@@ -415,12 +415,6 @@ fn prove(prover: Option<&Prover<'_>>, entry: &Entry) -> Result<Option<Proof>, Er
     match prover.prove(entry, &entry.encode()) {
         Ok(proof) => Ok(Some(proof)),
         Err(Error::NotCovered { .. }) => Ok(None),
-        // A checkpoint of keys that are not in force any more proves nothing to anybody.
-        Err(Error::NotVerified(_)) => Err(Error::NotAllowed {
-            what: "the newest checkpoint".into(),
-            problem: "is not signed by the ledger keys in force",
-            hint: "sign a new one with `phi ledger checkpoint`",
-        }),
         Err(error) => Err(error),
     }
 }

@@ -163,7 +163,7 @@ impl Issuer {
             let proof = ConsistencyProof::new(old.size(), path, &new.note);
             let text = proof.map_err(Error::NotVerified)?.to_text();
             old.advance(&text, &root::newest(query)?)
-                .map_err(Error::NotVerified)?;
+                .map_err(not_proven)?;
             Ok(text)
         })
     }
@@ -216,8 +216,20 @@ impl<'q> Prover<'q> {
         let proof = Proof::new(index, path, Some(Hash::of(bytes)), &self.checkpoint.note);
         let proof = proof.map_err(Error::NotVerified)?;
         let checked = proof.verify_leaf(&entry.leaf(bytes), &self.root);
-        checked.map_err(Error::NotVerified)?;
+        checked.map_err(not_proven)?;
         Ok(proof)
+    }
+}
+
+/// A checkpoint of keys that are not in force any more proves nothing to anybody.
+fn not_proven(error: VerifyError) -> Error {
+    match error {
+        VerifyError::NoteSignatures { .. } => Error::NotAllowed {
+            what: "the newest checkpoint".into(),
+            problem: "is not signed by the ledger keys in force",
+            hint: "sign a new one with `phi ledger checkpoint`; proofs made before it are made again",
+        },
+        error => Error::NotVerified(error),
     }
 }
 
@@ -227,12 +239,17 @@ fn nothing_since(query: &Query<'_>) -> Result<Option<SignedCheckpoint>, Error> {
         return Ok(None);
     };
     let covered = query.size()? == newest.size + 1;
-    let checkpoint = UntrustedCheckpoint::parse(&newest.note).map_err(Error::NotVerified)?;
     // After a rotation of the ledger's key applications need a checkpoint of the new one.
+    let current = is_in_force(query, &newest)?;
+    Ok(Some(newest).filter(|_| covered && current))
+}
+
+/// Whether the ledger keys that the newest root names signed a checkpoint.
+pub(crate) fn is_in_force(query: &Query<'_>, checkpoint: &SignedCheckpoint) -> Result<bool, Error> {
+    let checkpoint = UntrustedCheckpoint::parse(&checkpoint.note).map_err(Error::NotVerified)?;
     let root = root::newest(query)?;
     let origin = Origin::of_issuer(&root.issuer);
-    let current = checkpoint.verify(&root.ledger, &origin).is_ok();
-    Ok(Some(newest).filter(|_| covered && current))
+    Ok(checkpoint.verify(&root.ledger, &origin).is_ok())
 }
 
 fn sign(query: &Query<'_>, signers: &Signers) -> Result<SignedCheckpoint, Error> {

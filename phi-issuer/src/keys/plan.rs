@@ -4,7 +4,7 @@
 //! is dropped when nothing under it is live any more: rules of the ledger see to both. What takes
 //! live tokens from customers is dropping a key earlier, and revoking it.
 
-use phi_verify::{KeyId, LicenseId, RuleClass, TokenId, UnixTime};
+use phi_verify::{KeyId, KeyState, LicenseId, RuleClass, TokenId, UnixTime};
 
 use super::{DROP_LEEWAY, KeyRecord, Role, after_last_token, find};
 use crate::{
@@ -58,6 +58,8 @@ pub struct RevocationPlan {
     pub kept: u64,
     /// Live tokens after it.
     pub lost: Orphans,
+    /// How many of these no checkpoint covers: a new one would let a cut keep them.
+    pub not_covered: u64,
 }
 
 /// A step in the life of a key.
@@ -167,10 +169,13 @@ impl Issuer {
             let all = query.orphans(key_id, Reach::AfterEvent(0), now, 0)?.tokens;
             let after = Reach::AfterEvent(request.cut.unwrap_or(0));
             let orphans = query.orphans(key_id, after, now, list)?;
+            let checkpoint = query.newest_checkpoint()?.map(|newest| newest.size);
+            let covered = Reach::AfterEvent(checkpoint.unwrap_or(0));
             Ok(RevocationPlan {
-                checkpoint: query.newest_checkpoint()?.map(|newest| newest.size),
+                checkpoint,
                 kept: all - orphans.tokens,
                 lost: orphans,
+                not_covered: query.orphans(key_id, covered, now, 0)?.tokens,
             })
         })
     }
@@ -184,6 +189,25 @@ impl Issuer {
         self.store.read(|query| {
             let cut = find(query, key_id)?.cut;
             query.live_tokens_under(key_id, cut, now)
+        })
+    }
+
+    /// The keys that were cut, each with how many live tokens its cut keeps: those are good with a
+    /// proof alone, which is to be made again when the ledger's keys are replaced.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn tokens_by_proof(&mut self, now: UnixTime) -> Result<Vec<(KeyId, u64)>, Error> {
+        self.store.read(|query| {
+            let mut kept = Vec::new();
+            for row in query.keys()? {
+                if let Some(KeyState::Revoked { cut: Some(cut) }) = row.state() {
+                    let id = row.public.id();
+                    let live = query.live_tokens_under(id, Some(cut), now)?.len();
+                    kept.extend((live > 0).then_some((id, live as u64)));
+                }
+            }
+            Ok(kept)
         })
     }
 

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use phi_verify::{Bundle, TrustState};
+
 use crate::run::{Folder, check, refusal};
 
 /// An issuer with a license of two tokens, of which the ledger has a checkpoint.
@@ -96,4 +98,84 @@ fn what_is_refused_of_a_bundle_is_said_with_its_own_code() {
         refusal(&folder.plain(missing)),
         (14, "bundle-choice".into())
     );
+}
+
+/// The license key that signs, as tokens have it.
+fn signing_key(folder: &Folder) -> String {
+    let keys = folder.json("key-list", "key list");
+    let keys = keys["keys"].as_array().unwrap();
+    let signs = |key: &&serde_json::Value| key["role"] == "license" && key["state"] == "active";
+    let key = keys.iter().find(signs).unwrap();
+    key["key"].as_str().unwrap().to_owned()
+}
+
+fn said(output: &std::process::Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Of a key that was cut the tokens before the cut travel with their proofs, and the others not
+/// at all.
+#[test]
+fn a_bundle_has_what_is_worth_something_after_a_cut() {
+    let (folder, license) = with_tokens();
+    let stolen = signing_key(&folder);
+    folder.ok(&format!("mint {license}"));
+    folder.ok("key rotate");
+    folder.ok("keyset publish");
+    folder.ok(&format!(
+        "key revoke {stolen} --cut newest --force --reason key-compromise"
+    ));
+    folder.ok("keyset publish");
+    folder.ok("status publish");
+    folder.ok(&format!("mint {license}"));
+    let write = format!("bundle write --license {license}");
+    let output = folder.run(&format!("{write} --out after.phi"));
+    assert!(output.status.success(), "{output:?}");
+    let said = said(&output);
+    assert_eq!(said.matches("goes with its proof").count(), 2, "{said}");
+    assert_eq!(said.matches("left out: token").count(), 1, "{said}");
+    assert!(said.contains("key-compromise, with its key"), "{said}");
+    let shown = folder.json("bundle-show", "bundle show after.phi");
+    let proofs = shown["tokens"].as_array().unwrap().iter();
+    let proofs: Vec<_> = proofs.map(|one| one["proof"].as_bool().unwrap()).collect();
+    assert_eq!(proofs, [true, true, false]);
+    let verified = folder.json("verify-bundle", "verify --bundle after.phi --all");
+    assert_eq!(verified["verified"], true);
+
+    // Without the rest of the key's tokens nothing is left of it.
+    folder.ok(&format!("key revoke {stolen} --force"));
+    let token = shown["tokens"][0]["token"].as_str().unwrap();
+    let one = format!("bundle write --out one.phi --token {token}");
+    assert_eq!(folder.refused(&one), (14, "bundle-without-token".into()));
+    assert!(!folder.path("one.phi").exists());
+}
+
+#[test]
+fn a_bundle_brings_the_newest_checkpoint_with_the_proof_that_the_ledger_only_grew() {
+    let (folder, license) = with_tokens();
+    let anchor = fs::read(folder.path("published/root-1.phi")).unwrap();
+    let trust = TrustState::from_anchor(&anchor).unwrap();
+    let root = trust.root();
+    folder.ok("bundle write --out first.phi --checkpoint");
+    fs::copy(folder.path("published/checkpoint"), folder.path("june")).unwrap();
+    let bytes = fs::read(folder.path("first.phi")).unwrap();
+    let held = Bundle::parse(&bytes).unwrap().advance(None, root).unwrap();
+    let held = held.expect("the bundle has a checkpoint");
+
+    folder.ok(&format!("mint {license}"));
+    folder.ok("ledger checkpoint");
+    let written = folder.json("bundle-write", "bundle write --out next.phi --since june");
+    assert_eq!(written["growth"], true);
+    let bytes = fs::read(folder.path("next.phi")).unwrap();
+    let bundle = Bundle::parse(&bytes).unwrap();
+    let next = bundle.advance(Some(&held), root).unwrap().unwrap();
+    assert!(next.size() > held.size());
+    let verified = folder.json("verify-bundle", "verify --bundle next.phi");
+    assert_eq!(verified["ledger_events"], next.size());
+
+    let (other, _) = with_tokens();
+    other.ok("ledger checkpoint");
+    fs::copy(other.path("published/checkpoint"), folder.path("foreign")).unwrap();
+    let (code, word) = folder.refused("bundle write --out no.phi --since foreign");
+    assert_eq!((code, word.as_str()), (14, "copy-invalid"));
 }

@@ -17,6 +17,7 @@ mod life;
 mod migration;
 mod pages;
 mod report;
+mod rotations;
 mod run;
 mod tokens;
 

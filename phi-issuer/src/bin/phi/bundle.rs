@@ -1,19 +1,24 @@
 //! `phi bundle`: one file with everything that an application is to import.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
 use phi_issuer::durable::{self, Mode};
-use phi_issuer::{Issuer, MintedToken, Proven};
+use phi_issuer::{Issuer, KeyRecord, MintedToken, Proven};
 use phi_verify::dangerous_inspect;
+use phi_verify::log::ConsistencyProof;
 use phi_verify::{
-    Bundle, BundleBuilder, DocumentKind, LicenseId, MAX_BUNDLE, TokenId, UnixTime, armor,
+    Bundle, BundleBuilder, DocumentKind, KeyId, KeyState, LicenseId, MAX_BUNDLE, TokenId, UnixTime,
+    armor,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::input::read_file;
+use crate::ledger::read_checkpoint;
+use crate::license::TokenRow;
 use crate::output::{Answer, Page, say};
 use crate::session::Session;
 use crate::trust::TrustFolder;
@@ -31,14 +36,18 @@ pub(crate) enum Command {
 #[command(
     long_about = "Write the published documents into one file, with tokens if they are asked for: \
         the roots, the keyset, the status document and the catalogs as they are published, and \
-        the tokens of the newest minted revision that have not ended.\n\n\
+        the tokens of the newest minted revision that have not ended. What is revoked, by itself or \
+        with its key, is left out.\n\n\
         With --proofs each token travels with the proof that the ledger has it; a token whose key \
-        was revoked with a cut is worth nothing without. A bundle with tokens is the owner's alone \
+        was revoked with a cut is worth nothing without, and always does. With --checkpoint the \
+        newest checkpoint of the ledger goes along, and with --since the proof that the ledger \
+        continues the one of an older checkpoint. A bundle with tokens is the owner's alone \
         (mode 0600).",
     after_help = "Examples:\n  \
         phi bundle write --out atlas.phi\n  \
         phi bundle write --out globex.phi --customer globex --proofs\n  \
-        phi bundle write --out news.phi --only keyset,status"
+        phi bundle write --out news.phi --only keyset,status\n  \
+        phi bundle write --out audit.phi --since checkpoint-2026-06"
 )]
 pub(crate) struct Write {
     /// The file, which must not exist
@@ -49,6 +58,12 @@ pub(crate) struct Write {
     /// Put the proof of its minting beside each token
     #[arg(long, requires = "Tokens")]
     proofs: bool,
+    /// Put the newest checkpoint of the ledger in, for applications that have none yet
+    #[arg(long, conflicts_with = "since")]
+    checkpoint: bool,
+    /// Put the newest checkpoint in, with the proof that the ledger of this older one only grew
+    #[arg(long, value_name = "FILE")]
+    since: Option<PathBuf>,
     /// The kinds of documents to put in [default: all]
     #[arg(long, value_name = "KINDS", value_enum, value_delimiter = ',')]
     only: Vec<Kind>,
@@ -134,12 +149,23 @@ impl Write {
             }
         }
         let tokens = self.tokens.of(&mut issuer, session.now())?;
+        let cut = cut_keys(&mut issuer)?;
         for token in &tokens {
-            let proof = self
-                .proofs
-                .then(|| issuer.prove(Proven::Token(token.token_id)));
-            let proof = proof.transpose()?.map(|entry| entry.proof);
-            builder.token(&token.token, proof.as_ref());
+            let needed = cut.contains(&token.key_id);
+            let proof = (self.proofs || needed)
+                .then(|| issuer.prove(Proven::Token(token.token_id)))
+                .transpose()?;
+            if needed && !self.proofs {
+                let (id, key) = (token.token_id, token.key_id);
+                say(&format!(
+                    "phi: token {id} goes with its proof: key {key} was cut, and it is worth \
+                     nothing without"
+                ));
+            }
+            builder.token(&token.token, proof.map(|entry| entry.proof).as_ref());
+        }
+        if let Some(growth) = self.growth(&mut issuer)? {
+            builder.growth(&growth);
         }
         let bytes = builder.build()?;
         let mode = if tokens.is_empty() {
@@ -159,33 +185,84 @@ impl Write {
     }
 }
 
+impl Write {
+    /// The newest checkpoint as the bundle is to have it.
+    fn growth(&self, issuer: &mut Issuer) -> Result<Option<ConsistencyProof>, Failure> {
+        let older = match &self.since {
+            Some(path) => read_checkpoint(path)?,
+            // Whoever remembers nothing begins at it: there is nothing to prove.
+            None if self.checkpoint => issuer.newest_checkpoint()?.note,
+            None => return Ok(None),
+        };
+        let text = issuer.prove_growth(&older)?;
+        Ok(Some(ConsistencyProof::parse(&text)?))
+    }
+}
+
+/// The keys of which tokens count with their proof alone.
+fn cut_keys(issuer: &mut Issuer) -> Result<BTreeSet<KeyId>, Failure> {
+    let keys = issuer.keys()?.into_iter();
+    let is_cut = |key: &KeyRecord| matches!(key.state, Some(KeyState::Revoked { cut: Some(_) }));
+    Ok(keys.filter(is_cut).map(|key| key.public.id()).collect())
+}
+
 impl Tokens {
     /// Tokens of the newest revision that have not ended: of those before, a newer one took the
-    /// place.
+    /// place. What is revoked is left out.
     fn of(&self, issuer: &mut Issuer, now: UnixTime) -> Result<Vec<MintedToken>, Failure> {
-        let licenses = match (&self.token, self.license, &self.customer) {
-            (Some(token), ..) => return Ok(vec![issuer.token(*token)?]),
-            (None, Some(license), _) => vec![issuer.license(license)?.id],
-            (None, None, Some(customer)) => {
-                let licenses = issuer.licenses(Some(customer), None)?;
-                licenses.into_iter().map(|license| license.id).collect()
-            }
-            (None, None, None) => return Ok(Vec::new()),
-        };
         let mut found = Vec::new();
-        for license in licenses {
-            let tokens = issuer.tokens_of(license)?;
-            let newest = tokens.iter().map(|token| token.license_revision).max();
-            found.extend(tokens.into_iter().filter(|token| {
-                Some(token.license_revision) == newest && token.ends.is_none_or(|ends| now < ends)
-            }));
+        match (&self.token, self.license, &self.customer) {
+            (Some(token), ..) => found.push(issuer.token(*token)?),
+            (None, Some(license), _) => {
+                let license = issuer.license(license)?.id;
+                found = newest_live(issuer.tokens_of(license)?, now);
+            }
+            (None, None, Some(customer)) => {
+                for license in issuer.licenses(Some(customer), None)? {
+                    found.extend(newest_live(issuer.tokens_of(license.id)?, now));
+                }
+            }
+            (None, None, None) => return Ok(found),
         }
+        without_revoked(issuer, &mut found)?;
         if found.is_empty() {
             let message = "no token is left to put into the bundle";
             return Err(Failure::new("bundle-without-token", message));
         }
         Ok(found)
     }
+}
+
+fn newest_live(mut tokens: Vec<MintedToken>, now: UnixTime) -> Vec<MintedToken> {
+    let newest = tokens.iter().map(|token| token.license_revision).max();
+    tokens.retain(|token| {
+        Some(token.license_revision) == newest && token.ends.is_none_or(|ends| now < ends)
+    });
+    tokens
+}
+
+/// Leaves out, with a word each, what applications would refuse.
+fn without_revoked(issuer: &mut Issuer, tokens: &mut Vec<MintedToken>) -> Result<(), Failure> {
+    let mut revoked = BTreeMap::new();
+    let licenses: BTreeSet<_> = tokens.iter().map(|token| token.license).collect();
+    for id in licenses {
+        let customer = issuer.license(id)?.customer.clone();
+        let own = tokens.iter().filter(|token| token.license == id).cloned();
+        for row in TokenRow::all(issuer, &customer, &own.collect::<Vec<_>>())? {
+            revoked.extend(row.revoked.map(|reason| (row.id, reason)));
+        }
+    }
+    tokens.retain(|token| {
+        let (id, license) = (token.token_id, token.license);
+        let reason = revoked.get(&id.to_string());
+        if let Some(reason) = reason {
+            say(&format!(
+                "phi: left out: token {id} of license {license} is revoked: {reason}"
+            ));
+        }
+        reason.is_none()
+    });
+    Ok(())
 }
 
 /// Reads a bundle: its bytes or, where files must be text, a word or armored.
@@ -209,6 +286,7 @@ fn view(path: &Path, bytes: &[u8]) -> Result<BundleAnswer, Failure> {
     let tokens = bundle.tokens().iter().map(|entry| {
         let (_, claims) = dangerous_inspect::token(entry.token())?;
         Ok(TokenView {
+            token: claims.token_id.to_string(),
             license: claims.license_id.to_string(),
             customer: claims.customer,
             product: claims.product,
@@ -261,6 +339,8 @@ struct PartView {
 /// A token, by what it says.
 #[derive(Debug, Serialize, JsonSchema)]
 struct TokenView {
+    /// The token's id.
+    token: String,
     /// The license.
     license: String,
     /// The customer.
@@ -278,7 +358,10 @@ impl Answer for BundleAnswer {
         page.field("file", &self.file);
         page.field("size", counted(self.bytes, "byte"));
         if self.growth {
-            page.field("ledger", "a checkpoint, and the proof that it grew");
+            page.field(
+                "ledger",
+                "a checkpoint, with the proof that the ledger only grew",
+            );
         }
         page.gap();
         let parts: Vec<_> = (self.parts.iter())
@@ -297,6 +380,7 @@ impl Answer for BundleAnswer {
                 let proof = if token.proof { "yes" } else { "no" };
                 [
                     token.license.clone(),
+                    token.token.clone(),
                     token.customer.clone(),
                     token.product.clone(),
                     cell(token.expires.as_ref()),
@@ -305,7 +389,9 @@ impl Answer for BundleAnswer {
             })
             .collect();
         page.table(
-            ["LICENSE", "CUSTOMER", "PRODUCT", "EXPIRES", "PROOF"],
+            [
+                "LICENSE", "TOKEN", "CUSTOMER", "PRODUCT", "EXPIRES", "PROOF",
+            ],
             &tokens,
         );
     }

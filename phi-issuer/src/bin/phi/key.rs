@@ -194,6 +194,8 @@ impl Rotate {
             NextRoot::Proposed(proposal) => Some(root::write_proposal(session, proposal, None)?),
             _ => None,
         };
+        let proofs = self.proofs(&mut issuer, session)?;
+        let next = proofs.as_ref().map(ProofsView::next);
         session.output().print(&RotationAnswer {
             dry_run: false,
             role: self.role.to_string(),
@@ -205,6 +207,7 @@ impl Rotate {
                 NextRoot::Published(root) => Some(root.version),
                 NextRoot::Proposed(proposal) => Some(proposal.root().version),
             },
+            proofs,
             proposal: proposal.as_deref().map(shown),
         })?;
         if let Some(file) = proposal {
@@ -217,7 +220,21 @@ impl Rotate {
             Role::Status => "phi: next: phi status publish",
             Role::Root | Role::Ledger => "phi: next: give applications the new root document",
         });
+        next.iter()
+            .for_each(|next| say(&format!("phi: next: {next}")));
         Ok(())
+    }
+
+    /// What the rotation costs in proofs that were given out.
+    fn proofs(
+        &self,
+        issuer: &mut Issuer,
+        session: &Session,
+    ) -> Result<Option<ProofsView>, Failure> {
+        match self.role {
+            Role::Ledger => ProofsView::of(issuer, session.now()).map(Some),
+            _ => Ok(None),
+        }
     }
 
     /// What the rotation would do: which key goes, and which comes if it is there already.
@@ -240,6 +257,7 @@ impl Rotate {
             old: old.map(|key| key.to_string()),
             at: at.into(),
             root_version: root,
+            proofs: self.proofs(issuer, session)?,
             proposal: None,
         })
     }
@@ -441,9 +459,52 @@ pub(crate) struct RotationAnswer {
     at: Stamp,
     /// The version of the new root document, if there is one.
     root_version: Option<u64>,
+    /// Of the ledger's key: the proofs that customers hold, which count no more under that root.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proofs: Option<ProofsView>,
     /// The proposal of that root, if its holders are elsewhere: it takes over when they signed.
     #[serde(skip_serializing_if = "Option::is_none")]
     proposal: Option<String>,
+}
+
+/// Proofs that customers need, and that a new ledger key makes worthless: each is to be made again.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ProofsView {
+    /// Live tokens that are good with a proof alone.
+    live_tokens: u64,
+    /// The keys under which they are, which were cut.
+    keys: Vec<String>,
+}
+
+impl ProofsView {
+    pub(crate) fn of(issuer: &mut Issuer, now: UnixTime) -> Result<Self, Failure> {
+        let kept = issuer.tokens_by_proof(now)?;
+        Ok(Self {
+            live_tokens: kept.iter().map(|(_, live)| live).sum(),
+            keys: kept.iter().map(|(key, _)| key.to_string()).collect(),
+        })
+    }
+
+    fn line(&self) -> String {
+        let given_out = "those that were given out count no more under the new root";
+        match self.live_tokens {
+            0 => format!("{given_out}; no live token needs one"),
+            1 => format!("{given_out}; 1 live token is refused until it has a new one"),
+            live => format!("{given_out}; {live} live tokens are refused until each has a new one"),
+        }
+    }
+
+    /// What is to be done once the new root is published.
+    pub(crate) fn next(&self) -> String {
+        let prove = |key: &String| format!("phi ledger prove --kept-by {key} --folder FOLDER");
+        let mut steps = vec!["phi ledger checkpoint".to_owned()];
+        steps.extend(self.keys.iter().map(prove));
+        let steps = steps.join(", then ");
+        match self.live_tokens {
+            0 => format!("{steps}; who keeps a proof needs a new one"),
+            _ => format!("{steps}; send the proofs with the new root"),
+        }
+    }
 }
 
 impl Answer for RotationAnswer {
@@ -456,6 +517,9 @@ impl Answer for RotationAnswer {
         }
         if let Some(version) = self.root_version {
             page.field("root", format!("version {version}"));
+        }
+        if let Some(proofs) = &self.proofs {
+            page.field("proofs", proofs.line());
         }
         if let Some(file) = &self.proposal {
             page.field("proposal", file);

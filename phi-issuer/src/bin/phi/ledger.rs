@@ -86,7 +86,7 @@ pub(crate) struct Prove {
     /// The new file for the proof [default: standard output]
     #[arg(long, value_name = "FILE", conflicts_with = "kept_by")]
     out: Option<PathBuf>,
-    /// With --kept-by: the folder for the proofs, TOKEN.tlog-proof each
+    /// With --kept-by: the folder for the proofs, TOKEN.tlog-proof each; it is made if it is not there
     #[arg(long, value_name = "FOLDER", requires = "kept_by")]
     folder: Option<PathBuf>,
     /// With --event: the new file for the event itself, of which the proof is
@@ -267,9 +267,14 @@ fn prove_kept(
     issuer: &mut Issuer,
     session: &Session,
 ) -> Result<(), Failure> {
-    let mut proofs = Vec::new();
+    let mut made = Vec::new();
     for token in issuer.tokens_kept(key, session.now())? {
-        let proof = issuer.prove(Proven::Token(token))?.proof.to_text();
+        made.push((token, issuer.prove(Proven::Token(token))?.proof.to_text()));
+    }
+    // What cannot all be proven leaves no folder with some of it.
+    durable::create_folders(folder, Mode::Public)?;
+    let mut proofs = Vec::new();
+    for (token, proof) in made {
         let path = folder.join(format!("{token}.tlog-proof"));
         durable::write(&path, proof.as_bytes(), Mode::Public)?;
         let token = token.to_string();
@@ -282,7 +287,10 @@ fn prove_kept(
 }
 
 /// Reads a checkpoint that somebody kept.
-fn read_checkpoint(path: &Path) -> Result<String, Failure> {
+///
+/// # Errors
+/// As [`read_file`], and `checkpoint-invalid`.
+pub(crate) fn read_checkpoint(path: &Path) -> Result<String, Failure> {
     let bytes = read_file(path, MAX_NOTE as u64)?;
     String::from_utf8(bytes).map_err(|_| {
         let message = format!("{} is not UTF-8", shown(path));

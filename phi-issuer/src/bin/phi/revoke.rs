@@ -207,6 +207,7 @@ impl Revoke {
             checkpoint: plan.checkpoint,
             kept: plan.kept,
             lost: OrphansView::new(&plan.lost),
+            not_covered: plan.not_covered,
         }))
     }
 
@@ -319,6 +320,8 @@ struct KeyLossView {
     kept: u64,
     /// Live tokens after it.
     lost: OrphansView,
+    /// How many of these no checkpoint covers: a new one first would let a cut keep them.
+    not_covered: u64,
 }
 
 impl KeyLossView {
@@ -335,6 +338,18 @@ impl KeyLossView {
             format!("{}, each with its proof", tokens(self.kept)),
         );
         page.field("loses", tokens(self.lost.tokens));
+        if self.not_covered > 0 {
+            let signed = self.checkpoint.map(|size| format!(" (event {size})"));
+            let tokens = tokens(self.not_covered);
+            page.field(
+                "of these",
+                format!(
+                    "{tokens} since the newest checkpoint{}: phi ledger checkpoint first, and \
+                     --cut newest keeps what was minted honestly",
+                    signed.unwrap_or_default()
+                ),
+            );
+        }
         if self.kept > 0 {
             let command = format!("phi ledger prove --kept-by {key} --folder FOLDER");
             page.field("proofs", format!("once it is recorded: {command}"));

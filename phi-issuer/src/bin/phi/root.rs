@@ -19,7 +19,7 @@ use phi_verify::KeyId;
 pub(crate) use self::view::{AssembleAnswer, HolderAnswer, ProposalAnswer, ShowAnswer, SignAnswer};
 use crate::failure::Failure;
 use crate::input::{Object, read_text};
-use crate::key::role;
+use crate::key::{ProofsView, role};
 use crate::output::{Page, print_page, say};
 use crate::session::Session;
 use crate::view::shown;
@@ -439,6 +439,11 @@ impl Assemble {
             }
             Some(before) => next_after(before, proposal.root()),
         });
+        let ledger = |before: &phi_verify::Root| before.ledger != proposal.root().ledger;
+        if proposal.current().is_some_and(ledger) {
+            let next = ProofsView::of(&mut issuer, session.now())?.next();
+            say(&format!("phi: next: {next}"));
+        }
         Ok(())
     }
 }
