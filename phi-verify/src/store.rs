@@ -289,14 +289,14 @@ fn newest(
     copies.reverse();
     copies.sort_by_key(|(.., restored)| restored.trust.generation());
     let (_, bytes, newest) = copies.pop()?;
-    let refused = newest.refused.into_iter();
+    let refused = newest.refused.iter().cloned();
     findings.extend(refused.map(Finding::DocumentRefused));
-    let mut trust = newest.trust;
+    let mut merged = *newest;
     for (place, other, restored) in copies {
         if other != bytes {
             findings.push(Finding::CopyBehind { place });
-            trust.absorb(&restored.trust);
+            merged = merged.merged(&restored);
         }
     }
-    Some(trust)
+    Some(merged.trust)
 }

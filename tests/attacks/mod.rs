@@ -10,5 +10,6 @@ mod lists;
 mod roots;
 mod rotations;
 mod signers;
+mod setbacks;
 mod state;
 mod table;
