@@ -46,7 +46,8 @@ pub struct TrustState {
     /// The roots from the anchor to the one in force, as they came.
     roots: Vec<Vec<u8>>,
     clock: Clock,
-    /// A status epoch that there is by the word of a remembered license, and the license's key.
+    /// A status epoch above the list's, which there is by the word of a remembered license, and
+    /// the license's key.
     known_epoch: Option<(u64, KeyId)>,
     /// How often the state was stored.
     generation: u64,

@@ -50,7 +50,7 @@ fn with_key(seed: Seed, state: KeyState, scope: Scope) -> TrustState {
 }
 
 /// A log of five entries, of which the fourth minted this token.
-fn log_of(token: &str) -> Log {
+pub(super) fn log_of(token: &str) -> Log {
     let mut log = Log::sample();
     let subject = sha256(&[token.as_bytes()]);
     log.0[3] = log::leaf("token-minted", Some(subject), log::entry(4));

@@ -3,6 +3,7 @@
 
 mod claims;
 mod clock;
+mod deltas;
 #[cfg(unix)]
 mod folder;
 mod keys;

@@ -9,9 +9,12 @@ use std::{
 };
 
 use ciborium::Value;
-use phi_tests::snakeoil::{self, DAY, MACHINE, NOW, START, Seed, key, role, sign_all};
+use phi_tests::{
+    snakeoil::{self, DAY, MACHINE, NOW, START, Seed, key, role, sign_all},
+    snapshots::{Minted, Snapshot, exact, token_id},
+};
 use phi_verify::{
-    DocumentKind, Floors, Root, StateError, TrustState,
+    DocumentKind, Floors, RevocationPolicy, Root, StateError, TrustState, Verifier,
     store::{Disk, Files, Finding, Loaded, Place, Step, Store},
 };
 use sha2::{Digest as _, Sha256};
@@ -61,10 +64,26 @@ fn full() -> TrustState {
     trust.reset_clock(&reset, NOW).unwrap();
     trust.observe(NOW.minus(2 * DAY));
     let token = Seed::License.mint(&snakeoil::claims());
-    let policy = phi_verify::RevocationPolicy::Lenient;
-    let verifier = phi_verify::Verifier::new(&trust, snakeoil::PRODUCT, policy);
+    let verifier = Verifier::new(&trust, snakeoil::PRODUCT, RevocationPolicy::Lenient);
     let license = verifier.verify(&token, NOW).unwrap();
     trust.remember(&license).unwrap();
+    trust
+}
+
+/// The same with a delta, and with a license that knows of a newer list.
+fn full_with_delta() -> TrustState {
+    let mut trust = full();
+    let first = Snapshot::first([Minted::new(1, 1, 0)]);
+    let second = first.next(|next| next.revoked.extend([token_id(1)]));
+    let base = trust.status().unwrap().clone();
+    let next = second.full(Some(&base), exact);
+    let delta = second.delta(&first, &base, &next, exact);
+    trust.import(&Seed::Status.sign(&delta.unsigned())).unwrap();
+    let claims = Minted::new(2, 2, 7).claims();
+    let verifier = Verifier::new(&trust, snakeoil::PRODUCT, RevocationPolicy::Lenient);
+    let license = verifier.verify(&Seed::License.mint(&claims), NOW).unwrap();
+    trust.remember(&license).unwrap();
+    assert_eq!(trust.newer_list(), Some(7));
     trust
 }
 
@@ -100,6 +119,12 @@ fn altered(bytes: &[u8], format: u64, change: impl FnOnce(&mut Vec<(Value, Value
     bytes
 }
 
+fn format(bytes: &[u8]) -> u64 {
+    let envelope: Value = ciborium::from_reader(bytes).unwrap();
+    let format = envelope.into_array().unwrap()[0].as_integer().unwrap();
+    format.try_into().unwrap()
+}
+
 fn field(fields: &mut [(Value, Value)], number: u64) -> &mut Value {
     let entry = fields.iter_mut().find(|(key, _)| *key == number.into());
     &mut entry.unwrap().1
@@ -110,6 +135,8 @@ fn a_state_is_what_it_was() {
     let anchor = snakeoil::anchor();
     let trust = full();
     assert_eq!(again(&anchor, &trust.to_bytes()), trust);
+    let paired = full_with_delta();
+    assert_eq!(again(&anchor, &paired.to_bytes()), paired);
     let alone = TrustState::from_anchor(&anchor).unwrap();
     assert_eq!(again(&anchor, &alone.to_bytes()), alone);
 }
@@ -125,9 +152,14 @@ fn l6_a_state_that_is_damaged_lost_or_newer_is_a_finding_and_no_more() {
 
 fn a_newer_format_is_told_from_damage() {
     let (anchor, bytes) = (snakeoil::anchor(), full().to_bytes());
-    let newer = altered(&bytes, 2, |_| ());
+    // A state without a delta is one that applications of the first format have written and read.
+    assert_eq!(
+        (format(&bytes), format(&full_with_delta().to_bytes())),
+        (1, 2)
+    );
+    let newer = altered(&bytes, 3, |_| ());
     let error = TrustState::from_bytes(&anchor, &newer).unwrap_err();
-    assert_eq!(error, StateError::Newer { found: 2, known: 1 });
+    assert_eq!(error, StateError::Newer { found: 3, known: 2 });
     assert_eq!(error.code(), "state-newer");
     let mut damaged = newer;
     *damaged.last_mut().unwrap() ^= 1;
@@ -142,7 +174,7 @@ fn a_newer_format_is_told_from_damage() {
 }
 
 fn cut_short_at_every_length() {
-    let (anchor, bytes) = (snakeoil::anchor(), full().to_bytes());
+    let (anchor, bytes) = (snakeoil::anchor(), full_with_delta().to_bytes());
     for length in 0..bytes.len() {
         let error = TrustState::from_bytes(&anchor, &bytes[..length]).unwrap_err();
         assert_eq!(error.code(), "state-damaged", "at {length}");
@@ -150,7 +182,7 @@ fn cut_short_at_every_length() {
 }
 
 fn flipped_at_every_byte() {
-    let (anchor, bytes) = (snakeoil::anchor(), full().to_bytes());
+    let (anchor, bytes) = (snakeoil::anchor(), full_with_delta().to_bytes());
     for index in 0..bytes.len() {
         for mask in [1, 0x80, 0xff] {
             let mut flipped = bytes.clone();
@@ -177,6 +209,67 @@ fn a_document_that_was_put_into_a_state_is_verified() {
     assert_eq!(restored.trust.keyset(), None);
     // What it said is no floor to lock the right one out by, unless the version is lower.
     assert_eq!(restored.trust.status().map(|list| list.epoch), Some(1));
+}
+
+/// A delta is nothing without its base, and the base is not what its delta made of it.
+#[test]
+fn a_stored_delta_goes_with_its_base_and_is_verified() {
+    let (anchor, bytes) = (snakeoil::anchor(), full_with_delta().to_bytes());
+    let alone = altered(&bytes, 2, |fields| {
+        fields.retain(|(key, _)| *key != 4.into())
+    });
+    let restored = TrustState::from_bytes(&anchor, &alone).unwrap();
+    assert_eq!(restored.refused[0].error.code(), "delta-base");
+    assert_eq!(restored.trust.status(), None);
+    // What the delta said is not to be undone by losing its base.
+    assert_eq!(restored.trust.floors().status, 2);
+    let forged = altered(&bytes, 2, |fields| {
+        let Value::Array(held) = field(fields, 13) else {
+            panic!("a version and a document");
+        };
+        let document = held[1].as_bytes_mut().unwrap();
+        *document.last_mut().unwrap() ^= 1;
+    });
+    let restored = TrustState::from_bytes(&anchor, &forged).unwrap();
+    assert_eq!(restored.refused[0].error.code(), "signatures-missing");
+    assert_eq!(restored.trust.status().map(|list| list.epoch), Some(1));
+    let removed = altered(&bytes, 2, |fields| {
+        fields.retain(|(key, _)| *key != 13.into())
+    });
+    assert_eq!(
+        again(&anchor, &removed).status().map(|list| list.epoch),
+        Some(1)
+    );
+}
+
+/// Of two copies the newer pair counts, though its base is older than the other's list.
+#[test]
+fn a_copy_with_a_newer_delta_brings_its_older_base() {
+    let first = Snapshot::first([Minted::new(1, 1, 0)]);
+    let second = first.next(|_| ());
+    let third = second.next(|next| next.revoked.extend([token_id(1)]));
+    let one = first.full(None, exact);
+    let two = second.full(Some(&one), exact);
+    let three = third.full(Some(&two), exact);
+    let delta = third.delta(&first, &one, &three, exact);
+    let state = |lists: &[&phi_verify::Status]| {
+        let mut trust = snakeoil::trust();
+        for list in lists {
+            trust.import(&Seed::Status.sign(&list.unsigned())).unwrap();
+        }
+        trust
+    };
+    let (pair, alone) = (state(&[&one, &delta]), state(&[&one, &two]));
+    let mut absorbing = alone.clone();
+    absorbing.absorb(&pair);
+    assert_eq!(absorbing.lists(), pair.lists());
+    let mut absorbing = pair.clone();
+    absorbing.absorb(&alone);
+    assert_eq!(absorbing.lists(), pair.lists());
+    // A full list of the delta's epoch is as new, and stays.
+    let mut newest = state(&[&one, &two, &three]);
+    newest.absorb(&pair);
+    assert_eq!(newest.lists().unwrap().base(), &three);
 }
 
 #[test]
@@ -373,7 +466,7 @@ fn deleted_once_and_twice() {
 fn written_by_a_newer_application() {
     let folders = Folders::new();
     let saved = folders.save(full());
-    let newer = altered(&saved.to_bytes(), 2, |_| ());
+    let newer = altered(&saved.to_bytes(), 3, |_| ());
     for place in Place::ALL {
         fs::write(folders.file(place), &newer).unwrap();
     }

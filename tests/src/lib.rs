@@ -10,6 +10,7 @@ pub mod item;
 pub mod log;
 pub mod postgres;
 pub mod snakeoil;
+pub mod snapshots;
 pub mod spec;
 pub mod vectors;
 pub mod workshop;

@@ -165,6 +165,8 @@ impl TrustState {
     /// A delta joins its base, which was checked to be there; a full list takes every place.
     pub(super) fn hold_status(&mut self, status: Status, document: &UntrustedDocument<'_>) {
         let is_delta = status.base().is_some();
+        self.known_epoch
+            .take_if(|(epoch, _)| *epoch <= status.epoch);
         let held = Held::new(status, document, self.root().version);
         match &mut self.lists {
             Some(lists) if is_delta => lists.delta = Some(held),
@@ -206,7 +208,8 @@ impl TrustState {
     }
 
     pub(super) fn raise_known_epoch(&mut self, offered: (u64, KeyId)) {
-        let higher = self.trusted_epoch().unwrap_or(0) < offered.0;
+        let held = self.status().map_or(0, |status| status.epoch);
+        let higher = held.max(self.trusted_epoch().unwrap_or(0)) < offered.0;
         if higher && self.trusts(offered.1) {
             self.known_epoch = Some(offered);
         }

@@ -260,6 +260,7 @@ fn clock(vectors: &mut Vectors) {
     };
     let fresh = LicenseView {
         freshness: "fresh".into(),
+        verdict: Some("good".into()),
         ..view(&claims)
     };
     let (back, doomsday) = (NOW.minus(DAY + 1), NOW.plus(70 * 365 * DAY));
@@ -492,6 +493,7 @@ fn rules(vectors: &mut Vectors) {
     }
     let fresh = LicenseView {
         freshness: "fresh".into(),
+        verdict: Some("good".into()),
         ..view(&claims)
     };
     let other = under_rule(rule(customer("initech")), &claims);
@@ -571,8 +573,10 @@ fn tokens(vectors: &mut Vectors) {
         under(&revoking, &claims),
         "revoked",
     );
-    let fresh = |claims: &Claims| LicenseView {
+    let fresh = |claims: &Claims, verdict: &str| LicenseView {
         freshness: "fresh".into(),
+        verdict: Some(verdict.into()),
+        newer: None,
         ..view(claims)
     };
     let other = Claims {
@@ -585,7 +589,7 @@ fn tokens(vectors: &mut Vectors) {
         "valid-token-not-listed",
         shows,
         under(&revoking, &other),
-        fresh(&other),
+        fresh(&other, "good"),
     );
     let newer = Claims {
         mint_epoch: 1,
@@ -597,7 +601,7 @@ fn tokens(vectors: &mut Vectors) {
         "valid-token-not-covered",
         shows,
         under(&revoking, &newer),
-        fresh(&newer),
+        fresh(&newer, "not-covered"),
     );
     let uncovered = Status {
         covered_keys: vec![Seed::Retired.id()],
@@ -609,7 +613,7 @@ fn tokens(vectors: &mut Vectors) {
         "valid-key-not-covered",
         shows,
         under(&uncovered, &claims),
-        fresh(&claims),
+        fresh(&claims, "not-covered"),
     );
 }
 
@@ -671,13 +675,15 @@ fn policies(vectors: &mut Vectors) {
             };
             let shows = format!("{shows}, under policy {policy}");
             if fresh.iter().any(|fresh| fresh.to_string() == verdict) {
-                let claims = if name == "not-covered" {
-                    &newer
-                } else {
-                    &claims
+                let (claims, says) = match name {
+                    "missing" => (&claims, None),
+                    "not-covered" => (&newer, Some("not-covered")),
+                    _ => (&claims, Some("good")),
                 };
                 let view = LicenseView {
                     freshness: verdict.into(),
+                    verdict: says.map(String::from),
+                    newer: None,
                     ..view(claims)
                 };
                 accept(
@@ -700,6 +706,7 @@ fn policies(vectors: &mut Vectors) {
     let shows = "the second before the age that the license accepts";
     let fresh = LicenseView {
         freshness: "fresh".into(),
+        verdict: Some("good".into()),
         ..view(&demanding)
     };
     accept(

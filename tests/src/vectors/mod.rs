@@ -20,6 +20,7 @@ mod checkpoints;
 mod claims;
 mod clocks;
 mod decisions;
+mod deltas;
 mod documents;
 mod edge;
 mod envelopes;
@@ -346,6 +347,7 @@ pub fn all() -> Vectors {
         roots::add,
         scopes::add,
         lists::add,
+        deltas::add,
         trust::add,
         bundles::add,
         clocks::add,

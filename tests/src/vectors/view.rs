@@ -24,6 +24,12 @@ pub struct LicenseView {
     pub grace: Option<(u64, u64)>,
     /// How old the status list is: `fresh`, `stale`, `expired` or `missing`.
     pub freshness: String,
+    /// What the status lists say, if there are any: `good`, `not-covered` or `probable`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<String>,
+    /// The epoch of a status list that is newer than the one at hand, by the token's mint epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newer: Option<u64>,
     /// Granted flags that the status list switches off.
     pub disabled_flags: Vec<u16>,
 }
@@ -36,6 +42,8 @@ impl LicenseView {
             key_id: key_id.to_string(),
             grace: None,
             freshness: Freshness::Missing.to_string(),
+            verdict: None,
+            newer: Some(claims.mint_epoch).filter(|epoch| *epoch > 0),
             disabled_flags: Vec::new(),
         }
     }
@@ -47,12 +55,15 @@ impl From<&License> for LicenseView {
             Validity::Valid => None,
             Validity::Grace { expired, ends } => Some((expired.seconds(), ends.seconds())),
         };
-        let disabled = license.revocation().disabled.iter();
+        let revocation = license.revocation();
+        let disabled = revocation.disabled.iter();
         Self {
             claims: license.claims().into(),
             key_id: license.key_id().to_string(),
             grace,
-            freshness: license.revocation().freshness.to_string(),
+            freshness: revocation.freshness.to_string(),
+            verdict: revocation.epoch.map(|_| revocation.verdict.to_string()),
+            newer: revocation.newer,
             disabled_flags: disabled.map(phi_verify::FlagCode::get).collect(),
         }
     }
