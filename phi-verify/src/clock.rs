@@ -36,20 +36,18 @@ pub const AGREEING_DAYS: u8 = 3;
 /// month late. A thief of a status key or a license key moves no clock further than that.
 pub const SIGNED_LEAD: u64 = 400 * DAY;
 
-/// The observed floor follows the clock in steps of this size.
-pub const OBSERVED_STEP: u64 = HOUR;
-
-/// Readings that differ by less than this are one: clocks are corrected by seconds all the time,
-/// and by more than minutes rarely.
-pub(crate) const GRAIN: u64 = 5 * MINUTE;
+/// Readings that differ by less than this are one, and the observed floor follows the clock in
+/// steps of this size: clocks are corrected by seconds all the time, and by more than minutes
+/// rarely.
+pub const OBSERVED_STEP: u64 = 5 * MINUTE;
 
 /// What a step of the clock counts for at most, as time that it ran: a machine that is off at
 /// night is counted day for day, and a step to another year is a day.
-pub(crate) const LONGEST_STEP: u64 = DAY;
+const LONGEST_STEP: u64 = DAY;
 
 /// How much time may be lived twice, by a clock that is set back within [`CLOCK_TOLERANCE`] or that
 /// was far ahead, until nothing more of that is tolerated: two corrections of a day.
-pub(crate) const LIVED_TWICE: u64 = 2 * DAY;
+const LIVED_TWICE: u64 = 2 * DAY;
 
 /// A twelfth of the time for which a clock runs past all that it has shown is taken off what it
 /// has lived twice, and off a grace that was used: a month a year for machines whose clocks are
@@ -118,7 +116,7 @@ pub enum ClockVerdict {
     RolledBack {
         /// The latest time that the machine has shown.
         observed: UnixTime,
-        /// For how many seconds it has run like that, now and before, less what was forgiven.
+        /// How many seconds it has lived twice, now and before, less what was forgiven.
         lasting: u64,
     },
 }
@@ -185,6 +183,8 @@ pub(crate) struct Doubted {
     pub(crate) last: UnixTime,
     /// On how many separate days it agreed with itself.
     pub(crate) days: u8,
+    /// For how many seconds it ran like that.
+    pub(crate) ran: u64,
 }
 
 /// How a clock has run, whatever date it showed.
@@ -196,8 +196,9 @@ pub(crate) struct Run {
     /// since. To set the clock back does not lower it, and to set it ahead raises it by no more
     /// than [`LONGEST_STEP`].
     pub(crate) steady: UnixTime,
-    /// For how many seconds it has run after it was set back.
-    pub(crate) lasting: u64,
+    /// How many seconds it has lived twice: behind the observed floor, or far ahead before it was
+    /// corrected.
+    pub(crate) twice: u64,
 }
 
 impl Run {
@@ -209,12 +210,12 @@ impl Run {
             let first = Self {
                 last: now,
                 steady: proved,
-                lasting: 0,
+                twice: 0,
             };
             return (0, first);
         };
         let ran = now.seconds().saturating_sub(run.last.seconds());
-        let same = ran < GRAIN && now > run.last.minus(GRAIN);
+        let same = ran < OBSERVED_STEP && now > run.last.minus(OBSERVED_STEP);
         let (ran, last) = if same { (0, run.last) } else { (ran, now) };
         let ran = ran.min(LONGEST_STEP);
         let run = Self {
@@ -225,20 +226,26 @@ impl Run {
         (ran, run)
     }
 
+    /// Counts seconds that were lived twice.
+    const fn again(self, seconds: u64) -> Self {
+        let twice = self.twice.saturating_add(seconds);
+        Self { twice, ..self }
+    }
+
     /// Forgives a part of what was lived twice, for so many seconds past all that was shown.
     fn forgiven(self, seconds: u64, now: UnixTime) -> Self {
         let forgiven = seconds / FORGIVEN;
         let steady = self.steady.minus(forgiven).max(now);
         Self {
             steady: self.steady.min(steady),
-            lasting: self.lasting.saturating_sub(forgiven),
+            twice: self.twice.saturating_sub(forgiven),
             ..self
         }
     }
 
-    /// Whether more was lived twice by this time than is tolerated.
-    fn exhausted(self, at: UnixTime) -> bool {
-        self.steady > at.plus(LIVED_TWICE)
+    /// Whether more was lived twice than is tolerated.
+    const fn exhausted(self) -> bool {
+        self.twice > LIVED_TWICE
     }
 }
 
@@ -250,28 +257,30 @@ impl Seen {
             .observed
             .map_or(signed, |observed| observed.max(signed));
         if now > known.plus(JUMP_LIMIT) {
-            return self.after_jump(now, run, run.exhausted(known));
+            return self.after_jump(now, ran, run);
         }
         // The clock is back within reason: what was doubted was wrong, and is forgotten.
+        let doubted = self.doubted.map_or(0, |doubted| doubted.ran);
+        let past = (self.observed).map_or(0, |observed| {
+            now.seconds().saturating_sub(observed.seconds()).min(ran)
+        });
+        let again = self.observed.map_or(0, |_| ran - past);
+        let run = run.again(doubted.saturating_add(again));
         let calm = Self {
             doubted: None,
+            run: Some(run),
             ..self
         };
         if let Some(observed) = self.observed
             && is_behind(now, observed, run)
         {
-            let lasting = run.lasting.saturating_add(ran);
-            let run = Some(Run { lasting, ..run });
-            let seen = Self { run, ..calm };
-            return (ClockVerdict::RolledBack { observed, lasting }, seen);
+            let lasting = run.twice;
+            return (ClockVerdict::RolledBack { observed, lasting }, calm);
         }
         let advances = (self.observed).is_none_or(|observed| now >= observed.plus(OBSERVED_STEP));
-        let past = self.observed.map_or(0, |observed| {
-            now.seconds().saturating_sub(observed.seconds())
-        });
         let seen = Self {
             observed: if advances { Some(now) } else { self.observed },
-            run: Some(run.forgiven(ran.min(past), now)),
+            run: Some(run.forgiven(past, now)),
             ..calm
         };
         if now < signed.minus(CLOCK_TOLERANCE) {
@@ -281,27 +290,32 @@ impl Seen {
     }
 
     /// A reading far ahead of everything known: the observed floor follows once it agreed with
-    /// itself on enough days, or for an hour if too many such days were corrected before.
-    fn after_jump(self, now: UnixTime, run: Run, exhausted: bool) -> (ClockVerdict, Self) {
+    /// itself on enough days, or at the second reading if too many such days were corrected before.
+    fn after_jump(self, now: UnixTime, ran: u64, run: Run) -> (ClockVerdict, Self) {
         let agrees = |doubted: &Doubted| {
             now >= doubted.last.minus(CLOCK_TOLERANCE) && now <= doubted.last.plus(JUMP_LIMIT)
         };
-        let before = self.doubted.filter(agrees);
-        let doubted = match before {
-            None => Doubted { last: now, days: 1 },
-            Some(doubted) if day(now) > day(doubted.last) => Doubted {
+        let doubted = match self.doubted.filter(agrees) {
+            None => Doubted {
                 last: now,
-                days: doubted.days.saturating_add(1),
+                days: 1,
+                ran: self.doubted.map_or(0, |doubted| doubted.ran),
             },
-            Some(doubted) => doubted,
+            Some(doubted) => {
+                let next = day(now) > day(doubted.last);
+                Doubted {
+                    last: if next { now } else { doubted.last },
+                    days: doubted.days.saturating_add(u8::from(next)),
+                    ran: doubted.ran.saturating_add(ran),
+                }
+            }
         };
         let seen = Self {
             run: Some(run),
             ..self
         };
-        let at_once =
-            exhausted && before.is_some_and(|before| now >= before.last.plus(OBSERVED_STEP));
-        if doubted.days < AGREEING_DAYS && !at_once {
+        let spent = doubted.ran > 0 && run.again(doubted.ran).exhausted();
+        if doubted.days < AGREEING_DAYS && !spent {
             let days = doubted.days;
             let doubted = Some(doubted);
             return (ClockVerdict::Doubted { days }, Self { doubted, ..seen });
@@ -317,11 +331,12 @@ impl Seen {
     /// What is left of it after news from the issuer: a clock is held to the time for which it
     /// has run, and to no date that it has shown.
     pub(crate) fn with_news(self) -> Self {
+        let doubted = self.doubted.map_or(0, |doubted| doubted.ran);
         let steady = self.run.map(|run| run.steady);
         Self {
             observed: (self.observed.zip(steady)).map(|(observed, steady)| observed.min(steady)),
             doubted: None,
-            ..self
+            run: self.run.map(|run| run.again(doubted)),
         }
     }
 
@@ -339,7 +354,7 @@ impl Seen {
             (Some(ours), Some(theirs)) => Some(Run {
                 last: ours.last,
                 steady: ours.steady.max(theirs.steady),
-                lasting: ours.lasting.max(theirs.lasting),
+                twice: ours.twice.max(theirs.twice),
             }),
             (ours, theirs) => ours.or(theirs),
         };
@@ -353,8 +368,8 @@ impl Seen {
 
 /// Whether a clock is further behind what it has shown than is tolerated.
 fn is_behind(now: UnixTime, observed: UnixTime, run: Run) -> bool {
-    let tolerated = if run.exhausted(now) {
-        GRAIN
+    let tolerated = if run.exhausted() {
+        OBSERVED_STEP
     } else {
         CLOCK_TOLERANCE
     };

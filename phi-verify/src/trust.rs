@@ -215,6 +215,9 @@ impl TrustState {
         self.floors.status = self.floors.status.max(new.floors.status);
         self.roots.push(root.bytes.clone());
         self.root = root;
+        let role = self.root.document.status.clone();
+        // What the role would not sign today cannot be used again.
+        self.clock.used.retain(|used| used.is_signed_by(&role));
         self.drop_refused();
     }
 

@@ -8,8 +8,9 @@ use crate::{
     UnixTime,
     cbor::{Fields, MapBuilder},
     claims::id,
-    document::{DocumentKind, UnsignedDocument},
+    document::{DocumentKind, UnsignedDocument, UntrustedDocument},
     error::{Error, Malformed},
+    key::RoleKeys,
 };
 
 id!(
@@ -42,6 +43,13 @@ pub(crate) struct UsedReset {
     pub(crate) reset: ClockReset,
     /// The document, which shows that it was the issuer who let the clock begin again.
     pub(crate) bytes: Vec<u8>,
+}
+
+impl UsedReset {
+    pub(crate) fn is_signed_by(&self, role: &RoleKeys) -> bool {
+        let document = UntrustedDocument::parse(&self.bytes);
+        document.is_ok_and(|document| document.verify(role).is_ok())
+    }
 }
 
 mod field {

@@ -184,7 +184,10 @@ impl TrustState {
         let doubted = seen.doubted;
         map.put_some(
             field::DOUBTED,
-            doubted.map(|doubted| pair(doubted.last.seconds(), doubted.days)),
+            doubted.map(|doubted| {
+                let numbers = [doubted.last.seconds(), doubted.days.into(), doubted.ran];
+                Value::Array(numbers.map(Value::from).into())
+            }),
         );
         let license = clock.license.as_ref();
         map.put_some(
@@ -210,7 +213,7 @@ fn pair(first: impl Into<Value>, second: impl Into<Value>) -> Value {
 }
 
 fn encode_run(run: Run) -> Value {
-    let times = [run.last.seconds(), run.steady.seconds(), run.lasting];
+    let times = [run.last.seconds(), run.steady.seconds(), run.twice];
     Value::Array(times.map(Value::from).into())
 }
 
@@ -368,11 +371,11 @@ fn decode_run(fields: &mut Fields) -> Result<Option<Run>, Malformed> {
     let Some(item) = fields.take(key) else {
         return Ok(None);
     };
-    let [last, steady, lasting] = cbor::array(item, key)?;
+    let [last, steady, twice] = cbor::array(item, key)?;
     Ok(Some(Run {
         last: cbor::time(cbor::uint(last, key)?, key)?,
         steady: cbor::time(cbor::uint(steady, key)?, key)?,
-        lasting: cbor::uint(lasting, key)?,
+        twice: cbor::uint(twice, key)?,
     }))
 }
 
@@ -381,10 +384,11 @@ fn decode_doubted(fields: &mut Fields) -> Result<Option<Doubted>, Malformed> {
     let Some(item) = fields.take(key) else {
         return Ok(None);
     };
-    let [last, days] = cbor::array(item, key)?;
+    let [last, days, ran] = cbor::array(item, key)?;
     Ok(Some(Doubted {
         last: cbor::time(cbor::uint(last, key)?, key)?,
         days: u8::try_from(cbor::uint(days, key)?).unwrap_or(u8::MAX),
+        ran: cbor::uint(ran, key)?,
     }))
 }
 

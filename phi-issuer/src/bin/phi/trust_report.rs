@@ -229,6 +229,9 @@ struct ClockView {
     signed_floor: Stamp,
     /// The latest time that it has shown and that is believed; null if there is none.
     observed_floor: Option<Stamp>,
+    /// How far it has come by running, whatever it showed, for a clock reset; null before it is
+    /// read for the first time.
+    steady_floor: Option<Stamp>,
 }
 
 /// Something that is stale or wrong.
@@ -268,6 +271,7 @@ impl ReportAnswer {
                 verdict: clock.verdict.into(),
                 signed_floor: clock.signed_floor.into(),
                 observed_floor: clock.observed_floor.map(Stamp::from),
+                steady_floor: clock.steady_floor.map(Stamp::from),
             },
             findings: findings.collect(),
         }
