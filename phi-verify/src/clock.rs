@@ -116,7 +116,7 @@ pub enum ClockVerdict {
     RolledBack {
         /// The latest time that the machine has shown.
         observed: UnixTime,
-        /// How many seconds it has lived twice, now and before, less what was forgiven.
+        /// For how many seconds it has run like that, now and before, less what was forgiven.
         lasting: u64,
     },
 }
@@ -196,8 +196,10 @@ pub(crate) struct Run {
     /// since. To set the clock back does not lower it, and to set it ahead raises it by no more
     /// than [`LONGEST_STEP`].
     pub(crate) steady: UnixTime,
-    /// How many seconds it has lived twice: behind the observed floor, or far ahead before it was
-    /// corrected.
+    /// For how many seconds it has run set back, and was said to.
+    pub(crate) lasting: u64,
+    /// How many seconds it has lived twice without that: set back by less than is held against
+    /// it, or far ahead before it was corrected.
     pub(crate) twice: u64,
 }
 
@@ -210,6 +212,7 @@ impl Run {
             let first = Self {
                 last: now,
                 steady: proved,
+                lasting: 0,
                 twice: 0,
             };
             return (0, first);
@@ -238,6 +241,7 @@ impl Run {
         let steady = self.steady.minus(forgiven).max(now);
         Self {
             steady: self.steady.min(steady),
+            lasting: self.lasting.saturating_sub(forgiven),
             twice: self.twice.saturating_sub(forgiven),
             ..self
         }
@@ -264,19 +268,20 @@ impl Seen {
         let past = (self.observed).map_or(0, |observed| {
             now.seconds().saturating_sub(observed.seconds()).min(ran)
         });
-        let again = self.observed.map_or(0, |_| ran - past);
-        let run = run.again(doubted.saturating_add(again));
+        let run = run.again(doubted);
         let calm = Self {
             doubted: None,
-            run: Some(run),
             ..self
         };
         if let Some(observed) = self.observed
             && is_behind(now, observed, run)
         {
-            let lasting = run.twice;
-            return (ClockVerdict::RolledBack { observed, lasting }, calm);
+            let lasting = run.lasting.saturating_add(ran);
+            let run = Some(Run { lasting, ..run });
+            let seen = Self { run, ..calm };
+            return (ClockVerdict::RolledBack { observed, lasting }, seen);
         }
+        let run = run.again(self.observed.map_or(0, |_| ran - past));
         let advances = (self.observed).is_none_or(|observed| now >= observed.plus(OBSERVED_STEP));
         let seen = Self {
             observed: if advances { Some(now) } else { self.observed },
@@ -354,6 +359,7 @@ impl Seen {
             (Some(ours), Some(theirs)) => Some(Run {
                 last: ours.last,
                 steady: ours.steady.max(theirs.steady),
+                lasting: ours.lasting.max(theirs.lasting),
                 twice: ours.twice.max(theirs.twice),
             }),
             (ours, theirs) => ours.or(theirs),

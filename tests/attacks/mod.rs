@@ -10,7 +10,7 @@ mod keys;
 mod lists;
 mod roots;
 mod rotations;
-mod signers;
 mod setbacks;
+mod signers;
 mod state;
 mod table;

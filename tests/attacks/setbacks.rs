@@ -72,7 +72,7 @@ impl Machine {
 
     /// Runs until the license is refused.
     fn run_out(&mut self) {
-        while self.run(6 * HOUR) {}
+        while self.run(12 * HOUR) {}
     }
 
     const fn days(&self) -> u64 {
@@ -84,7 +84,7 @@ impl Machine {
 fn honest(lists: RevocationPolicy) -> u64 {
     let mut machine = Machine::new(ClockPolicy::Deny, lists);
     let mut number = 1;
-    while machine.run(6 * HOUR) {
+    while machine.run(12 * HOUR) {
         if machine.clock > list(number).0.plus(DAY) {
             machine.trust.import(&list(number).1).unwrap();
             number += 1;
@@ -123,7 +123,7 @@ fn withheld_lists_are_no_store_of_clock_resets() {
         ("lenient", RevocationPolicy::Lenient),
     ] {
         let honest = honest(policy);
-        for jump in [0, 36 * DAY, 60 * DAY] {
+        for jump in [0, 36 * DAY] {
             let (days, resets) = withholding(policy, jump);
             println!(
                 "{name}, jumps of {} days: honest {honest} days, withholding {days} days, the \
@@ -242,21 +242,19 @@ fn the_last_day_before_the_end_does_not_come_again_and_again() {
     assert!((24..=96).contains(&hours), "{hours} hours");
 }
 
-/// Every hour 55 minutes back: from day to day the floor advances a little, and what was lived
-/// twice still adds up.
+/// From day to day the floor advances a little, and what was lived twice still adds up.
 #[test]
 fn small_steps_back_add_up() {
     for (name, step, every) in [
-        ("an hour back every two hours", HOUR, 2 * HOUR),
+        ("four hours back every eight hours", 4 * HOUR, 8 * HOUR),
         ("23 hours back every day", 23 * HOUR, DAY),
-        ("eight hours back every day", 8 * HOUR, DAY),
     ] {
         let mut machine = Machine::new(ClockPolicy::Deny, RevocationPolicy::Lenient);
         let begin = machine.clock;
         while machine.clock < LICENSE_ENDS && machine.used < 3 * 365 * DAY {
             let before = machine.used;
-            for _ in 0..every / HOUR {
-                machine.run(HOUR);
+            for _ in 0..every / (4 * HOUR) {
+                machine.run(4 * HOUR);
             }
             let back = machine.clock.minus(step);
             // Where that is refused, the customer leaves the clock as it is.

@@ -153,7 +153,7 @@ fn a_clock_that_was_set_back_is_judged_by_policy() {
     assert_eq!(trust.observe(further.plus(DAY)), verdict(2 * DAY));
     assert_eq!(trust.observe(NOW), ClockVerdict::Plausible);
     trust.observe(NOW.plus(DAY));
-    let lasting = 3 * DAY - DAY / 12;
+    let lasting = 2 * DAY - DAY / 12;
     let observed = NOW.plus(DAY);
     let verdict = ClockVerdict::RolledBack { observed, lasting };
     assert_eq!(trust.observe(back), verdict);

@@ -213,8 +213,9 @@ fn pair(first: impl Into<Value>, second: impl Into<Value>) -> Value {
 }
 
 fn encode_run(run: Run) -> Value {
-    let times = [run.last.seconds(), run.steady.seconds(), run.twice];
-    Value::Array(times.map(Value::from).into())
+    let (last, steady) = (run.last.seconds(), run.steady.seconds());
+    let numbers = [last, steady, run.lasting, run.twice];
+    Value::Array(numbers.map(Value::from).into())
 }
 
 fn encode_held<T>(held: &Held<T>) -> Value {
@@ -371,10 +372,11 @@ fn decode_run(fields: &mut Fields) -> Result<Option<Run>, Malformed> {
     let Some(item) = fields.take(key) else {
         return Ok(None);
     };
-    let [last, steady, twice] = cbor::array(item, key)?;
+    let [last, steady, lasting, twice] = cbor::array(item, key)?;
     Ok(Some(Run {
         last: cbor::time(cbor::uint(last, key)?, key)?,
         steady: cbor::time(cbor::uint(steady, key)?, key)?,
+        lasting: cbor::uint(lasting, key)?,
         twice: cbor::uint(twice, key)?,
     }))
 }
@@ -615,16 +617,14 @@ impl TrustState {
 
     /// Takes over what is newer in a state under the same root.
     fn take_newer(&mut self, other: Self) {
-        let version = |keyset: &Option<Held<Keyset>>| {
-            keyset.as_ref().map_or(0, |held| held.document.version)
-        };
+        let version =
+            |keyset: &Option<Held<Keyset>>| keyset.as_ref().map_or(0, |held| held.document.version);
         if version(&other.keyset) > version(&self.keyset) {
             self.keyset = other.keyset;
         }
         for (product, theirs) in other.catalogs {
             let ours = self.catalogs.get(&product);
-            let newer =
-                ours.is_none_or(|ours| ours.document.revision < theirs.document.revision);
+            let newer = ours.is_none_or(|ours| ours.document.revision < theirs.document.revision);
             if newer && self.room_for_catalog(&product, theirs.bytes.len()).is_ok() {
                 self.catalogs.insert(product, theirs);
             }
@@ -671,9 +671,7 @@ fn version_of(kind: DocumentKind, bytes: &[u8]) -> Option<u64> {
     let document = UntrustedDocument::parse(bytes).ok()?;
     let payload = document.unverified_payload();
     match kind {
-        DocumentKind::Keyset => Keyset::decode(payload)
-            .ok()
-            .map(|keyset| keyset.version),
+        DocumentKind::Keyset => Keyset::decode(payload).ok().map(|keyset| keyset.version),
         DocumentKind::Status => crate::Status::decode(payload)
             .ok()
             .map(|status| status.epoch),
