@@ -229,8 +229,7 @@ struct ClockView {
     signed_floor: Stamp,
     /// The latest time that it has shown and that is believed; null if there is none.
     observed_floor: Option<Stamp>,
-    /// How far it has come by running, whatever it showed, for a clock reset; null before it is
-    /// read for the first time.
+    /// How far it has come by running, for a clock reset; null before its first reading.
     steady_floor: Option<Stamp>,
 }
 
