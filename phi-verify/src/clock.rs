@@ -49,6 +49,10 @@ const LONGEST_STEP: u64 = DAY;
 /// was far ahead, until nothing more of that is tolerated: two corrections of a day.
 const LIVED_TWICE: u64 = 2 * DAY;
 
+/// How much time may be lived twice until a clock that is far ahead is believed before it agreed
+/// on enough days: more than machines come to whose clocks are corrected again and again.
+const FAR_AHEAD: u64 = 7 * DAY;
+
 /// A twelfth of the time for which a clock runs past all that it has shown is taken off what it
 /// has lived twice, and off a grace that was used: a month a year for machines whose clocks are
 /// corrected often, and no more than that for those who correct them with intent.
@@ -319,7 +323,7 @@ impl Seen {
             run: Some(run),
             ..self
         };
-        let spent = doubted.ran > 0 && run.again(doubted.ran).exhausted();
+        let spent = doubted.ran > 0 && run.again(doubted.ran).twice > FAR_AHEAD;
         if doubted.days < AGREEING_DAYS && !spent {
             let days = doubted.days;
             let doubted = Some(doubted);

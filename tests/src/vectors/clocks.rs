@@ -282,6 +282,8 @@ fn withheld_lists(vectors: &mut Vectors, list: &Status) {
         &after,
     );
 
+    let last = signed.plus(30 * DAY);
+    let floor = Some(last);
     let day = |hours: u64| observe(&[last.minus(DAY), last.minus(DAY).plus(hours * HOUR)]);
     let steps = [
         observe(&[last]),

@@ -17,6 +17,29 @@ pub(super) fn add(vectors: &mut Vectors) {
     floors(vectors);
     together(vectors);
     domains(vectors);
+    too_many_catalogs(vectors);
+}
+
+/// The 257th product.
+fn too_many_catalogs(vectors: &mut Vectors) {
+    let catalog = |number: usize| {
+        let mut catalog = snakeoil::catalog();
+        catalog.product = format!("product-{number}");
+        Seed::Keyset.sign(&catalog.unsigned())
+    };
+    let mut trust = base::trust();
+    trust
+        .imports
+        .extend((0..256).map(|number| hex(&catalog(number))));
+    let shows = "the catalog of a 257th product";
+    let check = base::import_into(trust, &catalog(256));
+    refuse(
+        vectors,
+        "catalogs-too-many",
+        shows,
+        check,
+        "catalogs-too-many",
+    );
 }
 
 fn state(imports: &[&[u8]]) -> Trust {
