@@ -3,7 +3,9 @@
 //! What the document says and what an application makes of it is phi-verify's; here it is signed,
 //! tried on, and recorded before it is given out.
 
-use phi_verify::{ClockReset, Error as VerifyError, InstallationId, TrustState, UnixTime};
+use phi_verify::{
+    ClockReset, Error as VerifyError, InstallationId, JUMP_LIMIT, TrustState, UnixTime,
+};
 
 use crate::{
     Context, Issuer,
@@ -26,6 +28,10 @@ pub struct ResetRequest {
     pub installation: InstallationId,
     /// For how many seconds it can be used.
     pub valid_for: u64,
+    /// The steady floor in the application's report: the time for which its clock has run, whatever
+    /// it showed. A reset that is kept until the clock has run for longer than it is good for is
+    /// worth nothing.
+    pub steady: UnixTime,
     /// The time at which the clock begins again, which is over; without it, the next that the
     /// clock shows.
     pub to: Option<UnixTime>,
@@ -38,6 +44,13 @@ impl ResetRequest {
             format!("can be used for a second at least, and for {days} days at most")
         } else if self.to.is_some_and(|to| to > now) {
             "begins at a time that is over: the clock would be behind it at once".into()
+        } else if self.steady > now.plus(JUMP_LIMIT) {
+            let days = JUMP_LIMIT / (24 * 60 * 60);
+            format!(
+                "forgets a steady floor, {} is over {days} days ahead: it is the observed floor \
+                 that jumps",
+                self.steady
+            )
         } else {
             return Ok(());
         };
@@ -72,11 +85,14 @@ impl Issuer {
                 nonce,
                 not_after: writer.now().plus(request.valid_for),
                 to: request.to,
+                // It runs on until the reset is used.
+                steady: request.steady.plus(request.valid_for),
             };
             let made = IssuedReset {
                 installation: reset.installation,
                 not_after: reset.not_after,
                 to: reset.to,
+                steady: reset.steady,
                 document: sealed(&reset.unsigned(), &signers.all())?,
             };
             let trust = trust_state(&writer.query())?;

@@ -150,6 +150,8 @@ pub struct IssuedReset {
     /// The time at which the clock begins again; `None` is the one at which it is used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<UnixTime>,
+    /// The highest steady floor that it forgets.
+    pub steady: UnixTime,
     /// The document's bytes.
     #[serde(with = "serde_bytes")]
     pub document: Vec<u8>,

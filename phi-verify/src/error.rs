@@ -168,6 +168,11 @@ pub enum Error {
         /// Its length in bytes.
         length: usize,
     },
+    /// There is no room for another product's catalog: 256 of them, of 32 MiB together, are kept.
+    CatalogsTooMany {
+        /// The product.
+        product: String,
+    },
     /// The text of a signed note is not a checkpoint.
     Checkpoint(&'static str),
     /// The clock reset is past the time in which it can be used.
@@ -176,6 +181,13 @@ pub enum Error {
         now: UnixTime,
         /// When it could last be used.
         not_after: UnixTime,
+    },
+    /// The machine's clock has run for longer since than the clock reset forgets.
+    ClockResetOutlived {
+        /// The steady floor.
+        steady: UnixTime,
+        /// The highest one that the reset forgets.
+        up_to: UnixTime,
     },
     /// The clock reset was used before.
     ClockResetUsed,
@@ -494,8 +506,10 @@ impl Error {
             Self::Armor(_) => "armor-invalid",
             Self::Bundle(_) => "bundle-invalid",
             Self::BundleTooLarge { .. } => "bundle-too-large",
+            Self::CatalogsTooMany { .. } => "catalogs-too-many",
             Self::Checkpoint(_) => "checkpoint-invalid",
             Self::ClockResetExpired { .. } => "clock-reset-expired",
+            Self::ClockResetOutlived { .. } => "clock-reset-outlived",
             Self::ClockResetUsed => "clock-reset-used",
             Self::ClockResetsTooMany { .. } => "clock-resets-too-many",
             Self::ClockRolledBack { .. } => "clock-rolled-back",
@@ -578,10 +592,19 @@ impl fmt::Display for Error {
                 "bundle has {length} bytes, more than {}",
                 crate::bundle::MAX_BUNDLE
             ),
+            Self::CatalogsTooMany { product } => write!(
+                f,
+                "no room for the catalog of product {product}: 256 catalogs, of 32 MiB together, \
+                 are kept"
+            ),
             Self::Checkpoint(problem) => write!(f, "checkpoint {problem}"),
             Self::ClockResetExpired { now, not_after } => {
                 write!(f, "clock reset could be used until {not_after}, now {now}")
             }
+            Self::ClockResetOutlived { steady, up_to } => write!(
+                f,
+                "clock reset forgets a steady floor of up to {up_to}, this machine's is {steady}"
+            ),
             Self::ClockResetUsed => f.write_str("clock reset was used before"),
             Self::ClockResetsTooMany { limit } => {
                 write!(f, "{limit} clock resets were used and are not over yet")

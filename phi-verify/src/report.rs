@@ -140,6 +140,9 @@ pub struct ClockReport {
     pub signed_floor: UnixTime,
     /// The latest time that it has shown and that is believed.
     pub observed_floor: Option<UnixTime>,
+    /// How far it has come by running, whatever date it showed: the time that whoever asks for a
+    /// [`ClockReset`](crate::ClockReset) sends along.
+    pub steady_floor: Option<UnixTime>,
 }
 
 /// Something that is stale or wrong.
@@ -185,6 +188,7 @@ impl TrustState {
                 verdict: verdict.name(),
                 signed_floor: self.signed_floor(),
                 observed_floor: self.observed_floor(),
+                steady_floor: self.steady_floor(),
             },
             findings: Vec::new(),
         };
@@ -475,8 +479,12 @@ impl fmt::Display for ClockReport {
         writeln!(f, "judged at     {}", self.judged_at)?;
         writeln!(f, "signed floor  {}", self.signed_floor)?;
         match self.observed_floor {
-            Some(floor) => write!(f, "observed      {floor}"),
-            None => f.write_str("observed      nothing yet that is believed"),
+            Some(floor) => write!(f, "observed      {floor}")?,
+            None => f.write_str("observed      nothing yet that is believed")?,
+        }
+        match self.steady_floor {
+            Some(floor) => write!(f, "\nsteady floor  {floor}"),
+            None => Ok(()),
         }
     }
 }

@@ -11,7 +11,10 @@
 //! let store = Store::new(include_bytes!("../../keys/demo/root-1.phi"), &data, &user);
 //! let mut loaded = store.load()?;
 //! loaded.trust.observe(now);
-//! loaded.trust.import(include_bytes!("../../keys/demo/keyset.phi"))?;
+//! // What came with the application may be older than what was imported since: no reason to stop.
+//! if let Err(error) = loaded.trust.import(include_bytes!("../../keys/demo/keyset.phi")) {
+//!     eprintln!("license trust: {error}");
+//! }
 //! for finding in loaded.findings.iter().chain(&store.save(&mut loaded.trust)) {
 //!     eprintln!("license trust: {finding}");
 //! }
@@ -172,7 +175,10 @@ impl<'a, F: Files> Store<'a, F> {
             Held::Missing | Held::Bad(_) => true,
         });
         let bytes = trust.to_bytes();
-        if present.len() < places.len() || present.iter().any(|present| *present != bytes) {
+        if bytes.len().saturating_add(GENERATION_GROWS) > MAX_STATE {
+            // No load would take it back, and what is there is better than nothing.
+            findings.push(Finding::TooLarge { bytes: bytes.len() });
+        } else if present.len() < places.len() || present.iter().any(|present| *present != bytes) {
             trust.count_generation();
             let bytes = trust.to_bytes();
             for (place, _lock) in &places {
@@ -197,7 +203,10 @@ impl<'a, F: Files> Store<'a, F> {
         let made = self.files.create_folder(folder);
         made.map_err(failed(Step::CreateFolder))?;
         let lock = self.files.lock(&self.path(place, Lock));
-        lock.map_err(failed(Step::Lock))
+        lock.map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => Finding::Busy { place },
+            _ => Finding::unwritable(place, Step::Lock, &error),
+        })
     }
 
     /// Writes a file so that it is there whole or as it was before.
@@ -277,6 +286,9 @@ enum Name {
 
 use Name::{Lock, Marker, State, Temporary};
 
+/// By how much a state grows at most when it is counted.
+const GENERATION_GROWS: usize = 8;
+
 /// An id has 32 characters; a marker that someone edited may have a few blanks.
 const MARKER_LIMIT: u64 = 64;
 
@@ -289,14 +301,14 @@ fn newest(
     copies.reverse();
     copies.sort_by_key(|(.., restored)| restored.trust.generation());
     let (_, bytes, newest) = copies.pop()?;
-    let refused = newest.refused.into_iter();
+    let refused = newest.refused.iter().cloned();
     findings.extend(refused.map(Finding::DocumentRefused));
-    let mut trust = newest.trust;
+    let mut merged = *newest;
     for (place, other, restored) in copies {
         if other != bytes {
             findings.push(Finding::CopyBehind { place });
-            trust.absorb(&restored.trust);
+            merged = merged.merged(&restored);
         }
     }
-    Some(trust)
+    Some(merged.trust)
 }

@@ -18,6 +18,7 @@ use self::lists::HeldLists;
 pub(crate) use self::persist::MAX_STATE;
 pub use self::persist::{Refused, Restored, StateError};
 use crate::{
+    bundle::MAX_BUNDLE_CATALOGS,
     catalog::Catalog,
     clock::Clock,
     document::{DocumentKind, PayloadHash, UntrustedDocument, same_issuer},
@@ -27,6 +28,12 @@ use crate::{
     root::{Floors, Root},
     status::{Status, StatusLists},
 };
+
+/// A trust state has catalogs of at most this many products, as a bundle has.
+const MAX_CATALOGS: usize = MAX_BUNDLE_CATALOGS;
+
+/// The catalogs of a trust state have at most this many bytes: half of what can be stored.
+const MAX_CATALOG_BYTES: usize = 32 << 20;
 
 /// The trust state of an application.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -208,6 +215,9 @@ impl TrustState {
         self.floors.status = self.floors.status.max(new.floors.status);
         self.roots.push(root.bytes.clone());
         self.root = root;
+        let role = self.root.document.status.clone();
+        // What the role would not sign today cannot be used again.
+        self.clock.used.retain(|used| used.is_signed_by(&role));
         self.drop_refused();
     }
 
@@ -262,10 +272,24 @@ impl TrustState {
         if !newer(DocumentKind::Catalog, catalog.revision, hash, held)? {
             return Ok(false);
         }
+        self.room_for_catalog(&catalog.product, document.bytes().len())?;
         let (product, version) = (catalog.product.clone(), self.root().version);
         self.catalogs
             .insert(product, Held::new(catalog, document, version));
         Ok(true)
+    }
+
+    fn room_for_catalog(&self, product: &str, length: usize) -> Result<(), Error> {
+        let others = self.catalogs.iter().filter(|(other, _)| *other != product);
+        let lengths = others.map(|(_, held)| held.bytes.len());
+        let (count, bytes) = lengths.fold((1, length), |(count, bytes), length| {
+            (count + 1, bytes + length)
+        });
+        if count > MAX_CATALOGS || bytes > MAX_CATALOG_BYTES {
+            let product = product.into();
+            return Err(Error::CatalogsTooMany { product });
+        }
+        Ok(())
     }
 }
 

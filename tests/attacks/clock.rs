@@ -152,6 +152,7 @@ fn c3_a_reset_that_is_not_for_here_and_now_is_refused() {
     for_another_installation();
     used_twice();
     that_is_over();
+    kept_until_the_clock_has_run_for_longer();
     signed_by_another_role();
 }
 
@@ -199,6 +200,33 @@ fn that_is_over() {
         ..reset(1)
     };
     refused(&mut trust(), &signed(&over), START, "clock-reset-expired");
+}
+
+/// Good for a week, kept for a year: what it may forget it names.
+fn kept_until_the_clock_has_run_for_longer() {
+    let mut trust = trust();
+    let week = reset(1);
+    for hour in 0..24 * 6 {
+        trust.observe(NOW.plus(hour * 3600));
+    }
+    trust
+        .clone()
+        .reset_clock(&signed(&week), NOW.plus(6 * DAY))
+        .unwrap();
+    for hour in 24 * 6..24 * 355 {
+        trust.observe(NOW.plus(hour * 3600));
+    }
+    let back = NOW.plus(DAY);
+    refused(&mut trust, &signed(&week), back, "clock-reset-outlived");
+    // Not even for a machine that once showed the end of the century, which a reset named.
+    ahead(&mut trust, DOOMSDAY);
+    let list = Seed::Status.sign(&snakeoil::status().unsigned());
+    trust.import(&list).unwrap();
+    refused(&mut trust, &signed(&week), back, "clock-reset-outlived");
+    assert_eq!(
+        verify(&trust, back).unwrap_err().code(),
+        "clock-rolled-back"
+    );
 }
 
 fn signed_by_another_role() {

@@ -10,6 +10,7 @@ mod keys;
 mod lists;
 mod roots;
 mod rotations;
+mod setbacks;
 mod signers;
 mod state;
 mod table;

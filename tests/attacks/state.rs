@@ -904,6 +904,183 @@ fn a_process_killed_at_every_step_on_a_real_disk() {
     }
 }
 
+/// One copy in somebody else's reach: rewritten so that it says whatever he likes, under the right
+/// hash and as the newest.
+#[test]
+fn what_one_copy_says_undoes_nothing_that_both_know() {
+    let folders = Folders::new();
+    let mut trust = snakeoil::trust().with_installation(MACHINE);
+    let reset = Seed::Status.sign(&snakeoil::clock_reset().unsigned());
+    trust.reset_clock(&reset, NOW).unwrap();
+    for hour in 0..24 * 40 {
+        trust.observe(NOW.plus(hour * 3600));
+    }
+    let saved = folders.save(trust);
+    let late = saved.observed_floor();
+    let forged: [fn(&mut Vec<(Value, Value)>); 3] = [
+        // Nothing was ever observed, and no reset was used.
+        |fields| {
+            fields.retain(|(key, _)| *key != 7.into() && *key != 8.into());
+            *field(fields, 12) = Value::Array(Vec::new());
+        },
+        // As many resets were used as there is room for.
+        |fields| *field(fields, 12) = Value::Array(vec![Value::Bytes(vec![0; 60]); 64]),
+        // No keyset and no list is new enough any more.
+        |fields| *field(fields, 6) = Value::Array(vec![u64::MAX.into(), u64::MAX.into()]),
+    ];
+    for forge in forged {
+        let bytes = altered(&saved.to_bytes(), 1, |fields| {
+            *field(fields, 0) = (1_u64 << 40).into();
+            forge(fields);
+        });
+        fs::write(folders.file(Place::User), bytes).unwrap();
+        let mut loaded = folders.load();
+        assert!(codes(&loaded.findings).contains(&"copy-behind"));
+        let judged = |mut trust: TrustState| {
+            assert_eq!(trust.observed_floor(), late);
+            let back = trust.reset_clock(&reset, NOW).unwrap_err();
+            assert_eq!(back.code(), "clock-reset-used");
+            assert_eq!(trust.floors(), saved.floors());
+            assert!(trust.keyset().is_some());
+            trust.import(&keyset(2)).unwrap();
+        };
+        judged(loaded.trust.clone());
+        // What a process that runs has in memory is not undone by it either.
+        let mut running = saved.clone();
+        folders.store().save(&mut running);
+        judged(running);
+        folders.store().save(&mut loaded.trust);
+        judged(folders.load().trust);
+        fs::write(folders.file(Place::Data), saved.to_bytes()).unwrap();
+    }
+}
+
+/// A copy that did not get the newest list or the reset has what the clock showed before: it does
+/// not come back.
+#[test]
+fn what_a_list_or_a_reset_let_go_of_does_not_come_back_with_an_old_copy() {
+    let mut wrong = snakeoil::trust().with_installation(MACHINE);
+    let doomsday = NOW.plus(70 * 365 * DAY);
+    for day in 0..3 {
+        wrong.observe(doomsday.plus(day * DAY));
+    }
+    let mut by_list = wrong.clone();
+    by_list.import(&status()).unwrap();
+    let mut by_reset = wrong.clone();
+    let reset = Seed::Status.sign(&snakeoil::clock_reset().unsigned());
+    by_reset.reset_clock(&reset, NOW).unwrap();
+    for healed in [by_list, by_reset] {
+        let folders = Folders::new();
+        folders.save(healed.clone());
+        fs::write(folders.file(Place::Data), wrong.to_bytes()).unwrap();
+        let loaded = folders.load().trust;
+        assert_eq!(loaded.observed_floor(), healed.observed_floor());
+        let mut late = wrong.clone();
+        folders.store().save(&mut late);
+        assert_eq!(late.observed_floor(), healed.observed_floor());
+    }
+}
+
+/// One process imports a keyset that one signature was enough for, another the root that asks for
+/// two from then on.
+#[test]
+fn a_keyset_from_before_a_root_is_absorbed_after_it() {
+    let (_, root) = second_root(|root| {
+        root.keyset = role(&[Seed::Keyset.signing_key(), key(22)], 2);
+    });
+    let folders = Folders::new();
+    let start = folders.save(snakeoil::trust());
+    for order in [[0, 1], [1, 0]] {
+        let mut both = [start.clone(), start.clone()];
+        both[0].import(&keyset(5)).unwrap();
+        both[1].import(&root).unwrap();
+        let (mut first, second) = (both[order[0]].clone(), &both[order[1]]);
+        first.absorb(second);
+        assert_eq!(first.root().version, 2);
+        assert_eq!(first.keyset().map(|keyset| keyset.version), Some(5));
+        assert_eq!(again(&folders.anchor, &first.to_bytes()), first);
+    }
+}
+
+/// What could not be read again is not taken, and not written.
+#[test]
+fn a_state_does_not_outgrow_its_reader() {
+    let catalog = |number: usize, padding: usize| {
+        let mut catalog = snakeoil::catalog();
+        catalog.product = format!("product-{number}");
+        for flag in 0..padding {
+            let name = phi_verify::Name {
+                name: format!("flag-{flag}"),
+                title: "x".repeat(256),
+                unit: String::new(),
+            };
+            let code = phi_verify::FlagCode::new(10 + u16::try_from(flag).unwrap());
+            catalog.flags.insert(code, name);
+        }
+        Seed::Keyset.sign(&catalog.unsigned())
+    };
+    let mut trust = snakeoil::trust();
+    for number in 0..256 {
+        trust.import(&catalog(number, 0)).unwrap();
+    }
+    let error = trust.import(&catalog(256, 0)).unwrap_err();
+    assert_eq!(error.code(), "catalogs-too-many");
+    assert_eq!(again(&snakeoil::anchor(), &trust.to_bytes()), trust);
+    let mut trust = snakeoil::trust();
+    let refused = (0..64).find_map(|number| trust.import(&catalog(number, 3500)).err());
+    assert_eq!(refused.unwrap().code(), "catalogs-too-many");
+    assert!(trust.catalogs().count() > 30);
+    assert!(trust.to_bytes().len() < 40 << 20);
+}
+
+/// Millions of entries, and one good root again and again.
+#[test]
+fn a_hostile_state_is_damaged_and_costs_little() {
+    let anchor = snakeoil::anchor();
+    let entry = Value::Array(vec![0.into(), Value::Bytes(Vec::new())]);
+    let catalogs = altered(&full().to_bytes(), 1, |fields| {
+        *field(fields, 5) = Value::Array(vec![entry; 257]);
+    });
+    let (_, root) = second_root(|_| ());
+    let roots = altered(&full().to_bytes(), 1, |fields| {
+        let root = Value::Bytes(root);
+        *field(fields, 2) = Value::Array(vec![root; 2]);
+    });
+    for bytes in [catalogs, roots] {
+        let error = TrustState::from_bytes(&anchor, &bytes).unwrap_err();
+        assert_eq!(error.code(), "state-damaged");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn what_stands_in_the_place_of_a_lock_stops_nothing() {
+    let folders = Folders::new();
+    let mut trust = folders.save(full());
+    let lock = folders.file(Place::Data).with_extension("lock");
+    fs::remove_file(&lock).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&lock).status();
+    assert!(made.unwrap().success());
+    trust.observe(NOW.plus(DAY));
+    let findings = folders.store().save(&mut trust);
+    assert_eq!(codes(&findings), ["unwritable"]);
+}
+
+#[test]
+fn a_copy_that_another_process_writes_is_busy() {
+    let folders = Folders::new();
+    let mut trust = folders.save(full());
+    let lock = folders.file(Place::Data).with_extension("lock");
+    let held = Disk.lock(&lock).unwrap();
+    trust.observe(NOW.plus(DAY));
+    let findings = folders.store().save(&mut trust);
+    let place = Place::Data;
+    assert_eq!(findings, [Finding::Busy { place }]);
+    assert_eq!(findings[0].code(), "busy");
+    drop(held);
+    assert_eq!(folders.store().save(&mut trust), []);
+}
+
 /// What a state tells the support desk.
 #[test]
 fn a_report_says_what_is_at_hand_and_what_is_stale() {

@@ -2,57 +2,19 @@
 //! each, and nothing lost.
 
 use std::{
-    env, fs,
-    io::Write as _,
+    fs,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 use phi_issuer::{Error, Issuer, MintedToken};
 use phi_tests::{
+    disk::{alone, fill, mount},
     home::Sql,
     snakeoil::START,
     workshop::{self, at, passphrase},
 };
 use phi_verify::{LicenseId, UnixTime};
 use rusqlite::Connection;
-
-/// Set in a process that may mount what it likes: nobody else sees it.
-const INSIDE: &str = "PHI_TEST_INSIDE_NAMESPACE";
-
-/// Runs a test of this binary in a mount namespace of its own. `true` inside of it.
-fn alone(test: &str) -> bool {
-    if env::var_os(INSIDE).is_some() {
-        return true;
-    }
-    let unshare = || {
-        let mut command = Command::new("unshare");
-        command.args(["--map-root-user", "--mount"]);
-        command
-    };
-    let probe = unshare()
-        .args(["mount", "-t", "tmpfs", "tmpfs", "/mnt"])
-        .output();
-    if !probe.is_ok_and(|output| output.status.success()) {
-        println!("skipped: this system lets nobody mount a file system for a test");
-        return false;
-    }
-    let mut inside = unshare();
-    inside.arg(env::current_exe().unwrap());
-    inside
-        .args([test, "--exact", "--nocapture"])
-        .env(INSIDE, "1");
-    assert!(inside.status().unwrap().success());
-    false
-}
-
-fn mount(options: &str, folder: &Path) {
-    let mut mount = Command::new("mount");
-    mount
-        .args(["-t", "tmpfs", "-o", options, "tmpfs"])
-        .arg(folder);
-    assert!(mount.status().unwrap().success());
-}
 
 /// A license whose tokens are minted until something gives way.
 struct Bench {
@@ -107,14 +69,6 @@ impl Bench {
         issuer.write_published().unwrap();
         issuer.trust_state().unwrap();
     }
-}
-
-/// Takes all the room that there is but this much.
-fn fill(ballast: &Path, room: u64) {
-    let mut file = fs::File::create(ballast).unwrap();
-    while file.write_all(&[0; 4096]).is_ok() {}
-    let size = file.metadata().unwrap().len();
-    file.set_len(size.saturating_sub(room)).unwrap();
 }
 
 #[test]

@@ -139,17 +139,24 @@ fn a_clock_that_was_set_back_is_judged_by_policy() {
     assert_eq!(license.clock(), verdict(0));
     let grace = ClockPolicy::Grace { seconds: 3 * DAY };
     assert!(verify(&trust, grace, back).is_ok());
-    // Each time that it is set back again takes a day, and so does each day that it runs.
+    // What counts is how long it runs like that, however often it is set back.
     assert_eq!(trust.observe(back), verdict(0));
     let further = back.minus(30 * DAY);
+    assert_eq!(trust.observe(further), verdict(0));
+    assert_eq!(trust.observe(further.plus(DAY)), verdict(DAY));
     assert_eq!(trust.observe(further), verdict(DAY));
     assert_eq!(trust.observe(further.plus(DAY)), verdict(2 * DAY));
     assert!(verify(&trust, grace, further.plus(DAY)).is_ok());
     let later = further.plus(2 * DAY);
     check(verify(&trust, grace, later), "clock-rolled-back");
-    // A clock that is right again is believed at once, and the grace begins anew.
+    // A clock that is right again is believed at once, and the grace comes back slowly.
+    assert_eq!(trust.observe(further.plus(DAY)), verdict(2 * DAY));
     assert_eq!(trust.observe(NOW), ClockVerdict::Plausible);
-    assert_eq!(trust.observe(back), verdict(0));
+    trust.observe(NOW.plus(DAY));
+    let lasting = 2 * DAY - DAY / 12;
+    let observed = NOW.plus(DAY);
+    let verdict = ClockVerdict::RolledBack { observed, lasting };
+    assert_eq!(trust.observe(back), verdict);
 }
 
 #[test]

@@ -237,6 +237,7 @@ fn clock_reset(issuer: &mut Issuer) -> Result<(), Error> {
         installation: MACHINE,
         valid_for: 7 * DAY,
         to: Some(day(19)),
+        steady: day(18),
     };
     let mut context = at(day(19));
     context.reason = Some("ticket 512".into());

@@ -4,11 +4,13 @@
 use std::fmt::Write as _;
 
 pub mod demo;
+pub mod disk;
 pub mod eventful;
 pub mod home;
 pub mod item;
 pub mod log;
 pub mod postgres;
+pub mod proxy;
 pub mod snakeoil;
 pub mod snapshots;
 pub mod spec;

@@ -295,6 +295,7 @@ pub fn clock_reset() -> ClockReset {
         nonce: *b"snakeoil nonce 1",
         not_after: NOW.plus(7 * DAY),
         to: None,
+        steady: NOW.plus(7 * DAY),
     }
 }
 

@@ -221,6 +221,17 @@ pub fn cascade(members: &[SaltedId], others: &[SaltedId]) -> Option<Filter> {
     Some(Filter::parse(built.kind.number(), &built.body).expect("it was built"))
 }
 
+/// A ribbon pair, or an exact list where there is nothing to tell the members from.
+///
+/// # Panics
+/// If no ribbons tell the ids apart, which happens to no hashes.
+pub fn ribbon(members: &[SaltedId], others: &[SaltedId]) -> Option<Filter> {
+    let Some(built) = filter::ribbon(members, others).expect("hashes are told apart") else {
+        return exact(members, others);
+    };
+    Some(Filter::parse(built.kind.number(), &built.body).expect("it was built"))
+}
+
 /// A Bloom filter of so few bits that it takes many others for members.
 ///
 /// # Panics

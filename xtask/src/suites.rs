@@ -25,7 +25,7 @@ pub(crate) enum Suite {
     Build,
     /// Unit, integration and transcript tests
     Tests,
-    /// Issuers killed at every durable step go on from where they were
+    /// Issuers and stores killed at every durable step go on from where they were
     Crash,
     /// Examples in the documentation compile and hold
     Doctests,
@@ -218,7 +218,10 @@ fn crash() -> Result<(), Failure> {
     let mut crash = cargo(&format!(
         "{runner} --package phi-tests --features failpoints --test kill --locked"
     ));
-    run_command(crash.env(postgres::URL, server.url()))
+    run_command(crash.env(postgres::URL, server.url()))?;
+    run_command(&mut cargo(&format!(
+        "{runner} --package phi-enforce --features failpoints --test kill --locked"
+    )))
 }
 
 fn doctests() -> Result<(), Failure> {

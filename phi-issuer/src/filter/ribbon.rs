@@ -143,9 +143,7 @@ impl Solved {
     /// Whether a first stage lets an id pass.
     fn passes(&self, rank: u8, id: SaltedId) -> bool {
         let equation = Equation::of(id, Stage::First(self.seed), self.column_bytes);
-        let columns = self.columns.chunks_exact(self.column_bytes);
-        let mut columns = columns.zip(0..rank);
-        columns.all(|(column, rank)| equation.sum(column) == equation.check >> rank & 1)
+        equation.passes(&self.columns, self.column_bytes, rank)
     }
 }
 

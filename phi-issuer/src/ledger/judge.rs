@@ -371,7 +371,8 @@ impl<'s> Judge<'s> {
         let trust = trust.ok_or(Error::NotVerified(phi_verify::Error::KeysetMissing))?;
         let taken = clock_reset::try_on(trust, issued, time).map_err(Error::NotVerified)?;
         expect(
-            (taken.not_after, taken.to) == (issued.not_after, issued.to),
+            (taken.not_after, taken.to, taken.steady)
+                == (issued.not_after, issued.to, issued.steady),
             "the event does not say what its document says",
         )
     }

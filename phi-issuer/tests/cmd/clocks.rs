@@ -62,7 +62,15 @@ fn a_license_that_a_wrong_clock_cost_is_good_again_after_a_reset_once() {
     application.is_refused();
 
     let issue = format!("clock-reset issue --installation {INSTALLATION} --valid-for 2d");
-    let answer = folder.json("clock-reset-issue", &format!("{issue} --out reset.phi"));
+    let steady = |application: &Application| {
+        let floor = application.trust.steady_floor().unwrap();
+        format!("--steady {floor}")
+    };
+    let issued = steady(&application);
+    let answer = folder.json(
+        "clock-reset-issue",
+        &format!("{issue} {issued} --out reset.phi"),
+    );
     assert_eq!(answer["reset"]["not_after"], "2026-06-03T00:00:00Z");
     assert_eq!(answer["reset"]["installation"], INSTALLATION.to_string());
     let reset = fs::read(folder.path("reset.phi")).unwrap();
@@ -78,7 +86,10 @@ fn a_license_that_a_wrong_clock_cost_is_good_again_after_a_reset_once() {
     let again = application.reset(&reset).unwrap_err();
     assert_eq!(again.code(), "clock-reset-used");
     application.is_refused();
-    folder.ok(&format!("{issue} --format armor --out reset.txt --to now"));
+    let again = steady(&application);
+    folder.ok(&format!(
+        "{issue} {again} --format armor --out reset.txt --to now"
+    ));
     let text = fs::read_to_string(folder.path("reset.txt")).unwrap();
     let word = armor::unwrap(&text).unwrap();
     let another = armor::document_from_text(&word).unwrap();
@@ -93,7 +104,7 @@ fn a_reset_is_of_one_installation_and_in_the_ledger() {
     let mut application = Application::new(&folder, &license);
     let other = "00112233445566778899aabbccddeeff";
     folder.ok(&format!(
-        "clock-reset issue --installation {other} --out reset.phi --reason ticket-512"
+        "clock-reset issue --installation {other} --steady now --out reset.phi --reason ticket-512"
     ));
     let reset = fs::read(folder.path("reset.phi")).unwrap();
     let refused = application.reset(&reset).unwrap_err();

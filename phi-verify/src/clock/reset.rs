@@ -1,15 +1,16 @@
 //! The clock reset: a document by which an issuer lets one installation forget what its clock has
 //! shown, after it ran ahead for days and was corrected.
 
-use alloc::string::String;
+use alloc::{string::String, vec::Vec};
 use core::{fmt, str::FromStr};
 
 use crate::{
     UnixTime,
     cbor::{Fields, MapBuilder},
     claims::id,
-    document::{DocumentKind, UnsignedDocument},
+    document::{DocumentKind, UnsignedDocument, UntrustedDocument},
     error::{Error, Malformed},
+    key::RoleKeys,
 };
 
 id!(
@@ -31,13 +32,24 @@ pub struct ClockReset {
     pub not_after: UnixTime,
     /// The time at which the observed floor begins again; without it, at the next reading.
     pub to: Option<UnixTime>,
+    /// The highest [steady floor](crate::TrustState::steady_floor) that it forgets: one that was
+    /// kept until the clock has run for longer is refused, whatever the clock shows then.
+    pub steady: UnixTime,
 }
 
 /// A reset that was used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct UsedReset {
-    pub(crate) nonce: [u8; 16],
-    pub(crate) not_after: UnixTime,
+    pub(crate) reset: ClockReset,
+    /// The document, which shows that it was the issuer who let the clock begin again.
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl UsedReset {
+    pub(crate) fn is_signed_by(&self, role: &RoleKeys) -> bool {
+        let document = UntrustedDocument::parse(&self.bytes);
+        document.is_ok_and(|document| document.verify(role).is_ok())
+    }
 }
 
 mod field {
@@ -46,6 +58,7 @@ mod field {
     pub(super) const NONCE: u64 = 3;
     pub(super) const NOT_AFTER: u64 = 4;
     pub(super) const TO: u64 = 5;
+    pub(super) const STEADY: u64 = 6;
 }
 
 impl ClockReset {
@@ -57,6 +70,7 @@ impl ClockReset {
         map.put(field::NONCE, &self.nonce[..]);
         map.put(field::NOT_AFTER, self.not_after.seconds());
         map.put_some(field::TO, self.to.map(UnixTime::seconds));
+        map.put(field::STEADY, self.steady.seconds());
         UnsignedDocument::with_payload(DocumentKind::ClockReset, map.encode())
     }
 
@@ -76,6 +90,7 @@ impl ClockReset {
             nonce: fields.bytes(field::NONCE)?,
             not_after: fields.time(field::NOT_AFTER)?,
             to: fields.optional_time(field::TO)?,
+            steady: fields.time(field::STEADY)?,
         };
         fields.extensions()?;
         if reset.to.is_some_and(|to| to > reset.not_after) {

@@ -11,8 +11,8 @@ pub struct SaltedId {
     pub(super) high: u64,
 }
 
-/// What is hashed before the salt.
-const DOMAIN: &[u8; 11] = b"phi/rev/v1\0";
+/// What is hashed before the salt, 11 bytes.
+const DOMAIN: u128 = u128::from_le_bytes(*b"phi/rev/v1\0\0\0\0\0\0");
 
 /// Classes of ids, as they are hashed.
 const TOKEN: u8 = 0;
@@ -48,18 +48,25 @@ impl SaltedId {
     #[inline]
     fn hashed<const N: usize>(salt: &[u8; 16], class: u8, id: &[u8; N]) -> Self {
         const { assert!(N <= 16, "message, end mark and length fit a block") };
-        let length = DOMAIN.len() + salt.len() + 1 + N;
+        let mut padded = [0; 16];
+        padded[..N].copy_from_slice(id);
+        let ended = if N < 16 { 0x80 << (8 * N) } else { 0 };
+        let (salt, id) = (
+            u128::from_le_bytes(*salt),
+            u128::from_le_bytes(padded) | ended,
+        );
+        // Whole quarters are put together in registers: what is written byte by byte and read as a
+        // quarter at once is waited for.
+        let quarters = [
+            DOMAIN | salt << 88,
+            salt >> 40 | u128::from(class) << 88 | id << 96,
+            id >> 32 | if N == 16 { 0x80 << 96 } else { 0 },
+            (8 * (28 + N as u128)).swap_bytes(),
+        ];
         let mut block = [0; 64];
-        block[..11].copy_from_slice(DOMAIN);
-        block[11..27].copy_from_slice(salt);
-        block[27] = class;
-        block[28..28 + N].copy_from_slice(id);
-        block[length] = 0x80;
-        // At most 352 bits: the two last bytes of the length hold them.
-        block[62..].copy_from_slice(&[
-            (length >> 5).to_le_bytes()[0],
-            (length << 3).to_le_bytes()[0],
-        ]);
+        for (quarter, bytes) in quarters.iter().zip(block.as_chunks_mut().0) {
+            *bytes = quarter.to_le_bytes();
+        }
         let mut state = SHA256_BEGIN;
         compress256(&mut state, &[block]);
         let word = |at: usize| {

@@ -102,8 +102,16 @@ impl Files for Disk {
     }
 
     fn lock(&self, path: &Path) -> io::Result<File> {
+        // Whoever opens a pipe waits for its other end, unless it is opened for both.
+        if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
         let mut options = OpenOptions::new();
-        let file = private(options.write(true).create(true).truncate(false)).open(path)?;
+        options.read(true).write(true).create(true).truncate(false);
+        let file = private(&mut options).open(path)?;
+        if !file.metadata()?.is_file() {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
         match file.try_lock() {
             Ok(()) => Ok(file),
             // Some network file systems have no locks. Renaming keeps the files whole there too.

@@ -39,8 +39,7 @@ impl fmt::Display for Place {
 pub enum Step {
     /// Making the folder.
     CreateFolder,
-    /// Keeping other processes from writing. Another one is just doing so, if the system says
-    /// that this would block: what it did not write is written by the next save.
+    /// Keeping other processes from writing.
     Lock,
     /// Making the file under its temporary name.
     Create,
@@ -72,6 +71,11 @@ impl fmt::Display for Step {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Finding {
+    /// Another process is just writing a copy: what it did not write is written by the next save.
+    Busy {
+        /// Which one.
+        place: Place,
+    },
     /// A copy is older than the other: a save was interrupted, or someone put it back.
     CopyBehind {
         /// Which one.
@@ -110,6 +114,12 @@ pub enum Finding {
     },
     /// There was a state, and no copy of it is left: documents are to be imported again.
     StateLost,
+    /// The state has outgrown what is read again. The copies are left as they are, and hold what
+    /// was stored last.
+    TooLarge {
+        /// How many bytes it has.
+        bytes: usize,
+    },
     /// A copy could not be written.
     Unwritable {
         /// Which one.
@@ -125,6 +135,7 @@ impl Finding {
     /// The stable code of the finding.
     pub const fn code(&self) -> &'static str {
         match self {
+            Self::Busy { .. } => "busy",
             Self::CopyBehind { .. } => "copy-behind",
             Self::CopyDamaged { .. } => "copy-damaged",
             Self::CopyMissing { .. } => "copy-missing",
@@ -132,6 +143,7 @@ impl Finding {
             Self::DocumentRefused(_) => "document-refused",
             Self::NewerFormat { .. } => "newer-format",
             Self::StateLost => "state-lost",
+            Self::TooLarge { .. } => "too-large",
             Self::Unwritable { .. } => "unwritable",
         }
     }
@@ -145,6 +157,10 @@ impl Finding {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Busy { place } => write!(
+                f,
+                "another process is writing the {place} copy of the trust state"
+            ),
             Self::CopyBehind { place } => {
                 write!(f, "{place} copy of the trust state is older than the other")
             }
@@ -169,6 +185,10 @@ impl fmt::Display for Finding {
                 "{place} copy of the trust state has format {found}, up to {known} is known here"
             ),
             Self::StateLost => f.write_str("trust state is lost, going on from the anchor"),
+            Self::TooLarge { bytes } => write!(
+                f,
+                "trust state of {bytes} bytes is too large to be stored, the copies are as they were"
+            ),
             Self::Unwritable { place, step, kind } => {
                 write!(f, "cannot {step} of the {place} copy: {kind}")
             }

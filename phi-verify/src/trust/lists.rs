@@ -57,8 +57,8 @@ impl TrustState {
         self.check_nothing_missing(&status)?;
         let before = self.status().map_or(0, |held| held.epoch);
         if status.epoch > before {
-            // News from the issuer: whatever the clock has shown before is judged anew.
-            self.clock.seen = self.clock.seen.forgotten(None);
+            // News from the issuer: a date that the clock has shown before is judged anew.
+            self.clock.seen = self.clock.seen.with_news();
         }
         self.hold_status(status, document);
         Ok(true)
@@ -181,17 +181,10 @@ impl TrustState {
 
     /// Takes over another state's lists if they are newer, as the pair that they are: the base
     /// of a newer delta may be older than the list at hand.
-    pub(super) fn absorb_lists(&mut self, other: &HeldLists) {
-        let mut with = Self {
-            lists: None,
-            ..self.clone()
-        };
-        for held in other.held() {
-            let _ = with.take_again(&held.bytes);
-        }
-        let epoch = |state: &Self| state.status().map_or(0, |status| status.epoch);
-        if epoch(&with) > epoch(self) {
-            self.lists = with.lists;
+    pub(super) fn take_newer_lists(&mut self, other: HeldLists) {
+        let epoch = other.newest().document.epoch;
+        if self.status().is_none_or(|status| status.epoch < epoch) {
+            self.lists = Some(other);
         }
     }
 

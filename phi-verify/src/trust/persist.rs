@@ -6,18 +6,19 @@
 //! kept, and how they survive a crash, is left to others.
 
 use alloc::{boxed::Box, vec, vec::Vec};
-use core::{fmt, ops::RangeInclusive};
+use core::{cmp::Ordering, fmt, ops::RangeInclusive};
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Held, TrustState, replaced};
+use super::{Held, MAX_CATALOGS, TrustState, lists::HeldLists, replaced};
 use crate::{
     InstallationId, UnixTime,
     cbor::{self, Fields, Item, MapBuilder, Value},
-    clock::{Behind, Doubted, Seen, USED_RESETS, UsedReset},
+    clock::{Doubted, News, Run, Seen, USED_RESETS},
     document::{DocumentKind, UntrustedDocument},
     error::{Error, Malformed},
     key::KeyId,
+    keyset::Keyset,
     root::{Floors, Root},
 };
 
@@ -32,11 +33,9 @@ const PLAIN: u64 = 1;
 /// With either of them.
 const WITH_DELTA: u64 = 2;
 
-/// The most bytes that a state may have: the largest documents there are, with fifty catalogs.
+/// The most bytes that a state may have: catalogs take up to half of it, the largest lists and
+/// keyset less than 9 MiB, and the rest has room for a thousand roots.
 pub(crate) const MAX_STATE: usize = 64 << 20;
-
-/// The most roots that are replayed: one a week for twenty years.
-const MAX_ROOTS: usize = 1024;
 
 /// A trust state that was read again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +44,8 @@ pub struct Restored {
     pub trust: TrustState,
     /// The stored documents that do not hold under the anchor at hand.
     pub refused: Vec<Refused>,
+    /// The floors that roots and documents prove, without those that are merely stated.
+    proved: Floors,
 }
 
 /// A stored document that does not hold any more, such as one under keys that a newer anchor
@@ -108,10 +109,9 @@ mod field {
     pub(super) const STATUS: u64 = 4;
     pub(super) const CATALOGS: u64 = 5;
     pub(super) const FLOORS: u64 = 6;
-    pub(super) const ERA: u64 = 7;
+    pub(super) const RUN: u64 = 7;
     pub(super) const OBSERVED: u64 = 8;
     pub(super) const DOUBTED: u64 = 9;
-    pub(super) const BEHIND: u64 = 10;
     pub(super) const LICENSE: u64 = 11;
     pub(super) const USED: u64 = 12;
     pub(super) const DELTA: u64 = 13;
@@ -148,7 +148,7 @@ impl TrustState {
         let trust = anchored.map_err(|error| StateError::Anchor(Box::new(error)))?;
         let stored = Stored::decode(body)
             .map_err(|_| StateError::Damaged("has a part that this format does not have"))?;
-        Ok(Replay::of(trust, &stored).run())
+        Ok(stored.restore(trust))
     }
 
     /// Counts another time that the state is stored.
@@ -179,17 +179,15 @@ impl TrustState {
         let catalogs = self.catalogs.values().map(encode_held);
         map.put(field::CATALOGS, Value::Array(catalogs.collect()));
         map.put(field::FLOORS, pair(self.floors.keyset, self.floors.status));
-        map.put(field::ERA, seen.era);
+        map.put_some(field::RUN, seen.run.map(encode_run));
         map.put_some(field::OBSERVED, seen.observed.map(UnixTime::seconds));
         let doubted = seen.doubted;
         map.put_some(
             field::DOUBTED,
-            doubted.map(|doubted| pair(doubted.last.seconds(), doubted.days)),
-        );
-        let behind = seen.behind;
-        map.put_some(
-            field::BEHIND,
-            behind.map(|behind| pair(behind.last.seconds(), behind.lasting)),
+            doubted.map(|doubted| {
+                let numbers = [doubted.last.seconds(), doubted.days.into(), doubted.ran];
+                Value::Array(numbers.map(Value::from).into())
+            }),
         );
         let license = clock.license.as_ref();
         map.put_some(
@@ -197,7 +195,7 @@ impl TrustState {
             license.map(|(at, key_id)| pair(at.seconds(), &key_id.as_bytes()[..])),
         );
         let used = clock.used.iter();
-        let used = used.map(|used| pair(&used.nonce[..], used.not_after.seconds()));
+        let used = used.map(|used| Value::Bytes(used.bytes.clone()));
         map.put(field::USED, Value::Array(used.collect()));
         let delta = lists.and_then(|lists| lists.delta.as_ref());
         map.put_some(field::DELTA, delta.map(encode_held));
@@ -212,6 +210,12 @@ impl TrustState {
 
 fn pair(first: impl Into<Value>, second: impl Into<Value>) -> Value {
     Value::Array(vec![first.into(), second.into()])
+}
+
+fn encode_run(run: Run) -> Value {
+    let (last, steady) = (run.last.seconds(), run.steady.seconds());
+    let numbers = [last, steady, run.lasting, run.twice];
+    Value::Array(numbers.map(Value::from).into())
 }
 
 fn encode_held<T>(held: &Held<T>) -> Value {
@@ -264,7 +268,8 @@ struct Stored<'a> {
     floors: Floors,
     seen: Seen,
     license: Option<(UnixTime, KeyId)>,
-    used: Vec<UsedReset>,
+    /// The documents of the clock resets that were used.
+    used: Vec<&'a [u8]>,
     known_epoch: Option<(u64, KeyId)>,
 }
 
@@ -274,12 +279,10 @@ impl<'a> Stored<'a> {
         let generation = fields.uint(field::GENERATION)?;
         let installation = fields.take(field::INSTALLATION);
         let installation = installation.map(|id| cbor::sized(id, field::INSTALLATION));
-        let roots = cbor::list(fields.require(field::ROOTS)?, field::ROOTS)?;
-        let roots = roots.iter().map(|root| cbor::bytes(root, field::ROOTS));
         let mut stored = Self {
             generation,
             installation: installation.transpose()?.map(InstallationId::from_bytes),
-            roots: roots.take(MAX_ROOTS).collect::<Result<_, _>>()?,
+            roots: decode_roots(&mut fields)?,
             documents: decode_documents(&mut fields)?,
             floors: decode_floors(&mut fields)?,
             seen: decode_seen(&mut fields)?,
@@ -297,6 +300,23 @@ impl<'a> Stored<'a> {
     }
 }
 
+/// The roots, whose versions ascend as far as they have any.
+fn decode_roots<'a>(fields: &mut Fields<'a>) -> Result<Vec<&'a [u8]>, Malformed> {
+    let key = field::ROOTS;
+    let (mut roots, mut last) = (Vec::new(), None);
+    for item in cbor::list(fields.require(key)?, key)?.iter() {
+        let root = cbor::bytes(item, key)?;
+        let version = version_of_root(root);
+        if version.is_some() && version <= last {
+            let problem = "has a root that is not newer than the one before it";
+            return Err(Malformed::Field { key, problem });
+        }
+        last = last.max(version);
+        roots.push(root);
+    }
+    Ok(roots)
+}
+
 fn decode_documents<'a>(fields: &mut Fields<'a>) -> Result<Vec<StoredDocument<'a>>, Malformed> {
     let mut documents = Vec::new();
     for (kind, key) in [
@@ -308,6 +328,13 @@ fn decode_documents<'a>(fields: &mut Fields<'a>) -> Result<Vec<StoredDocument<'a
         }
     }
     let catalogs = cbor::list(fields.require(field::CATALOGS)?, field::CATALOGS)?;
+    if catalogs.iter().nth(MAX_CATALOGS).is_some() {
+        let problem = "has more catalogs than a trust state";
+        return Err(Malformed::Field {
+            key: field::CATALOGS,
+            problem,
+        });
+    }
     for item in catalogs.iter() {
         documents.push(decode_held(DocumentKind::Catalog, item, field::CATALOGS)?);
     }
@@ -333,29 +360,38 @@ fn decode_floors(fields: &mut Fields) -> Result<Floors, Malformed> {
 }
 
 fn decode_seen(fields: &mut Fields) -> Result<Seen, Malformed> {
-    let era = fields.uint(field::ERA)?;
-    let observed = fields.optional_time(field::OBSERVED)?;
-    let doubted = take_timed(fields, field::DOUBTED)?;
-    let behind = take_timed(fields, field::BEHIND)?;
     Ok(Seen {
-        era,
-        observed,
-        doubted: doubted.map(|(last, days)| Doubted {
-            last,
-            days: u8::try_from(days).unwrap_or(u8::MAX),
-        }),
-        behind: behind.map(|(last, lasting)| Behind { last, lasting }),
+        run: decode_run(fields)?,
+        observed: fields.optional_time(field::OBSERVED)?,
+        doubted: decode_doubted(fields)?,
     })
 }
 
-/// `[time, number]`, if it is there.
-fn take_timed(fields: &mut Fields, key: u64) -> Result<Option<(UnixTime, u64)>, Malformed> {
+fn decode_run(fields: &mut Fields) -> Result<Option<Run>, Malformed> {
+    let key = field::RUN;
     let Some(item) = fields.take(key) else {
         return Ok(None);
     };
-    let [time, number] = cbor::array(item, key)?;
-    let time = cbor::time(cbor::uint(time, key)?, key)?;
-    Ok(Some((time, cbor::uint(number, key)?)))
+    let [last, steady, lasting, twice] = cbor::array(item, key)?;
+    Ok(Some(Run {
+        last: cbor::time(cbor::uint(last, key)?, key)?,
+        steady: cbor::time(cbor::uint(steady, key)?, key)?,
+        lasting: cbor::uint(lasting, key)?,
+        twice: cbor::uint(twice, key)?,
+    }))
+}
+
+fn decode_doubted(fields: &mut Fields) -> Result<Option<Doubted>, Malformed> {
+    let key = field::DOUBTED;
+    let Some(item) = fields.take(key) else {
+        return Ok(None);
+    };
+    let [last, days, ran] = cbor::array(item, key)?;
+    Ok(Some(Doubted {
+        last: cbor::time(cbor::uint(last, key)?, key)?,
+        days: u8::try_from(cbor::uint(days, key)?).unwrap_or(u8::MAX),
+        ran: cbor::uint(ran, key)?,
+    }))
 }
 
 fn decode_license(fields: &mut Fields) -> Result<Option<(UnixTime, KeyId)>, Malformed> {
@@ -378,70 +414,56 @@ fn decode_known(fields: &mut Fields) -> Result<Option<(u64, KeyId)>, Malformed> 
     Ok(Some((cbor::uint(epoch, key)?, id)))
 }
 
-fn decode_used(fields: &mut Fields) -> Result<Vec<UsedReset>, Malformed> {
+fn decode_used<'a>(fields: &mut Fields<'a>) -> Result<Vec<&'a [u8]>, Malformed> {
     let key = field::USED;
     let used = cbor::list(fields.require(key)?, key)?;
-    let decode = |item| {
-        let [nonce, not_after] = cbor::array(item, key)?;
-        Ok(UsedReset {
-            nonce: cbor::sized(nonce, key)?,
-            not_after: cbor::time(cbor::uint(not_after, key)?, key)?,
-        })
-    };
-    used.iter().take(USED_RESETS).map(decode).collect()
+    let used = used.iter().take(USED_RESETS);
+    used.map(|item| cbor::bytes(item, key)).collect()
 }
 
-/// The stored documents, imported again in the order of their roots.
+/// Stored documents, imported again in the order of their roots.
 struct Replay<'a> {
     trust: TrustState,
-    stored: &'a Stored<'a>,
+    documents: &'a [StoredDocument<'a>],
     refused: Vec<Refused>,
 }
 
 impl<'a> Replay<'a> {
-    const fn of(trust: TrustState, stored: &'a Stored<'a>) -> Self {
-        Self {
+    /// Begins with an anchored state.
+    fn of(
+        trust: TrustState,
+        roots: impl IntoIterator<Item = &'a [u8]>,
+        documents: &'a [StoredDocument<'a>],
+    ) -> Self {
+        let first = trust.root().version;
+        let mut replay = Self {
             trust,
-            stored,
+            documents,
             refused: Vec::new(),
-        }
-    }
-
-    fn run(mut self) -> Restored {
-        let stored = self.stored;
-        let first = self.trust.root().version;
-        self.documents_under(0..=first);
-        for root in &stored.roots {
+        };
+        replay.documents_under(0..=first);
+        for root in roots {
             // What is older than the anchor has led to it.
             if version_of_root(root).is_some_and(|version| version < first) {
                 continue;
             }
-            if let Err(error) = self.trust.import(root) {
-                self.refuse(DocumentKind::Root, error);
+            if let Err(error) = replay.trust.import(root) {
+                replay.refuse(DocumentKind::Root, error);
                 break;
             }
-            let version = self.trust.root().version;
+            let version = replay.trust.root().version;
             if version > first {
-                self.documents_under(version..=version);
+                replay.documents_under(version..=version);
             }
         }
         // Under a root that is not to be had any more.
-        let last = self.trust.root().version;
-        self.documents_under(last.saturating_add(1)..=u64::MAX);
-        self.raise_floors();
-        let clock = &mut self.trust.clock;
-        (clock.seen, clock.license) = (stored.seen, stored.license);
-        (clock.installation, clock.used) = (stored.installation, stored.used.clone());
-        self.trust.known_epoch = stored.known_epoch;
-        self.trust.generation = stored.generation;
-        Restored {
-            trust: self.trust,
-            refused: self.refused,
-        }
+        let last = replay.trust.root().version;
+        replay.documents_under(last.saturating_add(1)..=u64::MAX);
+        replay
     }
 
     fn documents_under(&mut self, roots: RangeInclusive<u64>) {
-        for (kind, under, bytes) in &self.stored.documents {
+        for (kind, under, bytes) in self.documents {
             if roots.contains(under)
                 && let Err(error) = self.trust.take_again(bytes)
             {
@@ -454,26 +476,49 @@ impl<'a> Replay<'a> {
         let error = Box::new(error);
         self.refused.push(Refused { kind, error });
     }
+}
+
+impl Stored<'_> {
+    fn restore(&self, anchored: TrustState) -> Restored {
+        let roots = self.roots.iter().copied();
+        let Replay {
+            mut trust, refused, ..
+        } = Replay::of(anchored, roots, &self.documents);
+        let proved = trust.floors;
+        self.raise_floors(&mut trust);
+        let used = self.used.iter();
+        let used = used.filter_map(|document| trust.verified_reset(document).ok());
+        trust.clock.used = used.collect();
+        let clock = &mut trust.clock;
+        (clock.seen, clock.license) = (self.seen, self.license);
+        clock.installation = self.installation;
+        trust.known_epoch = self.known_epoch;
+        trust.generation = self.generation;
+        Restored {
+            trust,
+            refused,
+            proved,
+        }
+    }
 
     /// The floors that were stored, and the versions of what was stored, as far as they are about
     /// keys that are still in force.
-    fn raise_floors(&mut self) {
-        let stored = self.stored;
-        let last = stored.roots.last().and_then(|root| decode_root(root));
+    fn raise_floors(&self, trust: &mut TrustState) {
+        let last = self.roots.last().and_then(|root| decode_root(root));
         let Some(root) = last else { return };
-        let mut floors = stored.floors;
-        for (kind, _, bytes) in &stored.documents {
+        let mut floors = self.floors;
+        for (kind, _, bytes) in &self.documents {
             match (kind, version_of(*kind, bytes)) {
-                (DocumentKind::Keyset, Some(version)) if self.trust.keyset.is_none() => {
+                (DocumentKind::Keyset, Some(version)) if trust.keyset.is_none() => {
                     floors.keyset = floors.keyset.max(version);
                 }
-                (DocumentKind::Status, Some(epoch)) if self.trust.lists.is_none() => {
+                (DocumentKind::Status, Some(epoch)) if trust.lists.is_none() => {
                     floors.status = floors.status.max(epoch);
                 }
                 _ => {}
             }
         }
-        self.trust.raise_floors(floors, &root);
+        trust.raise_floors(floors, &root);
     }
 }
 
@@ -503,25 +548,29 @@ impl TrustState {
         self.drop_refused();
     }
 
-    /// Takes over what another copy of this state knows: documents, floors, and what its clock
-    /// has shown. Nothing falls by it that no signature lowered.
+    /// Takes over what another copy of this state knows: documents, and what its clock has shown.
+    /// Nothing falls by it that no signature lowered. Of floors it takes those that documents
+    /// prove: a number in a file is anybody's.
     pub fn absorb(&mut self, other: &Self) {
-        let mut clock = self.clock.clone();
-        clock.absorb(&other.clock);
-        for root in &other.roots {
-            // Those that are at hand are refused as older ones, and that is all there is to it.
-            let _ = self.import(root);
+        let mut theirs = other.clone();
+        if other.roots.last() != self.roots.last() {
+            let longer = if other.root().version > self.root().version {
+                other
+            } else {
+                &*self
+            };
+            let roots = longer.roots.clone();
+            theirs = self.replayed(other, &roots);
+            let mut ours = self.replayed(self, &roots);
+            if ours.root().version >= self.root().version {
+                ours.raise_floors(self.floors, self.root());
+                (self.root, self.roots, self.floors) = (ours.root, ours.roots, ours.floors);
+                (self.keyset, self.catalogs) = (ours.keyset, ours.catalogs);
+                self.lists = ours.lists;
+            }
         }
-        let held = other.keyset.iter().map(|held| &held.bytes);
-        let held = held.chain(other.catalogs.values().map(|held| &held.bytes));
-        for bytes in held {
-            let _ = self.take_again(bytes);
-        }
-        if let Some(lists) = &other.lists {
-            self.absorb_lists(lists);
-        }
-        self.raise_floors(other.floors, other.root());
-        self.clock = clock;
+        self.absorb_clock(&theirs, other);
+        self.take_newer(theirs);
         if let Some(license) = other.clock.license {
             self.raise_license_floor(license);
         }
@@ -529,6 +578,79 @@ impl TrustState {
             self.raise_known_epoch(known);
         }
         self.generation = self.generation.max(other.generation);
+    }
+
+    /// What the documents of a state come to under these roots, from this state's anchor on. Each
+    /// is judged under the root that it was taken under, whichever copy had that one first.
+    fn replayed(&self, of: &Self, roots: &[Vec<u8>]) -> Self {
+        let anchor = self.roots.first().expect("the anchor is the first root");
+        let anchored = Self::from_anchor(anchor).expect("the state began with this anchor");
+        let documents = of.stored_documents();
+        let roots = roots.iter().map(Vec::as_slice);
+        Replay::of(anchored, roots, &documents).trust
+    }
+
+    fn stored_documents(&self) -> Vec<StoredDocument<'_>> {
+        let keyset = self.keyset.iter().map(|held| (held.under, &held.bytes));
+        let keyset = keyset.map(|(under, bytes)| (DocumentKind::Keyset, under, &bytes[..]));
+        let lists = self.lists.iter().flat_map(HeldLists::held);
+        let lists = lists.map(|held| (DocumentKind::Status, held.under, &held.bytes[..]));
+        let catalogs = self.catalogs.values();
+        let catalogs = catalogs.map(|held| (DocumentKind::Catalog, held.under, &held.bytes[..]));
+        keyset.chain(lists).chain(catalogs).collect()
+    }
+
+    fn absorb_clock(&mut self, theirs: &Self, other: &Self) {
+        let epoch = |state: &Self| state.status().map_or(0, |status| status.epoch);
+        let news = match epoch(self).cmp(&epoch(theirs)) {
+            Ordering::Greater => News::Ours,
+            Ordering::Less => News::Theirs,
+            Ordering::Equal => News::None,
+        };
+        let mut clock = other.clock.clone();
+        clock
+            .used
+            .retain(|used| self.verified_reset(&used.bytes).is_ok());
+        let times = (self.signed_floor(), self.lead());
+        self.clock.absorb(clock, news, times);
+    }
+
+    /// Takes over what is newer in a state under the same root.
+    fn take_newer(&mut self, other: Self) {
+        let version =
+            |keyset: &Option<Held<Keyset>>| keyset.as_ref().map_or(0, |held| held.document.version);
+        if version(&other.keyset) > version(&self.keyset) {
+            self.keyset = other.keyset;
+        }
+        for (product, theirs) in other.catalogs {
+            let ours = self.catalogs.get(&product);
+            let newer = ours.is_none_or(|ours| ours.document.revision < theirs.document.revision);
+            if newer && self.room_for_catalog(&product, theirs.bytes.len()).is_ok() {
+                self.catalogs.insert(product, theirs);
+            }
+        }
+        if let Some(lists) = other.lists {
+            self.take_newer_lists(lists);
+        }
+        self.drop_refused();
+    }
+}
+
+impl Restored {
+    /// What two copies are together. A floor that documents do not prove counts if both copies
+    /// state it: one of them may be in somebody else's reach.
+    #[cfg(feature = "std")]
+    pub(crate) fn merged(mut self, other: &Self) -> Self {
+        let (ours, theirs) = (self.trust.floors, other.trust.floors);
+        let stated = Floors {
+            keyset: ours.keyset.min(theirs.keyset),
+            status: ours.status.min(theirs.status),
+        };
+        self.trust.floors = self.proved;
+        self.trust.absorb(&other.trust);
+        let root = self.trust.root().clone();
+        self.trust.raise_floors(stated, &root);
+        self
     }
 }
 
@@ -549,9 +671,7 @@ fn version_of(kind: DocumentKind, bytes: &[u8]) -> Option<u64> {
     let document = UntrustedDocument::parse(bytes).ok()?;
     let payload = document.unverified_payload();
     match kind {
-        DocumentKind::Keyset => crate::Keyset::decode(payload)
-            .ok()
-            .map(|keyset| keyset.version),
+        DocumentKind::Keyset => Keyset::decode(payload).ok().map(|keyset| keyset.version),
         DocumentKind::Status => crate::Status::decode(payload)
             .ok()
             .map(|status| status.epoch),

@@ -4,7 +4,7 @@
 use super::TrustState;
 use crate::{
     ClockReset, ClockVerdict, InstallationId, License, UnixTime,
-    clock::SIGNED_LEAD,
+    clock::{SIGNED_LEAD, UsedReset},
     document::{DocumentKind, UntrustedDocument, same_issuer},
     error::Error,
     key::KeyId,
@@ -74,6 +74,13 @@ impl TrustState {
         self.clock.seen.observed
     }
 
+    /// What was proved to be past when the clock was first read, and the time for which it has run
+    /// since, whatever date it showed: no list and no correction lowers it, and a
+    /// [`ClockReset`] names it.
+    pub fn steady_floor(&self) -> Option<UnixTime> {
+        self.clock.seen.run.map(|run| run.steady)
+    }
+
     /// Lets the time of issue of a verified license raise the signed floor: it was minted by then.
     /// And whatever status list the issuer had then is one that there is, should it be newer than
     /// the one at hand ([`TrustState::newer_list`]). A key that the keyset no longer trusts takes
@@ -93,20 +100,29 @@ impl TrustState {
     ///
     /// # Errors
     /// Why the document is refused: [`Error::InstallationMismatch`], [`Error::ClockResetExpired`],
-    /// [`Error::ClockResetUsed`] and [`Error::ClockResetsTooMany`] are its own reasons.
+    /// [`Error::ClockResetUsed`], [`Error::ClockResetOutlived`] and [`Error::ClockResetsTooMany`]
+    /// are its own reasons.
     pub fn reset_clock(&mut self, document: &[u8], now: UnixTime) -> Result<ClockReset, Error> {
-        let document = UntrustedDocument::parse(document)?;
+        let used = self.verified_reset(document)?;
+        let reset = used.reset.clone();
+        let (signed, lead) = (self.signed_floor(), self.lead());
+        self.clock.take(used, now, signed, lead)?;
+        Ok(reset)
+    }
+
+    /// A clock reset that the status role has signed, whomever it is for.
+    pub(super) fn verified_reset(&self, bytes: &[u8]) -> Result<UsedReset, Error> {
+        let document = UntrustedDocument::parse(bytes)?;
         let (expected, found) = (DocumentKind::ClockReset, document.kind());
         if expected != found {
             return Err(Error::DocumentKind { expected, found });
         }
         let reset = ClockReset::decode(document.verify(&self.root().status)?)?;
         same_issuer(&self.root().issuer, &reset.issuer)?;
-        let signed = self.signed_floor();
-        self.clock.take(&reset, now, signed)?;
-        let to = reset.to.map(|to| to.min(self.lead()));
-        self.clock.seen = self.clock.seen.forgotten(to);
-        Ok(reset)
+        Ok(UsedReset {
+            reset,
+            bytes: bytes.into(),
+        })
     }
 
     /// The newest of the documents that are made rarely, under keys that are well kept.
@@ -118,7 +134,7 @@ impl TrustState {
     }
 
     /// The latest time that a status list, a license or a clock reset can prove.
-    fn lead(&self) -> UnixTime {
+    pub(super) fn lead(&self) -> UnixTime {
         self.issued_floor().plus(SIGNED_LEAD)
     }
 

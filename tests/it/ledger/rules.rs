@@ -369,6 +369,7 @@ fn a_clock_reset_is_signed_by_the_status_role_and_says_what_its_event_says() {
         installation: MACHINE,
         valid_for: 20 * DAY,
         to: None,
+        steady: START,
     };
     let good = issuer
         .issue_clock_reset(&request, &passphrase(), &at(START.plus(DAY)))

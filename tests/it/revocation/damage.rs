@@ -2,7 +2,7 @@
 
 use phi_tests::{
     snakeoil,
-    snapshots::{Minted, Snapshot, bloom, cascade, exact, token_id},
+    snapshots::{Minted, Snapshot, bloom, cascade, exact, ribbon, token_id},
 };
 use phi_verify::TrustState;
 
@@ -16,7 +16,7 @@ fn cases() -> Vec<(TrustState, Vec<u8>)> {
         next.dead = [next.tokens[30].license].into();
     });
     let mut cases = Vec::new();
-    for make in [exact, bloom, cascade] {
+    for make in [exact, bloom, cascade, ribbon] {
         let base = before.full(None, make);
         let full = now.full(Some(&base), make);
         let delta = now.delta(&before, &base, &full, make);

@@ -5,10 +5,9 @@
 //! The lists go through their bytes. The filters are those that the issuer builds; which ids they
 //! are built of is `snapshots.rs`'s.
 
-use phi_issuer::filter::{self, Wanted};
 use phi_tests::{
     snakeoil::{START, Seed},
-    snapshots::{Make, Minted, Snapshot, cascade, exact},
+    snapshots::{Make, Minted, Snapshot, cascade, exact, ribbon},
 };
 use phi_verify::{
     Claims, KeyId, Reason, Rule, RuleClass, Status, StatusLists, Subject, Verdict,
@@ -198,19 +197,9 @@ fn expected(at: &Snapshot, token: &Minted) -> Verdict {
     }
 }
 
-/// The smallest filter that the issuer makes.
-fn smallest(members: &[SaltedId], others: &[SaltedId]) -> Option<Filter> {
-    let built = filter::build(members, others, Wanted::Smallest).unwrap()?;
-    Some(Filter::parse(built.kind.number(), &built.body).unwrap())
-}
-
-/// And the smallest of those that are no Bloom filters as well.
-fn compact(members: &[SaltedId], others: &[SaltedId]) -> Option<Filter> {
-    let built = filter::build(members, others, Wanted::Compact).unwrap()?;
-    Some(Filter::parse(built.kind.number(), &built.body).unwrap())
-}
-
-const FORMS: [Make; 4] = [cascade, exact, smallest, compact];
+/// The forms that answer exactly: each list has its sections in one of them, and more often in the one
+/// that is made the fastest.
+const FORMS: [Make; 4] = [exact, cascade, exact, ribbon];
 
 /// The list, as a verifier reads it.
 fn read(list: &Status) -> Status {

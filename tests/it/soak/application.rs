@@ -111,7 +111,8 @@ pub(super) struct Application<'a> {
     pub(super) imported: usize,
     /// The thief's list is believed.
     pub(super) poisoned: bool,
-    /// The latest time that the clock was to be believed to show, since the last news or reset.
+    /// The latest time that the clock was to be believed to show, since the last news or reset:
+    /// after that it is held to the true time that has passed, and to no other.
     shown: Option<UnixTime>,
     /// Seconds that the clock is ahead of (or behind) the truth after five years.
     drift: (bool, u64),
@@ -253,7 +254,7 @@ impl<'a> Application<'a> {
         let bytes = self.trust.to_bytes();
         let restored = TrustState::from_bytes(self.anchor, &bytes).unwrap();
         assert_eq!(restored.refused, []);
-        assert_eq!(restored.trust, self.trust);
+        assert!(restored.trust == self.trust, "a restart changes the state");
         self.trust = restored.trust;
         self.tally.count("state restored");
     }
@@ -330,7 +331,8 @@ impl<'a> Application<'a> {
                 ran_out(limit).then_some("excused: status-too-old")
             }
             Error::ClockRolledBack { .. } => {
-                let behind = self.shown? > clock.plus(CLOCK_TOLERANCE);
+                let shown = self.shown.max(Some(truth));
+                let behind = shown > Some(clock.plus(CLOCK_TOLERANCE));
                 let excused = behind && self.plan.clock == ClockPolicy::Deny;
                 excused.then_some("excused: clock-rolled-back")
             }
@@ -383,6 +385,8 @@ impl<'a> Application<'a> {
             nonce,
             not_after: truth.plus(7 * DAY),
             to: None,
+            // What the machine's report says, and a week.
+            steady: self.trust.steady_floor().unwrap().plus(7 * DAY),
         };
         let signer = History::status_key(self.trust.root().version);
         let document = sign_all(&reset.unsigned(), &[signer]);

@@ -234,6 +234,7 @@ pub(super) fn clock_reset_fields() -> Fields {
         (2, Item::bytes(b"snakeoil machine")),
         (3, Item::bytes(b"snakeoil nonce 1")),
         (4, Item::Uint(NOW.plus(7 * DAY).seconds())),
+        (6, Item::Uint(NOW.plus(7 * DAY).seconds())),
     ])
 }
 

@@ -10,7 +10,8 @@ use crate::{
     snakeoil::{self, DAY, NOW, Seed, role},
 };
 
-const HOUR: u64 = 60 * 60;
+const MINUTE: u64 = 60;
+const HOUR: u64 = 60 * MINUTE;
 
 pub(super) fn add(vectors: &mut Vectors) {
     readings(vectors);
@@ -68,16 +69,11 @@ fn readings(vectors: &mut Vectors) {
     let (noon, doomsday) = (signed.plus(12 * HOUR), signed.plus(70 * 365 * DAY));
     let plausible = |observed| ("plausible", Some(observed), signed);
     let doubted = |observed| ("doubted", observed, signed);
-    let times = [noon, noon.plus(HOUR - 1), noon.plus(HOUR), noon.plus(HOUR)];
-    let shows = "the observed floor follows in steps of an hour";
-    let after = [noon, noon, noon.plus(HOUR), noon.plus(HOUR)].map(plausible);
-    accept(
-        vectors,
-        "valid-hourly",
-        shows,
-        case(observe(&times)),
-        &after,
-    );
+    let step = 5 * MINUTE;
+    let times = [noon, noon.plus(step - 1), noon.plus(step), noon.plus(step)];
+    let shows = "the observed floor follows in steps of five minutes";
+    let after = [noon, noon, noon.plus(step), noon.plus(step)].map(plausible);
+    accept(vectors, "valid-steps", shows, case(observe(&times)), &after);
 
     let times = [noon, noon.minus(DAY), noon.minus(DAY + 1), noon];
     let shows = "a day back is tolerated, a second more is not, and a correction ends it";
@@ -199,14 +195,15 @@ fn signatures(vectors: &mut Vectors) {
     let end = NOW.plus(90 * DAY);
     let wrong = [end, end.plus(DAY), end.plus(2 * DAY), NOW];
     let steps = [observe(&wrong), vec![import(&list)], observe(&[NOW])];
-    let shows = "a newer status list lets the clock begin again";
+    let shows = "a newer status list brings the observed floor down to the time for which the clock has run";
     let believed = Some(end.plus(2 * DAY));
+    let ran = Some(keyset.plus(2 * DAY));
     let after = [
         ("doubted", None, keyset),
         ("doubted", None, keyset),
         ("plausible", believed, keyset),
         ("rolled-back", believed, keyset),
-        ("", None, list.this_update),
+        ("", ran, list.this_update),
         ("plausible", Some(NOW), list.this_update),
     ];
     accept(
@@ -216,6 +213,8 @@ fn signatures(vectors: &mut Vectors) {
         case(steps.concat()),
         &after,
     );
+
+    withheld_lists(vectors, &list);
 
     // A thief of the status key, and the root that takes the key away.
     let thief = Status {
@@ -254,6 +253,54 @@ fn signatures(vectors: &mut Vectors) {
     );
 }
 
+/// Lists that are kept back, and what is lived twice.
+fn withheld_lists(vectors: &mut Vectors, list: &Status) {
+    let signed = snakeoil::keyset().issued_at;
+    let begin = signed.plus(20 * DAY);
+    let import = ClockStep::Import(hex(&Seed::Status.sign(&list.unsigned())));
+    let days: Vec<_> = (0..20).map(|day| begin.plus(day * DAY)).collect();
+    let last = begin.plus(19 * DAY);
+    let back = list.this_update;
+    assert!(back < last.minus(DAY));
+    let steps = [observe(&days), vec![import], observe(&[back, last])];
+    let mut after: Vec<_> = days
+        .iter()
+        .map(|day| ("plausible", Some(*day), signed))
+        .collect();
+    let floor = Some(last);
+    after.extend([
+        ("", Some(signed.plus(19 * DAY)), list.this_update),
+        ("plausible", Some(back), list.this_update),
+        ("plausible", floor, list.this_update),
+    ]);
+    let shows = "a list that was kept back, for a clock that ran twenty days past the keyset first";
+    accept(
+        vectors,
+        "valid-status-withheld",
+        shows,
+        case(steps.concat()),
+        &after,
+    );
+
+    let day = |hours: u64| observe(&[last.minus(DAY), last.minus(DAY).plus(hours * HOUR)]);
+    let steps = [
+        observe(&[last]),
+        day(24),
+        day(24),
+        day(1),
+        observe(&[last.minus(DAY), last.minus(5 * MINUTE), last]),
+    ];
+    let plausible = ("plausible", floor, signed);
+    let rolled = ("rolled-back", floor, signed);
+    let after = [
+        plausible, plausible, plausible, plausible, plausible, plausible, plausible, rolled,
+        plausible, plausible,
+    ];
+    let shows = "two days within the tolerance may be lived twice, and no third";
+    let check = case(steps.concat());
+    accept(vectors, "valid-lived-twice", shows, check, &after);
+}
+
 /// The fields of a clock reset.
 fn payloads(vectors: &mut Vectors) {
     let good = base::clock_reset_fields;
@@ -278,6 +325,12 @@ fn payloads(vectors: &mut Vectors) {
             "field-missing",
         ),
         (
+            "steady-missing",
+            "a reset that does not say how far it reaches",
+            good().without(6),
+            "field-missing",
+        ),
+        (
             "to-after-end",
             "a clock that begins after the reset's own end",
             good().with(5, after(7 * DAY + 1)),
@@ -286,7 +339,7 @@ fn payloads(vectors: &mut Vectors) {
         (
             "field-unknown",
             "a field that is not known",
-            good().with(6, Item::Uint(0)),
+            good().with(7, Item::Uint(0)),
             "field-unknown",
         ),
         (
@@ -437,6 +490,23 @@ fn resets(vectors: &mut Vectors) {
         let step = reset_step(&sign(&reset(1), signer), NOW);
         refuse_one(vectors, name, shows, step, "signatures-missing");
     }
+    let shows = "a clock reset that was kept until the clock had run for longer than it forgets";
+    let old = ClockReset {
+        steady: signed.plus(DAY - 1),
+        ..reset(1)
+    };
+    let steps = [
+        observe(&[signed, signed.plus(DAY)]),
+        vec![apply(&old, signed)],
+    ];
+    let name = "reset-outlived";
+    refuse(
+        vectors,
+        name,
+        shows,
+        case(steps.concat()),
+        "clock-reset-outlived",
+    );
     let shows = "a clock reset for a second time";
     let steps = vec![apply(&reset(1), NOW), apply(&reset(1), NOW)];
     refuse(

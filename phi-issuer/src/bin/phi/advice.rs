@@ -48,6 +48,11 @@ const TABLE: &[(&str, ExitCode, &str)] = &[
         "ask the issuer for a new clock reset",
     ),
     (
+        "clock-reset-outlived",
+        ExitCode::NOT_VALID_NOW,
+        "ask the issuer for a new clock reset, with the steady floor of today's report",
+    ),
+    (
         "clock-reset-used",
         ExitCode::NOT_VALID_NOW,
         "a clock reset works once: ask the issuer for a new one",
@@ -56,6 +61,11 @@ const TABLE: &[(&str, ExitCode, &str)] = &[
         "clock-resets-too-many",
         ExitCode::NOT_VALID_NOW,
         "import the issuer's newest status list, which resets the clock as well",
+    ),
+    (
+        "catalogs-too-many",
+        ExitCode::BAD_INPUT,
+        "give the application the catalogs of its own products alone",
     ),
     (
         "installation-mismatch",

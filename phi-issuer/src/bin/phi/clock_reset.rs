@@ -28,18 +28,25 @@ pub(crate) enum Command {
     long_about = "Sign a clock reset for one installation.\n\n\
         An application whose machine ran days ahead and was set right refuses its license, for \
         the clock was set back. With this document it forgets what the clock has shown, once; \
-        the clock is set right first. The installation's id is in the report of the application. \
-        Signed by the status role's keys and recorded. The next status document heals every \
-        application that imports it, without a reset.",
+        the clock is set right first. The installation's id and its steady floor are in the report \
+        of the application: a reset that is kept until its clock has run past that, and past the \
+        time for which the reset can be used, is refused. Signed by the status role's keys and \
+        recorded. The next status document heals every application that imports it, without a \
+        reset.",
     after_help = "Examples:\n  \
-        phi clock-reset issue --installation 0f1e2d3c4b5a69788796a5b4c3d2e1f0 --out reset.phi\n  \
-        phi clock-reset issue --installation 0f1e2d3c4b5a69788796a5b4c3d2e1f0 --to now \\\n    \
-        --valid-for 2d --format armor --out reset.txt --reason \"ticket 512\""
+        phi clock-reset issue --installation 0f1e2d3c4b5a69788796a5b4c3d2e1f0 \\\n    \
+        --steady 2026-06-01T08:00:00Z --out reset.phi\n  \
+        phi clock-reset issue --installation 0f1e2d3c4b5a69788796a5b4c3d2e1f0 \\\n    \
+        --steady 2026-06-01T08:00:00Z --to now --valid-for 2d --format armor \\\n    \
+        --out reset.txt --reason \"ticket 512\""
 )]
 pub(crate) struct Issue {
     /// The installation's id, from the application's report
     #[arg(long, value_name = "ID")]
     installation: InstallationId,
+    /// The steady floor, from the application's report
+    #[arg(long, value_name = "TIME")]
+    steady: When,
     /// The time at which the clock begins again, now or before [default: what it shows when the
     /// reset is used]
     #[arg(long, value_name = "TIME")]
@@ -85,6 +92,7 @@ impl Issue {
         let to = self.to.map(|to| to.beginning(session.now())).transpose()?;
         let request = ResetRequest {
             installation: self.installation,
+            steady: self.steady.beginning(session.now())?,
             valid_for: self.valid_for.0,
             to,
         };

@@ -235,6 +235,8 @@ struct ClockView {
     signed_floor: Stamp,
     /// The latest time that it has shown and that is believed; null if there is none.
     observed_floor: Option<Stamp>,
+    /// How far it has come by running, for a clock reset; null before its first reading.
+    steady_floor: Option<Stamp>,
 }
 
 /// Something that is stale or wrong.
@@ -274,6 +276,7 @@ impl ReportAnswer {
                 verdict: clock.verdict.into(),
                 signed_floor: clock.signed_floor.into(),
                 observed_floor: clock.observed_floor.map(Stamp::from),
+                steady_floor: clock.steady_floor.map(Stamp::from),
             },
             findings: findings.collect(),
         }

@@ -502,6 +502,8 @@ pub(crate) struct ClockResetView {
     pub(crate) not_after: Stamp,
     /// The time at which the clock begins again; null for the time at which it is read next.
     pub(crate) to: Option<Stamp>,
+    /// The highest steady floor that it forgets.
+    pub(crate) steady: Stamp,
 }
 
 impl ClockResetView {
@@ -512,6 +514,7 @@ impl ClockResetView {
             nonce: hex(&reset.nonce),
             not_after: reset.not_after.into(),
             to: reset.to.map(Stamp::from),
+            steady: reset.steady.into(),
         }
     }
 
@@ -523,5 +526,6 @@ impl ClockResetView {
         if let Some(to) = &self.to {
             page.field("begins at", to);
         }
+        page.field("steady floor", &self.steady);
     }
 }

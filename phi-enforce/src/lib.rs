@@ -1,0 +1,118 @@
+//! Enforce Phi licenses: flags, quotas and seats that are never exceeded.
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::sync::Arc;
+//!
+//! use phi_enforce::{Node, Occupant, Policy, Sqlite, SqliteOptions, SystemClock};
+//! use phi_verify::{
+//!     FlagCode, LimitCode, QuotaCode, RevocationPolicy, TrustState, UnixTime, Verifier, armor,
+//! };
+//!
+//! // What a license allows, as phi-verify has it.
+//! let mut trust = TrustState::from_anchor(include_bytes!("../../keys/demo/root-1.phi"))?;
+//! trust.import(include_bytes!("../../keys/demo/keyset.phi"))?;
+//! let token = armor::unwrap(include_str!("../../keys/demo/license.txt"))?;
+//! let now = UnixTime::from(std::time::SystemTime::now());
+//! let verifier = Verifier::new(&trust, "demo-app", RevocationPolicy::Lenient);
+//! let license = verifier.verify(&token, now)?;
+//!
+//! // What was used of it, in a file of the application's own.
+//! let clock = Arc::new(SystemClock);
+//! let folder = std::env::temp_dir().join(format!("phi-enforce-{}", std::process::id()));
+//! std::fs::create_dir_all(&folder)?;
+//! let options = SqliteOptions::new(clock.clone());
+//! # let options = options.dangerous_on_any_disk();
+//! let store = Arc::new(Sqlite::open(&folder.join("usage.db"), options)?);
+//!
+//! let node = Node::start(store, clock, "web-1")?;
+//! let gate = node.gate(&license, Policy::default());
+//!
+//! gate.check(FlagCode::new(0))?;
+//! let taken = gate.take(QuotaCode::new(0), 1)?;
+//! assert!(taken.left < 100_000);
+//!
+//! let ann = Occupant { holder: "ann".into(), session: "laptop".into() };
+//! let seat = gate.lease(LimitCode::new(0), &ann)?;
+//! seat.check()?; // before each thing that only a holder may do
+//! # drop((seat, node));
+//! # std::fs::remove_dir_all(&folder)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # How a limit holds
+//! A [`Store`] is the one place where a limit is decided. A [`Node`] takes a *slice* of a quota from
+//! it, which counts as used from then on, and spends it with an atomic counter: whatever happens to
+//! the node, no more is spent than was charged. A seat is a lease: its holder stops by a clock that
+//! counts suspend, and whoever waits for it waits longer, by a clock of its own. `docs/enforcement.md`
+//! has the guarantees, why they hold, and what is not promised.
+//!
+//! # Gates
+//! A [`Gate`] answers for one license: [`Gate::check`] for flags, [`Gate::take`] for quotas,
+//! [`Gate::lease`] for seats. A license that changes is handed to [`Gate::replace`], one that is
+//! refused ends with [`Gate::refuse`]; both hold from the next decision on, and reset no counter. A
+//! [`Refusal`] says why, what is left, and when it is worth asking again.
+//!
+//! # Stores
+//! [`Sqlite`] is a file, for the nodes of one process. Everything that is given out is in its usage
+//! log ([`Sqlite::usage`], [`Sqlite::period_usage`]).
+//!
+//! # Time
+//! Both clocks come from a [`Clock`]: [`SystemClock`], or one of the application's own. When the wall
+//! clock jumps beside the other one, what the node holds is void, and it begins as another.
+//!
+//! # What is left to you
+//! Verifying licenses, and deciding when to do it again. Doing what was admitted. Processes that
+//! fork: a child must not use the gates of its parent.
+//!
+//! # Features
+//! | feature | default | what it adds |
+//! | --- | --- | --- |
+//! | `failpoints` | no | points at which tests kill the process; never in what ships |
+
+#[macro_use]
+mod failpoint;
+
+mod agent;
+mod clock;
+mod desk;
+mod error;
+mod gate;
+mod ledger;
+mod node;
+mod period;
+#[cfg(feature = "postgres")]
+mod postgres;
+mod quotas;
+mod refusal;
+mod request;
+mod rows;
+mod seats;
+mod slice;
+mod sqlite;
+mod store;
+mod usage;
+
+pub use agent::Step;
+#[cfg(target_os = "linux")]
+pub use clock::SystemClock;
+pub use clock::{Boot, Clock, HandClock, JUMP, Moment, RHO, Wall, evictor_wait, holder_share};
+pub use desk::LONGEST_LEASE;
+pub use error::{Fault, StoreError};
+#[cfg(feature = "failpoints")]
+pub use failpoint::FAIL_POINTS;
+pub use gate::{Gate, LEASE, Lease, Policy, QuotaPolicy, SeatPolicy, Standing, Taken};
+pub use node::{ManualNode, Node};
+pub use period::Label;
+#[cfg(feature = "postgres")]
+pub use postgres::{Finding, Postgres, PostgresOptions};
+pub use refusal::Refusal;
+pub use request::{Answer, Request};
+pub use sqlite::{Sqlite, SqliteOptions};
+pub use store::{
+    Ask, Caller, Claim, Done, Epoch, Grant, Held, Hello, Incarnation, Listed, MAX_BATCH, MAX_NAME,
+    MAX_SEEN, MAX_SLICE, Occupant, Outcome, Overage, Patience, Place, Pool, QuotaKey, Return,
+    SeatAnswer, SeatOp, Seen, Store,
+};
+pub use usage::{About, Act, PeriodUsage, SeatUsage, UsageEvent};

@@ -1,0 +1,262 @@
+//! A node: what the gates of a process share, and the thread that speaks with the store.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread::{self, JoinHandle, Thread},
+    time::Duration,
+};
+
+use phi_verify::License;
+
+use crate::{
+    agent::{Agent, Names, Slot, Step},
+    clock::{Boot, Clock, JumpWatch, Moment},
+    error::{Fault, StoreError},
+    gate::{Gate, Policy},
+    request::{Answer, Request},
+    store::{Incarnation, MAX_NAME, Store},
+};
+
+/// How long a node that is dropped tries to give back what it has: a store that is there answers
+/// within it, and what stays out is charged and no more.
+const DRAINED_WITHIN: Duration = Duration::from_secs(2);
+
+/// What threads, gates and seats of a node share.
+pub(crate) struct Hub {
+    pub(crate) clock: Arc<dyn Clock>,
+    watch: JumpWatch,
+    agent: Mutex<Agent>,
+    /// Signalled when an answer has been taken, after it was counted.
+    heard: Condvar,
+    answers: AtomicU64,
+    low: Arc<Mutex<Vec<usize>>>,
+    courier: OnceLock<Thread>,
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub").finish_non_exhaustive()
+    }
+}
+
+impl Hub {
+    fn new(clock: Arc<dyn Clock>, name: &str, names: Names) -> Result<Self, StoreError> {
+        if name.len() > MAX_NAME {
+            let problem = format!("a node's name has {} bytes", name.len());
+            return Err(StoreError::new(Fault::Request, problem));
+        }
+        let agent = Agent::new(name.into(), names)?;
+        Ok(Self {
+            watch: JumpWatch::new(clock.now()),
+            low: Arc::clone(&agent.quotas.low),
+            agent: Mutex::new(agent),
+            heard: Condvar::new(),
+            answers: AtomicU64::new(0),
+            courier: OnceLock::new(),
+            clock,
+        })
+    }
+
+    pub(crate) fn agent(&self) -> MutexGuard<'_, Agent> {
+        // Whoever panicked left counts that the store knows better; they are never too high here.
+        self.agent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The time, after whatever a jump of the clocks makes void is gone.
+    pub(crate) fn now(&self) -> Moment {
+        let now = self.clock.now();
+        if self.watch.jumped(now) {
+            let mut agent = self.agent();
+            // Another thread may have dealt with it meanwhile.
+            if self.watch.jumped(now) {
+                agent.begin_again();
+                self.watch.accept(now);
+            }
+            self.tell(agent);
+        }
+        now
+    }
+
+    /// Tells whoever carries requests that there may be one.
+    pub(crate) fn wake(&self) {
+        if let Some(courier) = self.courier.get() {
+            courier.unpark();
+        }
+    }
+
+    /// A slice runs low.
+    pub(crate) fn refill(&self, slot: &Slot) {
+        let mut low = self.low.lock().unwrap_or_else(PoisonError::into_inner);
+        low.push(slot.index);
+        drop(low);
+        self.wake();
+    }
+
+    /// How many answers were taken.
+    pub(crate) fn answers(&self) -> u64 {
+        self.answers.load(Ordering::Acquire)
+    }
+
+    /// Waits for an answer after the one of this number, at most this long.
+    pub(crate) fn wait(&self, known: u64, most: Duration) {
+        let agent = self.agent();
+        // Answers are counted under the lock: none comes unseen between this and the waiting.
+        if self.answers() == known {
+            drop(self.heard.wait_timeout(agent, most));
+        }
+    }
+
+    fn tell(&self, agent: MutexGuard<'_, Agent>) {
+        self.answers.fetch_add(1, Ordering::Release);
+        drop(agent);
+        self.heard.notify_all();
+    }
+
+    fn next(&self) -> Step {
+        let now = self.now();
+        self.agent().next(now)
+    }
+
+    fn answered(&self, request: &Request, answer: Result<Answer, StoreError>) {
+        let now = self.now();
+        let mut agent = self.agent();
+        agent.answered(now, request, answer);
+        self.tell(agent);
+    }
+
+    fn carry(&self, store: &dyn Store) {
+        let mut deadline = None;
+        loop {
+            let (stopping, idle) = {
+                let agent = self.agent();
+                (agent.is_stopping(), agent.is_idle())
+            };
+            let now = self.clock.now().boot;
+            if stopping {
+                let until = *deadline.get_or_insert(now.plus(DRAINED_WITHIN));
+                if idle || now >= until {
+                    return;
+                }
+            }
+            match self.next() {
+                Step::Send(request) => {
+                    let answer = request.send(store);
+                    self.answered(&request, answer);
+                }
+                Step::Rest(rest) => thread::park_timeout(rest),
+            }
+        }
+    }
+}
+
+/// A node: it speaks with a store for the gates of a process.
+///
+/// It has one thread, which carries the requests of all callers at once. Dropped, it gives back
+/// what nobody spent.
+#[derive(Debug)]
+pub struct Node {
+    hub: Arc<Hub>,
+    courier: Option<JoinHandle<()>>,
+}
+
+impl Node {
+    /// Starts a node on a store. The name is for people who read the store's tables.
+    ///
+    /// # Errors
+    /// If the name is too long, or the system has no random bytes or no thread.
+    pub fn start(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        name: &str,
+    ) -> Result<Self, StoreError> {
+        let names = Names(Box::new(Incarnation::random));
+        let hub = Arc::new(Hub::new(clock, name, names)?);
+        let carrier = Arc::clone(&hub);
+        let courier = thread::Builder::new()
+            .name("phi-enforce-node".into())
+            .spawn(move || carrier.carry(&*store))
+            .map_err(|error| StoreError::unusable(&error))?;
+        // It is set once, here.
+        let _ = hub.courier.set(courier.thread().clone());
+        Ok(Self {
+            hub,
+            courier: Some(courier),
+        })
+    }
+
+    /// A gate for the license. Gates of one license share what the node has of it, whatever
+    /// revision of it each was made with.
+    pub fn gate(&self, license: &License, policy: Policy) -> Gate {
+        Gate::new(Arc::clone(&self.hub), license, policy)
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.hub.agent().stop();
+        self.hub.wake();
+        if let Some(courier) = self.courier.take() {
+            // A thread that panicked has said so.
+            let _ = courier.join();
+        }
+    }
+}
+
+/// A node without a thread: whoever has it carries its requests, in a runtime of one's own or in a
+/// simulation. Calls of its gates that wait do not return before that is done elsewhere; those that
+/// do not wait begin with `try_`.
+#[derive(Debug)]
+pub struct ManualNode {
+    hub: Arc<Hub>,
+}
+
+impl ManualNode {
+    /// A node that takes the names of its runs from here: one now, and one whenever the clocks
+    /// jumped. No two runs of any nodes may have the same.
+    ///
+    /// # Errors
+    /// If the name is too long, or there is none for the run.
+    pub fn new(
+        clock: Arc<dyn Clock>,
+        name: &str,
+        names: impl FnMut() -> Result<Incarnation, StoreError> + Send + 'static,
+    ) -> Result<Self, StoreError> {
+        let hub = Hub::new(clock, name, Names(Box::new(names)))?;
+        Ok(Self { hub: Arc::new(hub) })
+    }
+
+    /// What to do next. A request that was not answered for a second comes again.
+    pub fn next(&self) -> Step {
+        self.hub.next()
+    }
+
+    /// Takes the answer to a request, in any order and any number of times.
+    pub fn answered(&self, request: &Request, answer: Result<Answer, StoreError>) {
+        self.hub.answered(request, answer);
+    }
+
+    /// As [`Node::gate`].
+    pub fn gate(&self, license: &License, policy: Policy) -> Gate {
+        Gate::new(Arc::clone(&self.hub), license, policy)
+    }
+
+    /// From here on everything goes back, and nothing is admitted.
+    pub fn stop(&self) {
+        self.hub.agent().stop();
+    }
+
+    /// Whether nothing is on its way any more, after [`ManualNode::stop`].
+    pub fn is_stopped(&self) -> bool {
+        let agent = self.hub.agent();
+        agent.is_stopping() && agent.is_idle()
+    }
+
+    /// The time on the node's clock.
+    pub fn now(&self) -> Boot {
+        self.hub.clock.now().boot
+    }
+}

@@ -1,0 +1,146 @@
+//! Units in the hand of a node: any number of threads spend them, and none is spent twice.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::clock::Boot;
+
+/// Units of one period, with the time until which they may be spent.
+///
+/// One word holds a generation in its upper 16 bits and the units in the lower 48. Units of another
+/// period are another generation, so that who has looked at the time of one cannot take units of
+/// the other.
+#[derive(Debug, Default)]
+pub(crate) struct Slice {
+    word: AtomicU64,
+    until: AtomicU64,
+}
+
+/// What became of an attempt to spend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Spend {
+    /// Done; so many are left.
+    Done(u64),
+    /// There are only so many.
+    Short(u64),
+    /// What there is may not be spent any more.
+    Late,
+}
+
+const UNITS: u64 = (1 << 48) - 1;
+
+impl Slice {
+    /// Takes this many units, or none.
+    pub(crate) fn spend(&self, units: u64, now: Boot) -> Spend {
+        let mut word = self.word.load(Ordering::Acquire);
+        loop {
+            let left = word & UNITS;
+            if left < units {
+                return Spend::Short(left);
+            }
+            if now.nanos() >= self.until.load(Ordering::Acquire) {
+                return Spend::Late;
+            }
+            // The word still has the generation whose time was looked at, or this fails.
+            let spent = word - units;
+            match self
+                .word
+                .compare_exchange_weak(word, spent, Ordering::AcqRel, Ordering::Acquire)
+            {
+                Ok(_) => return Spend::Done(left - units),
+                Err(found) => word = found,
+            }
+        }
+    }
+
+    pub(crate) fn left(&self) -> u64 {
+        self.word.load(Ordering::Acquire) & UNITS
+    }
+
+    /// Whether what there is may not be spent any more.
+    pub(crate) fn is_late(&self, now: Boot) -> bool {
+        now.nanos() >= self.until.load(Ordering::Acquire)
+    }
+
+    /// Takes everything out; a new generation begins.
+    pub(crate) fn drain(&self) -> u64 {
+        let mut word = self.word.load(Ordering::Acquire);
+        loop {
+            let next = (word & !UNITS).wrapping_add(UNITS + 1);
+            match self
+                .word
+                .compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Acquire)
+            {
+                Ok(_) => return word & UNITS,
+                Err(found) => word = found,
+            }
+        }
+    }
+
+    /// Puts units of the same period to those that are there; only the owner does.
+    pub(crate) fn add(&self, units: u64, until: Boot) {
+        debug_assert!(self.left() + units <= UNITS);
+        self.until.store(until.nanos(), Ordering::Release);
+        self.word.fetch_add(units, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::atomic::AtomicU64, thread};
+
+    use super::*;
+
+    const EVER: Boot = Boot::from_nanos(u64::MAX);
+    const NOW: Boot = Boot::from_nanos(10);
+
+    #[test]
+    fn all_or_nothing_and_nothing_after_its_time() {
+        let slice = Slice::default();
+        assert_eq!(slice.spend(1, NOW), Spend::Short(0));
+        slice.add(5, Boot::from_nanos(11));
+        assert_eq!(slice.spend(6, NOW), Spend::Short(5));
+        assert_eq!(slice.spend(2, NOW), Spend::Done(3));
+        assert_eq!(slice.spend(2, Boot::from_nanos(11)), Spend::Late);
+        assert_eq!(slice.drain(), 3);
+        assert_eq!((slice.drain(), slice.left()), (0, 0));
+    }
+
+    #[test]
+    fn a_generation_that_ends_takes_nothing_along() {
+        let slice = Slice::default();
+        for _ in 0..70_000 {
+            slice.add(3, EVER);
+            assert_eq!(slice.drain(), 3);
+        }
+    }
+
+    #[test]
+    fn threads_spend_what_was_added_and_no_more() {
+        let (slice, spent) = (Slice::default(), AtomicU64::new(0));
+        let mut added = 0;
+        let mut taken_back = 0;
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..20_000 {
+                        if matches!(slice.spend(3, NOW), Spend::Done(_)) {
+                            spent.fetch_add(3, Ordering::Relaxed);
+                        }
+                    }
+                });
+            }
+            for round in 0..2_000 {
+                slice.add(40, EVER);
+                added += 40;
+                if round % 3 == 0 {
+                    taken_back += slice.drain();
+                }
+            }
+        });
+        assert_eq!(
+            spent.into_inner() + taken_back + slice.left(),
+            added,
+            "every unit is somewhere, once"
+        );
+    }
+}

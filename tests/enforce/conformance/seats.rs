@@ -1,0 +1,164 @@
+//! Seats.
+
+use std::time::Duration;
+
+use phi_enforce::{Claim, Fault, Patience, SeatAnswer, SeatOp};
+use phi_verify::Allowance;
+
+use crate::{
+    client::{Client, LEASE, SEATS, claim},
+    rig::Rig,
+};
+
+fn session(mut claim: Claim, session: &str) -> Claim {
+    claim.occupant.session = session.into();
+    claim
+}
+
+fn queued(claim: Claim) -> Claim {
+    Claim {
+        patience: Patience::Queue,
+        ..claim
+    }
+}
+
+pub(super) fn no_more_seats_than_there_are(rig: &mut dyn Rig) {
+    let (mut one, mut other) = (Client::new(rig.store(), 1), Client::new(rig.store(), 2));
+    let first = one.fence(claim(2, "ann"));
+    let held = other.acquire(claim(2, "bob"));
+    let SeatAnswer::Held { fence, free } = held else {
+        panic!("{held:?}");
+    };
+    assert!(fence > first, "fences rise");
+    assert_eq!(free, Allowance::Limited(0));
+    let (ahead, silent) = one.full(claim(2, "eve"));
+    assert_eq!((ahead, silent.len()), (None, 2));
+    other.release("bob", "");
+    assert!(one.fence(claim(2, "eve")) > fence);
+    assert_eq!(one.taken(), 2);
+    // Another's release frees nothing.
+    other.release("eve", "");
+    assert_eq!(one.taken(), 2);
+}
+
+pub(super) fn a_holder_has_one_seat(rig: &mut dyn Rig) {
+    let (mut one, mut other) = (Client::new(rig.store(), 1), Client::new(rig.store(), 2));
+    let laptop = one.fence(session(claim(1, "ann"), "laptop"));
+    let desk = other.fence(session(claim(1, "ann"), "desk"));
+    assert!(desk > laptop);
+    assert_eq!(one.taken(), 1);
+    one.release("ann", "laptop");
+    one.full(claim(1, "bob"));
+    other.release("ann", "desk");
+    one.fence(claim(1, "bob"));
+}
+
+pub(super) fn who_comes_back_takes_its_place_again(rig: &mut dyn Rig) {
+    let (mut before, mut after) = (Client::new(rig.store(), 1), Client::new(rig.store(), 2));
+    let first = before.fence(claim(1, "ann"));
+    assert_eq!(before.fence(claim(1, "ann")), first, "the same run");
+    let second = after.fence(claim(1, "ann"));
+    assert!(second > first);
+    assert_eq!(after.taken(), 1, "there is no second seat");
+    assert_eq!(before.renew(first), SeatAnswer::Lost);
+    assert_eq!(before.release("ann", ""), SeatAnswer::Released);
+    assert_eq!(after.renew(second), SeatAnswer::Renewed);
+    assert_eq!(before.renew(second), SeatAnswer::Lost, "it is another's");
+}
+
+pub(super) fn only_who_is_silent_is_evicted(rig: &mut dyn Rig) {
+    let (mut holder, mut waiter) = (Client::new(rig.store(), 1), Client::new(rig.store(), 2));
+    let fence = holder.fence(claim(1, "ann"));
+    let (_, seen) = waiter.full(claim(1, "bob"));
+    assert_eq!((seen[0].id, seen[0].lease), (fence, LEASE));
+    assert_eq!(holder.renew(fence), SeatAnswer::Renewed);
+    assert_eq!(waiter.evict(seen[0]), SeatAnswer::Changed);
+    let (_, seen) = waiter.full(claim(1, "bob"));
+    assert_eq!(waiter.evict(seen[0]), SeatAnswer::Evicted);
+    assert_eq!(waiter.evict(seen[0]), SeatAnswer::Changed);
+    assert_eq!(holder.renew(fence), SeatAnswer::Lost);
+    assert!(waiter.fence(claim(1, "bob")) > fence);
+    holder.full(claim(1, "ann"));
+}
+
+pub(super) fn the_queue_is_served_in_its_order(rig: &mut dyn Rig) {
+    let mut clients: Vec<Client> = (1..=4).map(|name| Client::new(rig.store(), name)).collect();
+    clients[0].fence(claim(1, "ann"));
+    for (place, (client, name)) in (0..).zip([(1, "bob"), (2, "cyd"), (3, "dan")]) {
+        let (ahead, _) = clients[client].full(queued(claim(1, name)));
+        assert_eq!(ahead, Some(place));
+    }
+    clients[0].release("ann", "");
+    let (ahead, _) = clients[0].full(claim(1, "eve"));
+    assert_eq!(ahead, None, "nobody overtakes the queue");
+    let (ahead, _) = clients[2].full(queued(claim(1, "cyd")));
+    assert_eq!(ahead, Some(1), "asking again keeps the place");
+    // The first in the queue is dead: whoever is behind sees it, and evicts it.
+    let (_, silent) = clients[3].full(queued(claim(1, "dan")));
+    let first = silent[0];
+    assert_eq!(clients[3].evict(first), SeatAnswer::Evicted);
+    clients[3].full(queued(claim(1, "dan")));
+    clients[2].fence(queued(claim(1, "cyd")));
+    clients[2].release("cyd", "");
+    clients[3].fence(queued(claim(1, "dan")));
+    assert_eq!(clients[3].taken(), 1);
+}
+
+pub(super) fn a_license_that_changes_keeps_its_seats(rig: &mut dyn Rig) {
+    let mut client = Client::new(rig.store(), 1);
+    let revised = |revision, seats, holder| Claim {
+        revision,
+        ..claim(seats, holder)
+    };
+    let ann = client.fence(revised(1, 2, "ann"));
+    client.fence(revised(1, 2, "bob"));
+    client.full(revised(2, 1, "cyd"));
+    client.full(revised(1, 9, "cyd"));
+    assert_eq!(client.renew(ann), SeatAnswer::Renewed, "who sits stays");
+    client.release("bob", "");
+    client.full(revised(2, 1, "cyd"));
+    client.fence(revised(3, 2, "cyd"));
+}
+
+pub(super) fn extra_seats_are_given_out_beyond(rig: &mut dyn Rig) {
+    let mut client = Client::new(rig.store(), 1);
+    let over = |holder| Claim {
+        extra: 1,
+        ..claim(1, holder)
+    };
+    client.fence(over("ann"));
+    client.fence(over("bob"));
+    client.full(over("cyd"));
+    client.release("ann", "");
+    client.full(claim(1, "dan"));
+}
+
+pub(super) fn a_claim_keeps_to_the_rules(rig: &mut dyn Rig) {
+    let client = Client::new(rig.store(), 1);
+    let long = Claim {
+        lease: LEASE + Duration::from_millis(1),
+        ..claim(1, "ann")
+    };
+    let short = Claim {
+        lease: Duration::from_millis(99),
+        ..claim(1, "ann")
+    };
+    let name = "n".repeat(257);
+    for claim in [
+        long,
+        short,
+        claim(1, &name),
+        session(claim(1, "ann"), &name),
+    ] {
+        let mut caller = client.caller;
+        caller.request = 1;
+        let refused = client.store.seats(caller, &[SeatOp::Acquire(claim)]);
+        assert_eq!(refused.unwrap_err().fault(), Fault::Request);
+    }
+    let mut client = client;
+    let unknown = SeatOp::List { pool: SEATS };
+    assert!(matches!(
+        client.seat(unknown),
+        SeatAnswer::Listed { taken: 0, .. }
+    ));
+}

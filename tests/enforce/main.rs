@@ -1,0 +1,16 @@
+//! Enforcement: every store by one suite, gates over real licenses, and simulated clusters in which
+//! everything fails.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that unwraps an error has failed"
+)]
+
+mod client;
+mod conformance;
+mod gate;
+mod licenses;
+mod postgres;
+mod rig;
+mod simulation;
+mod sqlite;
