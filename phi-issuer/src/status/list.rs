@@ -244,7 +244,8 @@ pub(super) fn begin(
 }
 
 /// What earlier lists had a rule for that has not ended and that this one has not, or not as wide.
-/// A list that takes nothing back says of all lists before it what there is to say.
+/// A list that brings
+/// nothing back has in its rules what those before it had.
 pub(super) fn unrevoked(query: &Query<'_>, list: &Status) -> Result<Vec<WireSubject>, Error> {
     let lists = StatusLists::new(list, None).map_err(Error::NotVerified)?;
     let mut found = BTreeMap::new();
@@ -261,7 +262,8 @@ pub(super) fn unrevoked(query: &Query<'_>, list: &Status) -> Result<Vec<WireSubj
                 found.insert(rule.subject.clone(), ());
             }
         }
-        if earlier.unrevoked.is_empty() {
+        // A section does not name its licenses: those of the rules before it are further back.
+        if earlier.unrevoked.is_empty() && earlier.revoked.licenses.is_none() {
             break;
         }
     }

@@ -70,12 +70,27 @@ pub(super) fn lost_rules(
             // They are compared below, by their names.
             WireSubject::Customer(_) => continue,
         };
-        if !known && !ended.has(&subject) {
+        if !known && !ended.has(&subject) && !stands(query, &subject, rule.issued_before)? {
             lost.insert((subject.class(), subject.id()));
         }
     }
     lost.extend(lost_customers(query, &before.status, list, ended)?);
     Ok(lost)
+}
+
+/// Whether the ledger still takes the subject back as far as the list did: then nothing was lost,
+/// and all that the rule reached has ended. Lists of older versions do not say when rules end.
+fn stands(
+    query: &Query<'_>,
+    subject: &Subject,
+    before: Option<phi_verify::UnixTime>,
+) -> Result<bool, Error> {
+    let standing = query.revocation(subject.class(), &subject.id())?;
+    Ok(standing.is_some_and(|standing| {
+        standing
+            .issued_before
+            .is_none_or(|to| before.is_some_and(|from| from <= to))
+    }))
 }
 
 /// Customers stand in every list under another salt; the ledger knows their names.
@@ -108,7 +123,8 @@ fn lost_customers(
                         .is_none_or(|to| rule.issued_before.is_some_and(|from| from <= to))
                 });
             let subject = Subject::Customer(customer.id.clone());
-            if !as_wide && !ends(rule.ends) && !ended.has(&subject) {
+            let goes = !as_wide && !ends(rule.ends) && !ended.has(&subject);
+            if goes && !stands(query, &subject, rule.issued_before)? {
                 lost.insert((subject.class(), subject.id()));
             }
         }

@@ -134,7 +134,7 @@ fn lists_are_built_compared_and_carried_and_every_answer_fits_its_schema() {
     let shown = folder.json("status-show", "status show");
     assert_eq!(shown["deltas"], published["deltas"]);
     let inspected = folder.json("inspect", "inspect delta.txt");
-    assert_eq!(inspected["status"]["base"], 2);
+    assert_eq!(inspected["object"]["base"], 2);
     let diff = folder.json("status-diff", "status diff 2 delta.txt");
     assert_eq!(diff["tokens"][0]["change"], "came");
     let check = folder.json("status-check", &format!("status check {token}"));
