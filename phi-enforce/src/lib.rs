@@ -76,20 +76,27 @@ mod failpoint;
 
 mod agent;
 mod clock;
+mod desk;
 mod error;
 mod gate;
+mod ledger;
 mod node;
 mod period;
+mod quotas;
 mod refusal;
 mod request;
+mod rows;
+mod seats;
 mod slice;
 mod sqlite;
 mod store;
+mod usage;
 
 pub use agent::Step;
 #[cfg(target_os = "linux")]
 pub use clock::SystemClock;
 pub use clock::{Boot, Clock, HandClock, JUMP, Moment, RHO, Wall, evictor_wait, holder_share};
+pub use desk::LONGEST_LEASE;
 pub use error::{Fault, StoreError};
 #[cfg(feature = "failpoints")]
 pub use failpoint::FAIL_POINTS;
@@ -98,11 +105,10 @@ pub use node::{ManualNode, Node};
 pub use period::Label;
 pub use refusal::Refusal;
 pub use request::{Answer, Request};
-pub use sqlite::{
-    About, Act, LONGEST_LEASE, PeriodUsage, SeatUsage, Sqlite, SqliteOptions, UsageEvent,
-};
+pub use sqlite::{Sqlite, SqliteOptions};
 pub use store::{
     Ask, Caller, Claim, Done, Epoch, Grant, Held, Hello, Incarnation, Listed, MAX_BATCH, MAX_NAME,
     MAX_SEEN, MAX_SLICE, Occupant, Outcome, Overage, Patience, Place, Pool, QuotaKey, Return,
     SeatAnswer, SeatOp, Seen, Store,
 };
+pub use usage::{About, Act, PeriodUsage, SeatUsage, UsageEvent};

@@ -1,33 +1,29 @@
 //! The store in a file: SQLite, one process, one writer, and many requests in one commit.
 //!
 //! A commit is on the disk before anyone is answered: write-ahead log, `synchronous=FULL`. What is
-//! decided is left to `quotas` and `seats`.
+//! decided is left to `desk`, `quotas` and `seats`.
 
-mod desk;
+mod file;
 mod open;
-mod quotas;
-mod seats;
-mod usage;
 mod writer;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-pub use self::usage::{About, Act, PeriodUsage, SeatUsage, UsageEvent};
-use self::{desk::Desk, writer::Writer};
+use self::{file::File, writer::Writer};
 use crate::{
     clock::Clock,
-    error::{Fault, StoreError},
+    desk::{self, History, LONGEST_LEASE},
+    error::StoreError,
+    ledger::Meta,
+    quotas, rows, seats,
     store::{
-        Ask, Caller, Epoch, Grant, Held, Hello, Incarnation, MAX_BATCH, MAX_NAME, Outcome, Return,
-        SeatAnswer, SeatOp, Store,
+        Ask, Caller, Epoch, Grant, Held, Hello, Incarnation, Outcome, Return, SeatAnswer, SeatOp,
+        Store,
     },
+    usage::{PeriodUsage, SeatUsage, UsageEvent},
 };
 
-/// The longest lease of a seat unless an option says otherwise. After a store went back, nobody is
-/// given a seat for a little longer than this.
-pub const LONGEST_LEASE: Duration = Duration::from_secs(30);
-/// A lease shorter than this is over before a disk that is busy has answered.
-const SHORTEST_LEASE: Duration = Duration::from_millis(100);
+type Desk = desk::Desk<File>;
 
 /// How a store is opened.
 #[derive(Clone, Debug)]
@@ -36,13 +32,6 @@ pub struct SqliteOptions {
     longest_lease: Duration,
     history: History,
     disk: Disk,
-}
-
-/// Whether the file is what was left by the last run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum History {
-    Unbroken,
-    Restored,
 }
 
 /// What disks are good enough.
@@ -107,7 +96,7 @@ impl Sqlite {
     /// hold a strict limit.
     pub fn open(path: &Path, options: SqliteOptions) -> Result<Self, StoreError> {
         let connection = open::open(path, options.disk)?;
-        let desk = Desk::new(connection, options)?;
+        let desk = sit(File::new(connection), options)?;
         Ok(Self {
             writer: Writer::start(desk)?,
         })
@@ -118,7 +107,10 @@ impl Sqlite {
     /// # Errors
     /// If the store cannot be used.
     pub fn usage(&self, after: u64, most: usize) -> Result<Vec<UsageEvent>, StoreError> {
-        self.writer.run(move |desk| usage::log(desk, after, most))
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let values = [desk::signed(after), most];
+        self.writer
+            .run(move |desk| desk.ledger.all(rows::LOG, values, |row| rows::event(row)))
     }
 
     /// What was used of every quota in every period.
@@ -126,7 +118,10 @@ impl Sqlite {
     /// # Errors
     /// If the store cannot be used.
     pub fn period_usage(&self) -> Result<Vec<PeriodUsage>, StoreError> {
-        self.writer.run(|desk| usage::periods(desk))
+        self.writer.run(|desk| {
+            let read = |row: &rusqlite::Row<'_>| rows::period_usage(row);
+            desk.ledger.all(rows::PERIODS, [], read)
+        })
     }
 
     /// How many seats were taken on every day.
@@ -134,7 +129,10 @@ impl Sqlite {
     /// # Errors
     /// If the store cannot be used.
     pub fn seat_usage(&self) -> Result<Vec<SeatUsage>, StoreError> {
-        self.writer.run(|desk| usage::seat_days(desk))
+        self.writer.run(|desk| {
+            let read = |row: &rusqlite::Row<'_>| rows::seat_usage(row);
+            desk.ledger.all(rows::SEAT_DAYS, [], read)
+        })
     }
 
     /// Compares the counters with the usage log and with what nodes hold, and says what differs:
@@ -143,7 +141,7 @@ impl Sqlite {
     /// # Errors
     /// If the store cannot be used.
     pub fn audit(&self) -> Result<Vec<String>, StoreError> {
-        self.writer.run(|desk| usage::audit(desk))
+        self.writer.run(|desk| desk.ledger.audit())
     }
 }
 
@@ -154,14 +152,14 @@ impl Store for Sqlite {
         name: &str,
         seen: Option<(Epoch, u64)>,
     ) -> Result<Hello, StoreError> {
-        check_name("a node's name", name)?;
+        desk::check_name("a node's name", name)?;
         let name = name.to_owned();
         self.writer
             .run(move |desk| desk.hello(incarnation, &name, seen))
     }
 
     fn grant(&self, caller: Caller, asks: &[Ask]) -> Result<Outcome<Vec<Grant>>, StoreError> {
-        check_batch(asks.len())?;
+        desk::check_batch(asks.len())?;
         let asks = asks.to_vec();
         self.answer(move |desk| quotas::grant(desk, caller, &asks))
     }
@@ -171,23 +169,13 @@ impl Store for Sqlite {
         caller: Caller,
         returns: &[Return],
     ) -> Result<Outcome<Vec<u64>>, StoreError> {
-        check_batch(returns.len())?;
+        desk::check_batch(returns.len())?;
         let returns = returns.to_vec();
         self.answer(move |desk| quotas::give_back(desk, caller, &returns))
     }
 
     fn reassert(&self, caller: Caller, held: &[Held]) -> Result<Outcome<()>, StoreError> {
-        check_batch(held.len())?;
-        for held in held {
-            if let Held::Seat {
-                occupant, lease, ..
-            } = held
-            {
-                check_name("a holder's name", &occupant.holder)?;
-                check_name("a session's name", &occupant.session)?;
-                check_lease(*lease)?;
-            }
-        }
+        desk::check_held(held)?;
         let held = held.to_vec();
         self.answer(move |desk| desk.reassert(caller, &held))
     }
@@ -197,14 +185,7 @@ impl Store for Sqlite {
         caller: Caller,
         ops: &[SeatOp],
     ) -> Result<Outcome<Vec<SeatAnswer>>, StoreError> {
-        check_batch(ops.len())?;
-        for op in ops {
-            if let SeatOp::Acquire(claim) = op {
-                check_name("a holder's name", &claim.occupant.holder)?;
-                check_name("a session's name", &claim.occupant.session)?;
-                check_lease(claim.lease)?;
-            }
-        }
+        desk::check_ops(ops)?;
         let ops = ops.to_vec();
         self.answer(move |desk| seats::seats(desk, caller, &ops))
     }
@@ -223,29 +204,23 @@ impl Sqlite {
     }
 }
 
-fn check_batch(parts: usize) -> Result<(), StoreError> {
-    if parts <= MAX_BATCH {
-        return Ok(());
+/// The file as it is known from now on.
+fn sit(file: File, options: SqliteOptions) -> Result<Desk, StoreError> {
+    let new = Meta {
+        epoch: Epoch {
+            store: *Incarnation::random()?.as_bytes(),
+            restores: 0,
+        },
+        seq: 0,
+        learning: false,
+        longest_lease: options.longest_lease,
+    };
+    let meta = file.meta(new)?;
+    let mut desk = Desk::new(file, options.clock, options.longest_lease, meta);
+    if options.history == History::Restored {
+        desk.raise_epoch();
     }
-    let problem = format!("it has {parts} parts, and {MAX_BATCH} are the most");
-    Err(StoreError::new(Fault::Request, problem))
-}
-
-fn check_name(what: &str, name: &str) -> Result<(), StoreError> {
-    if name.len() <= MAX_NAME {
-        return Ok(());
-    }
-    let problem = format!(
-        "{what} has {} bytes, and {MAX_NAME} are the most",
-        name.len()
-    );
-    Err(StoreError::new(Fault::Request, problem))
-}
-
-fn check_lease(lease: Duration) -> Result<(), StoreError> {
-    if lease >= SHORTEST_LEASE {
-        return Ok(());
-    }
-    let problem = format!("a lease of {lease:?} is shorter than {SHORTEST_LEASE:?}");
-    Err(StoreError::new(Fault::Request, problem))
+    let meta = desk.meta();
+    desk.ledger.note(meta)?;
+    Ok(desk)
 }

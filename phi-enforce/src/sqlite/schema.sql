@@ -1,7 +1,7 @@
 -- Version 1 of an enforcement store. Amounts above 2^63 - 1 are written as that.
 
--- The store itself. `seq` rises with everything that happens; fences, places in queues and the
--- numbers of the usage log are drawn from it. `learning` is set while nodes say what they hold.
+-- The store itself. `seq` rises with everything that happens; fences, places in queues, pools and
+-- the numbers of the usage log are drawn from it. `learning` is set while nodes say what they hold.
 CREATE TABLE meta (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     store BLOB NOT NULL CHECK (length(store) = 16),

@@ -7,7 +7,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use super::{desk::Desk, open::failed};
+use super::Desk;
 use crate::error::{Fault, StoreError};
 
 /// The most requests in one commit: those behind wait for it no longer than for a sync of the disk.
@@ -135,37 +135,41 @@ fn commit_group(
     queue: &Receiver<Work>,
     answers: &mut Vec<Answer>,
 ) -> Commit {
-    let begun = desk.begin();
+    let begun = desk.ledger.begin();
     let rest = std::iter::from_fn(|| queue.try_recv().ok());
     let mut kept = begun;
     for work in std::iter::once(first).chain(rest).take(GROUP) {
         failpoint!("enforce-before-work");
-        let one = desk.savepoint();
+        let one = desk.ledger.savepoint();
         let (change, answer) = work(desk);
         answers.push(answer);
         let undone = if change == Change::Undo {
-            desk.undo_to_savepoint()
+            desk.ledger.undo_to_savepoint()
         } else {
-            desk.release_savepoint()
+            desk.ledger.release_savepoint()
         };
         kept = kept.and(one).and(undone);
     }
     failpoint!("enforce-before-commit");
-    match kept.and_then(|()| desk.note()) {
+    match kept.and_then(|()| note(desk)) {
         Ok(()) => end(desk),
         Err(error) => {
-            desk.abandon();
+            desk.ledger.abandon();
             Commit::Undone(error)
         }
     }
 }
 
+fn note(desk: &mut Desk) -> Result<(), StoreError> {
+    let meta = desk.meta();
+    desk.ledger.note(meta)
+}
+
 fn end(desk: &mut Desk) -> Commit {
-    let Err(error) = desk.commit() else {
+    let Err(error) = desk.ledger.commit() else {
         return Commit::Done;
     };
-    let error = failed(error);
-    desk.abandon();
+    desk.ledger.abandon();
     match error.fault() {
         // What did not fit or was not allowed is not there.
         Fault::Full | Fault::ReadOnly | Fault::InUse => Commit::Undone(error),

@@ -1,0 +1,227 @@
+//! Rows of any database, as what they stand for; and the queries that every database understands.
+
+use std::time::Duration;
+
+use phi_verify::{Allowance, LicenseId, LimitCode, Period, QuotaCode, UnixTime};
+
+use crate::{
+    clock::Wall,
+    error::{Fault, StoreError},
+    ledger::{Occupied, Room},
+    period::Label,
+    store::{Incarnation, Listed, Occupant, Place, Pool, QuotaKey, Seen},
+    usage::{About, Act, PeriodUsage, SeatUsage, UsageEvent},
+};
+
+/// A seat, in the column `place`.
+pub(crate) const ON_SEAT: i64 = 0;
+/// A place in the queue.
+pub(crate) const IN_QUEUE: i64 = 1;
+/// Seconds in a day.
+const DAY: u64 = 24 * 60 * 60;
+
+/// One row of an answer. What is not of the wanted type is damaged.
+pub(crate) trait Row {
+    fn int(&self, column: usize) -> Result<Option<i64>, StoreError>;
+    fn text(&self, column: usize) -> Result<Option<String>, StoreError>;
+    fn bytes(&self, column: usize) -> Result<Option<Vec<u8>>, StoreError>;
+
+    fn unsigned(&self, column: usize) -> Result<u64, StoreError> {
+        let number = self.int(column)?.ok_or_else(unreadable)?;
+        u64::try_from(number).map_err(|_| unreadable())
+    }
+
+    fn words(&self, column: usize) -> Result<String, StoreError> {
+        self.text(column)?.ok_or_else(unreadable)
+    }
+
+    fn array<const N: usize>(&self, column: usize) -> Result<[u8; N], StoreError> {
+        let bytes = self.bytes(column)?.unwrap_or_default();
+        bytes.try_into().map_err(|_| unreadable())
+    }
+}
+
+fn unreadable() -> StoreError {
+    StoreError::new(
+        Fault::Damaged,
+        "a row has a value that none is written with",
+    )
+}
+
+/// The columns id, place, holder, session, incarnation, heard and lease.
+pub(crate) fn occupied(row: &impl Row) -> Result<Occupied, StoreError> {
+    Ok(Occupied {
+        id: row.unsigned(0)?,
+        place: place(row, 1)?,
+        occupant: Occupant {
+            holder: row.words(2)?,
+            session: row.words(3)?,
+        },
+        incarnation: Incarnation::from_bytes(row.array(4)?),
+        heard: row.unsigned(5)?,
+        lease: Duration::from_millis(row.unsigned(6)?),
+    })
+}
+
+pub(crate) fn listed(row: &impl Row) -> Result<Listed, StoreError> {
+    let found = occupied(row)?;
+    Ok(Listed {
+        seen: seen(&found),
+        occupant: found.occupant,
+        place: found.place,
+    })
+}
+
+pub(crate) const fn seen(found: &Occupied) -> Seen {
+    Seen {
+        id: found.id,
+        heard: found.heard,
+        lease: found.lease,
+    }
+}
+
+fn place(row: &impl Row, column: usize) -> Result<Place, StoreError> {
+    match row.unsigned(column)?.cast_signed() {
+        ON_SEAT => Ok(Place::Seat),
+        IN_QUEUE => Ok(Place::Queue),
+        _ => Err(unreadable()),
+    }
+}
+
+pub(crate) const fn place_number(place: Place) -> i64 {
+    match place {
+        Place::Seat => ON_SEAT,
+        Place::Queue => IN_QUEUE,
+    }
+}
+
+/// The columns pool, revision, amount and taken.
+pub(crate) fn room(row: &impl Row, first: usize) -> Result<Room, StoreError> {
+    Ok(Room {
+        row: row.unsigned(first)?,
+        revision: row.unsigned(first + 1)?,
+        seats: allowance(row, first + 2)?,
+        taken: row.unsigned(first + 3)?,
+    })
+}
+
+/// An amount, of which NULL is unlimited.
+pub(crate) fn allowance(row: &impl Row, column: usize) -> Result<Allowance, StoreError> {
+    Ok(match row.int(column)? {
+        Some(_) => Allowance::Limited(row.unsigned(column)?),
+        None => Allowance::Unlimited,
+    })
+}
+
+pub(crate) fn amount(allowance: Allowance) -> Option<i64> {
+    match allowance {
+        Allowance::Limited(limit) => Some(crate::desk::signed(limit)),
+        Allowance::Unlimited => None,
+    }
+}
+
+pub(crate) fn quota_key(row: &impl Row, column: usize) -> Result<QuotaKey, StoreError> {
+    Ok(QuotaKey {
+        license: LicenseId::from_bytes(row.array(column)?),
+        quota: QuotaCode::checked(row.unsigned(column + 1)?).ok_or_else(unreadable)?,
+    })
+}
+
+pub(crate) fn pool(row: &impl Row, column: usize) -> Result<Pool, StoreError> {
+    Ok(Pool {
+        license: LicenseId::from_bytes(row.array(column)?),
+        limit: LimitCode::checked(row.unsigned(column + 1)?).ok_or_else(unreadable)?,
+    })
+}
+
+pub(crate) fn period(row: &impl Row, column: usize) -> Result<Period, StoreError> {
+    let position = usize::try_from(row.unsigned(column)?).map_err(|_| unreadable())?;
+    Period::ALL.get(position).copied().ok_or_else(unreadable)
+}
+
+pub(crate) fn label(row: &impl Row, column: usize) -> Result<Label, StoreError> {
+    Ok(Label {
+        period: period(row, column)?,
+        number: row.unsigned(column + 1)?,
+    })
+}
+
+/// The usage log after an event, as many as wanted.
+pub(crate) const LOG: &str =
+    "SELECT seq, at, incarnation, request, act, license, code, period, label, units, fence,
+            holder, session
+     FROM usage WHERE seq > $1 ORDER BY seq LIMIT $2";
+
+pub(crate) fn event(row: &impl Row) -> Result<UsageEvent, StoreError> {
+    let about = match row.int(10)? {
+        None => About::Units {
+            key: quota_key(row, 5)?,
+            label: label(row, 7)?,
+            units: row.unsigned(9)?,
+        },
+        Some(_) => About::Seat {
+            pool: pool(row, 5)?,
+            fence: row.unsigned(10)?,
+            occupant: Occupant {
+                holder: row.words(11)?,
+                session: row.words(12)?,
+            },
+        },
+    };
+    Ok(UsageEvent {
+        seq: row.unsigned(0)?,
+        at: Wall::from_millis(row.unsigned(1)?),
+        incarnation: Incarnation::from_bytes(row.array(2)?),
+        request: row.unsigned(3)?,
+        act: Act::from_number(row.unsigned(4)?).ok_or_else(unreadable)?,
+        about,
+    })
+}
+
+pub(crate) const PERIODS: &str =
+    "SELECT license, quota, period, label, granted, returned FROM counters
+     ORDER BY license, quota, period, label";
+
+pub(crate) fn period_usage(row: &impl Row) -> Result<PeriodUsage, StoreError> {
+    Ok(PeriodUsage {
+        key: quota_key(row, 0)?,
+        label: label(row, 2)?,
+        granted: row.unsigned(4)?,
+        returned: row.unsigned(5)?,
+    })
+}
+
+pub(crate) const SEAT_DAYS: &str =
+    "SELECT license, code, day, peak, acquired FROM seat_days JOIN pools USING (pool)
+     ORDER BY license, code, day";
+
+pub(crate) fn seat_usage(row: &impl Row) -> Result<SeatUsage, StoreError> {
+    Ok(SeatUsage {
+        pool: pool(row, 0)?,
+        day: UnixTime::EPOCH.plus(row.unsigned(2)?.saturating_mul(DAY)),
+        peak: row.unsigned(3)?,
+        acquired: row.unsigned(4)?,
+    })
+}
+
+/// Each finds rows that contradict others, and says so in its one column.
+pub(crate) const CONTRADICTIONS: [&str; 3] = [
+    "SELECT 'a counter of quota ' || quota || ' is not what the log comes to'
+     FROM counters AS c
+     WHERE granted - returned <> (
+         SELECT coalesce(sum(CASE WHEN act IN (1, 3) THEN units ELSE -units END), 0)
+         FROM usage AS u
+         WHERE u.license = c.license AND u.code = c.quota AND u.fence IS NULL
+           AND u.period = c.period AND u.label = c.label)",
+    "SELECT 'a counter of quota ' || quota || ' is not what nodes hold'
+     FROM counters AS c
+     WHERE granted - returned <> (
+         SELECT coalesce(sum(units), 0) FROM holdings AS h
+         WHERE h.license = c.license AND h.quota = c.quota
+           AND h.period = c.period AND h.label = c.label)",
+    "SELECT 'pool ' || code || ' has ' || taken || ' seats taken, and other holders'
+     FROM pools
+     WHERE taken <> (
+         SELECT count(DISTINCT holder) FROM places
+         WHERE places.pool = pools.pool AND place = 0)",
+];

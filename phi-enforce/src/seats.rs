@@ -1,0 +1,396 @@
+//! Seats: who has one, who waits, and who loses it. No clock is read for any of this: how long
+//! someone was silent is for the node to measure that wants the place.
+
+use std::time::Duration;
+
+use phi_verify::Allowance;
+
+use crate::{
+    desk::{Desk, Kind},
+    error::{Fault, StoreError},
+    ledger::{Ledger, Occupied, Room},
+    quotas::bounded,
+    store::{
+        Caller, Claim, Incarnation, MAX_SEEN, Occupant, Outcome, Patience, Place, Pool, SeatAnswer,
+        SeatOp, Seen,
+    },
+    usage::{About, Act},
+};
+
+/// Milliseconds in a day.
+const DAY: u64 = 24 * 60 * 60 * 1000;
+
+impl Room {
+    fn free(self, extra: u64) -> Allowance {
+        match self.seats {
+            Allowance::Unlimited => Allowance::Unlimited,
+            Allowance::Limited(seats) => {
+                Allowance::Limited(seats.saturating_add(extra).saturating_sub(self.taken))
+            }
+        }
+    }
+}
+
+pub(crate) fn seats<L: Ledger>(
+    desk: &mut Desk<L>,
+    caller: Caller,
+    ops: &[SeatOp],
+) -> Result<Outcome<Vec<SeatAnswer>>, StoreError> {
+    desk.once(caller, Kind::Seats, |desk| {
+        let answers = ops.iter().map(|op| step(desk, caller, op));
+        let answers = answers.collect::<Result<Vec<_>, _>>()?;
+        Ok(desk.done(answers))
+    })
+}
+
+fn step<L: Ledger>(
+    desk: &mut Desk<L>,
+    caller: Caller,
+    op: &SeatOp,
+) -> Result<SeatAnswer, StoreError> {
+    match op {
+        SeatOp::Acquire(claim) => acquire(desk, caller, claim),
+        SeatOp::Renew { pool, fence } => renew(desk, caller, *pool, *fence),
+        SeatOp::Release {
+            pool,
+            occupant,
+            incarnation,
+        } => release(desk, caller, *pool, occupant, *incarnation),
+        SeatOp::Evict { pool, seen } => evict(desk, caller, *pool, *seen),
+        SeatOp::List { pool } => list(desk, *pool),
+    }
+}
+
+fn acquire<L: Ledger>(
+    desk: &mut Desk<L>,
+    caller: Caller,
+    claim: &Claim,
+) -> Result<SeatAnswer, StoreError> {
+    if claim.lease > desk.longest_lease() {
+        let longest = desk.longest_lease();
+        let problem = format!("a lease of {:?} is longer than {longest:?}", claim.lease);
+        return Err(StoreError::new(Fault::Request, problem));
+    }
+    if let Some(wait) = desk.learning() {
+        return Ok(SeatAnswer::Learning { wait });
+    }
+    let room = terms(desk, claim)?;
+    let found = desk.ledger.place_of(room, &claim.occupant)?;
+    let queued = match found {
+        Some(known) if known.place == Place::Seat => {
+            return again(desk, caller, claim, room, known);
+        }
+        queued => queued,
+    };
+    if desk.ledger.has_seat(room, &claim.occupant.holder)? {
+        return seat(desk, caller, claim, room, queued);
+    }
+    let before = queued.as_ref().map_or(u64::MAX, |queued| queued.id);
+    let ahead = desk.ledger.queued_before(room, before)?;
+    if room.free(claim.extra).covers(ahead.saturating_add(1)) {
+        return seat(desk, caller, claim, room, queued);
+    }
+    let queued = match claim.patience {
+        Patience::Leave => None,
+        Patience::Queue => Some(queue(desk, caller, claim, room, queued)?),
+    };
+    Ok(SeatAnswer::Full {
+        ahead: queued.map(|_| ahead),
+        silent: desk.ledger.silent(room, queued.unwrap_or(0), MAX_SEEN)?,
+    })
+}
+
+/// How many the newest revision allows that the store has heard of, and how many are taken.
+fn terms<L: Ledger>(desk: &mut Desk<L>, claim: &Claim) -> Result<Room, StoreError> {
+    let (revision, seats) = (claim.revision, bounded(claim.seats));
+    let known = desk.ledger.room(claim.pool)?;
+    let room = match known {
+        Some(known) if known.revision > revision => return Ok(known),
+        Some(known) => Room {
+            revision,
+            seats,
+            ..known
+        },
+        None => Room {
+            row: desk.next(),
+            revision,
+            seats,
+            taken: 0,
+        },
+    };
+    if known != Some(room) {
+        desk.ledger.set_room(claim.pool, room)?;
+    }
+    Ok(room)
+}
+
+/// The occupant has its seat already: another run of a node takes it over with a new number, so
+/// that the run before stops.
+fn again<L: Ledger>(
+    desk: &mut Desk<L>,
+    caller: Caller,
+    claim: &Claim,
+    room: Room,
+    known: Occupied,
+) -> Result<SeatAnswer, StoreError> {
+    let fence = if known.incarnation == caller.incarnation {
+        let occupied = Occupied {
+            heard: desk.next(),
+            lease: known.lease.max(claim.lease),
+            ..known
+        };
+        desk.ledger.set_place(room, &occupied)?;
+        occupied.id
+    } else {
+        desk.ledger.remove_place(room, &known)?;
+        let fence = insert(desk, caller, claim, room, Place::Seat)?;
+        log(
+            desk,
+            caller,
+            Act::SeatTakenOver,
+            claim.pool,
+            fence,
+            &claim.occupant,
+        )?;
+        fence
+    };
+    Ok(SeatAnswer::Held {
+        fence,
+        free: room.free(claim.extra),
+    })
+}
+
+fn seat<L: Ledger>(
+    desk: &mut Desk<L>,
+    caller: Caller,
+    claim: &Claim,
+    room: Room,
+    queued: Option<Occupied>,
+) -> Result<SeatAnswer, StoreError> {
+    if let Some(queued) = queued {
+        desk.ledger.remove_place(room, &queued)?;
+    }
+    let joined = desk.ledger.has_seat(room, &claim.occupant.holder)?;
+    let taken = if joined { room.taken } else { room.taken + 1 };
+    let fence = insert(desk, caller, claim, room, Place::Seat)?;
+    set_taken(desk, claim.pool, room, taken)?;
+    log(
+        desk,
+        caller,
+        Act::SeatAcquired,
+        claim.pool,
+        fence,
+        &claim.occupant,
+    )?;
+    let free = Room { taken, ..room }.free(claim.extra);
+    Ok(SeatAnswer::Held { fence, free })
+}
+
+/// Takes a place in the queue, or keeps it.
+fn queue<L: Ledger>(
+    desk: &mut Desk<L>,
+    caller: Caller,
+    claim: &Claim,
+    room: Room,
+    queued: Option<Occupied>,
+) -> Result<u64, StoreError> {
+    let Some(queued) = queued else {
+        return insert(desk, caller, claim, room, Place::Queue);
+    };
+    let occupied = Occupied {
+        heard: desk.next(),
+        incarnation: caller.incarnation,
+        lease: claim.lease,
+        ..queued
+    };
+    desk.ledger.set_place(room, &occupied)?;
+    Ok(occupied.id)
+}
+
+fn insert<L: Ledger>(
+    desk: &mut Desk<L>,
+    caller: Caller,
+    claim: &Claim,
+    room: Room,
+    place: Place,
+) -> Result<u64, StoreError> {
+    let id = desk.next();
+    let occupied = Occupied {
+        id,
+        place,
+        occupant: claim.occupant.clone(),
+        incarnation: caller.incarnation,
+        heard: id,
+        lease: claim.lease,
+    };
+    desk.ledger.set_place(room, &occupied)?;
+    Ok(id)
+}
+
+/// Notes how many seats are taken, and the day's peak.
+fn set_taken<L: Ledger>(
+    desk: &mut Desk<L>,
+    pool: Pool,
+    room: Room,
+    taken: u64,
+) -> Result<(), StoreError> {
+    desk.ledger.set_room(pool, Room { taken, ..room })?;
+    let day = desk.now().wall.millis() / DAY;
+    let acquired = u64::from(taken > room.taken);
+    desk.ledger
+        .note_day(room, day, taken.max(room.taken), acquired)
+}
+
+fn renew<L: Ledger>(
+    desk: &mut Desk<L>,
+    caller: Caller,
+    pool: Pool,
+    fence: u64,
+) -> Result<SeatAnswer, StoreError> {
+    let Some(room) = desk.ledger.room(pool)? else {
+        return Ok(SeatAnswer::Lost);
+    };
+    let found = desk.ledger.place(room, fence)?;
+    let own =
+        |found: &Occupied| found.place == Place::Seat && found.incarnation == caller.incarnation;
+    let Some(found) = found.filter(own) else {
+        return Ok(SeatAnswer::Lost);
+    };
+    let heard = desk.next();
+    desk.ledger.set_place(room, &Occupied { heard, ..found })?;
+    Ok(SeatAnswer::Renewed)
+}
+
+fn release<L: Ledger>(
+    desk: &mut Desk<L>,
+    caller: Caller,
+    pool: Pool,
+    occupant: &Occupant,
+    incarnation: Incarnation,
+) -> Result<SeatAnswer, StoreError> {
+    let Some(room) = desk.ledger.room(pool)? else {
+        return Ok(SeatAnswer::Released);
+    };
+    let found = desk.ledger.place_of(room, occupant)?;
+    if let Some(found) = found.filter(|found| found.incarnation == incarnation) {
+        leave(desk, caller, pool, room, &found, Act::SeatReleased)?;
+    }
+    Ok(SeatAnswer::Released)
+}
+
+/// The place is free; so is the seat, if nothing else of the holder's is on it.
+fn leave<L: Ledger>(
+    desk: &mut Desk<L>,
+    caller: Caller,
+    pool: Pool,
+    room: Room,
+    found: &Occupied,
+    act: Act,
+) -> Result<(), StoreError> {
+    desk.ledger.remove_place(room, found)?;
+    if found.place == Place::Queue {
+        return Ok(());
+    }
+    if !desk.ledger.has_seat(room, &found.occupant.holder)? {
+        set_taken(desk, pool, room, room.taken.saturating_sub(1))?;
+    }
+    log(desk, caller, act, pool, found.id, &found.occupant)
+}
+
+/// Compare and swap: whoever was heard of since it was seen keeps the place.
+fn evict<L: Ledger>(
+    desk: &mut Desk<L>,
+    caller: Caller,
+    pool: Pool,
+    seen: Seen,
+) -> Result<SeatAnswer, StoreError> {
+    // A node that just said what it holds may not be through with it.
+    if desk.learning().is_some() {
+        return Ok(SeatAnswer::Changed);
+    }
+    let Some(room) = desk.ledger.room(pool)? else {
+        return Ok(SeatAnswer::Changed);
+    };
+    let found = desk.ledger.place(room, seen.id)?;
+    let Some(found) = found.filter(|found| found.heard == seen.heard) else {
+        return Ok(SeatAnswer::Changed);
+    };
+    leave(desk, caller, pool, room, &found, Act::SeatEvicted)?;
+    Ok(SeatAnswer::Evicted)
+}
+
+fn list<L: Ledger>(desk: &mut Desk<L>, pool: Pool) -> Result<SeatAnswer, StoreError> {
+    let Some(room) = desk.ledger.room(pool)? else {
+        return Ok(SeatAnswer::Listed {
+            taken: 0,
+            occupants: Vec::new(),
+        });
+    };
+    Ok(SeatAnswer::Listed {
+        taken: room.taken,
+        occupants: desk.ledger.list(room, MAX_SEEN)?,
+    })
+}
+
+/// A node says that it holds a seat. One that the store may have forgotten is taken again, even if
+/// that is one too many: its holder has it. A store that does not learn has forgotten nothing, and
+/// may have given the seat to somebody else.
+pub(crate) fn reassert<L: Ledger>(
+    desk: &mut Desk<L>,
+    caller: Caller,
+    pool: Pool,
+    fence: u64,
+    occupant: &Occupant,
+    lease: Duration,
+) -> Result<(), StoreError> {
+    if renew(desk, caller, pool, fence)? == SeatAnswer::Renewed || desk.learning().is_none() {
+        return Ok(());
+    }
+    let room = match desk.ledger.room(pool)? {
+        Some(room) => room,
+        None => Room {
+            row: desk.next(),
+            revision: 0,
+            seats: Allowance::Limited(0),
+            taken: 0,
+        },
+    };
+    let found = desk.ledger.place_of(room, occupant)?;
+    // Another run took the place over, which the store remembers: that one has it.
+    if found.as_ref().is_some_and(|found| found.id > fence) {
+        return Ok(());
+    }
+    if let Some(found) = found {
+        desk.ledger.remove_place(room, &found)?;
+    }
+    let joined = desk.ledger.has_seat(room, &occupant.holder)?;
+    let taken = if joined { room.taken } else { room.taken + 1 };
+    // The pool before who is in it.
+    set_taken(desk, pool, room, taken)?;
+    let occupied = Occupied {
+        id: fence,
+        place: Place::Seat,
+        occupant: occupant.clone(),
+        incarnation: caller.incarnation,
+        heard: fence,
+        lease,
+    };
+    desk.ledger.set_place(room, &occupied)?;
+    log(desk, caller, Act::SeatReasserted, pool, fence, occupant)
+}
+
+fn log<L: Ledger>(
+    desk: &mut Desk<L>,
+    caller: Caller,
+    act: Act,
+    pool: Pool,
+    fence: u64,
+    occupant: &Occupant,
+) -> Result<(), StoreError> {
+    let about = About::Seat {
+        pool,
+        fence,
+        occupant: occupant.clone(),
+    };
+    desk.log(caller, act, about)
+}

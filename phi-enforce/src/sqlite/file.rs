@@ -1,0 +1,463 @@
+//! The rows in the file: each is looked up and written by a statement of its own, because a
+//! statement costs a few microseconds here.
+
+use std::collections::HashMap;
+
+use phi_verify::{Period, Quota};
+use rusqlite::{Connection, OptionalExtension as _, Params, params, types::FromSql};
+
+use super::open::failed;
+use crate::{
+    clock::{Boot, Moment, Wall},
+    desk::{millis, signed},
+    error::{Fault, StoreError},
+    ledger::{Answered, Counter, LIVE, Ledger, Meta, Occupied, Room, Terms},
+    period::Label,
+    rows::{self, Row},
+    store::{Epoch, Incarnation, Listed, Occupant, Pool, QuotaKey, Seen, number_of},
+    usage::{About, UsageEvent},
+};
+
+/// The file, and which nodes were heard of.
+#[derive(Debug)]
+pub(super) struct File {
+    connection: Connection,
+    heard: HashMap<Incarnation, Boot>,
+}
+
+impl Row for rusqlite::Row<'_> {
+    fn int(&self, column: usize) -> Result<Option<i64>, StoreError> {
+        value(self, column)
+    }
+
+    fn text(&self, column: usize) -> Result<Option<String>, StoreError> {
+        value(self, column)
+    }
+
+    fn bytes(&self, column: usize) -> Result<Option<Vec<u8>>, StoreError> {
+        value(self, column)
+    }
+}
+
+fn value<T: FromSql>(row: &rusqlite::Row<'_>, column: usize) -> Result<Option<T>, StoreError> {
+    row.get(column)
+        .map_err(|error| StoreError::new(Fault::Damaged, error.to_string()))
+}
+
+impl File {
+    pub(super) fn new(connection: Connection) -> Self {
+        Self {
+            connection,
+            heard: HashMap::new(),
+        }
+    }
+
+    /// The point that the store is at. A new one is made to be this one.
+    pub(super) fn meta(&self, new: Meta) -> Result<Meta, StoreError> {
+        self.change(
+            "INSERT OR IGNORE INTO meta VALUES (1, ?1, 0, 0, 0, ?2)",
+            params![new.epoch.store, millis(new.longest_lease)],
+        )?;
+        let sql = "SELECT store, restores, seq, learning, longest_lease FROM meta";
+        let found = self.one(sql, [], |row| {
+            Ok(Meta {
+                epoch: Epoch {
+                    store: row.array(0)?,
+                    restores: row.unsigned(1)?,
+                },
+                seq: row.unsigned(2)?,
+                learning: row.unsigned(3)? != 0,
+                longest_lease: std::time::Duration::from_millis(row.unsigned(4)?),
+            })
+        })?;
+        found.ok_or_else(|| StoreError::new(Fault::Damaged, "the table meta is empty"))
+    }
+
+    pub(super) fn note(&self, meta: Meta) -> Result<(), StoreError> {
+        let sql = "UPDATE meta SET seq = ?1, restores = ?2, learning = ?3, longest_lease = ?4
+                   WHERE seq <> ?1 OR restores <> ?2 OR learning <> ?3 OR longest_lease <> ?4";
+        let values = [
+            signed(meta.seq),
+            signed(meta.epoch.restores),
+            i64::from(meta.learning),
+            millis(meta.longest_lease),
+        ];
+        self.change(sql, values).map(drop)
+    }
+
+    fn change(&self, sql: &str, values: impl Params) -> Result<usize, StoreError> {
+        self.connection
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.execute(values))
+            .map_err(failed)
+    }
+
+    fn one<T>(
+        &self,
+        sql: &str,
+        values: impl Params,
+        read: impl FnOnce(&rusqlite::Row<'_>) -> Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        let mut statement = self.connection.prepare_cached(sql).map_err(failed)?;
+        let found = statement.query_row(values, |row| Ok(read(row)));
+        found.optional().map_err(failed)?.transpose()
+    }
+
+    pub(super) fn all<T>(
+        &self,
+        sql: &str,
+        values: impl Params,
+        read: impl Fn(&rusqlite::Row<'_>) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut statement = self.connection.prepare_cached(sql).map_err(failed)?;
+        let mut rows = statement.query(values).map_err(failed)?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next().map_err(failed)? {
+            found.push(read(row)?);
+        }
+        Ok(found)
+    }
+
+    /// What contradicts what, in the rows and in the file.
+    pub(super) fn audit(&self) -> Result<Vec<String>, StoreError> {
+        let mut found = Vec::new();
+        for sql in rows::CONTRADICTIONS {
+            found.extend(self.all(sql, [], |row| row.words(0))?);
+        }
+        let sql = "PRAGMA main.integrity_check(1)";
+        let sound = self.one(sql, [], |row| row.words(0))?.unwrap_or_default();
+        if sound != "ok" {
+            found.push(sound);
+        }
+        Ok(found)
+    }
+
+    pub(super) fn begin(&self) -> Result<(), StoreError> {
+        self.change("BEGIN IMMEDIATE", []).map(drop)
+    }
+
+    pub(super) fn savepoint(&self) -> Result<(), StoreError> {
+        self.change("SAVEPOINT request", []).map(drop)
+    }
+
+    pub(super) fn release_savepoint(&self) -> Result<(), StoreError> {
+        self.change("RELEASE request", []).map(drop)
+    }
+
+    pub(super) fn undo_to_savepoint(&self) -> Result<(), StoreError> {
+        self.change("ROLLBACK TO request", [])?;
+        self.release_savepoint()
+    }
+
+    pub(super) fn commit(&self) -> Result<(), StoreError> {
+        self.change("COMMIT", []).map(drop)
+    }
+
+    /// Undoes what has no commit. After some faults SQLite has done it by itself.
+    pub(super) fn abandon(&self) {
+        if !self.connection.is_autocommit() {
+            // A file that cannot even be rolled back says so at the next request.
+            let _ = self.change("ROLLBACK", []);
+        }
+    }
+}
+
+impl Ledger for File {
+    fn hear(&mut self, node: Incarnation, now: Moment) {
+        self.heard.insert(node, now.boot);
+    }
+
+    fn live_nodes(&mut self, now: Moment) -> Result<u64, StoreError> {
+        self.heard.retain(|_, at| now.boot.since(*at) < LIVE);
+        Ok(u64::try_from(self.heard.len()).unwrap_or(u64::MAX))
+    }
+
+    fn node(&mut self, node: Incarnation) -> Result<Option<Answered>, StoreError> {
+        let sql = "SELECT request, answer FROM nodes WHERE incarnation = ?1";
+        self.one(sql, [node.as_bytes()], |row| {
+            Ok(Answered {
+                request: row.unsigned(0)?,
+                answer: row.bytes(1)?,
+            })
+        })
+    }
+
+    fn add_node(&mut self, node: Incarnation, name: &str, since: Wall) -> Result<(), StoreError> {
+        let sql = "INSERT INTO nodes VALUES (?1, ?2, ?3, 0, NULL) ON CONFLICT DO NOTHING";
+        let values = params![node.as_bytes(), name, signed(since.millis())];
+        self.change(sql, values).map(drop)
+    }
+
+    fn set_answer(
+        &mut self,
+        node: Incarnation,
+        request: u64,
+        answer: Vec<u8>,
+    ) -> Result<(), StoreError> {
+        let sql = "UPDATE nodes SET request = ?2, answer = ?3 WHERE incarnation = ?1";
+        let values = params![node.as_bytes(), signed(request), answer];
+        self.change(sql, values).map(drop)
+    }
+
+    fn terms(&mut self, key: QuotaKey) -> Result<Option<Terms>, StoreError> {
+        let sql = "SELECT revision, amount, period FROM quotas WHERE license = ?1 AND quota = ?2";
+        self.one(
+            sql,
+            params![key.license.as_bytes(), key.quota.get()],
+            |row| {
+                Ok(Terms {
+                    revision: row.unsigned(0)?,
+                    quota: Quota {
+                        allowance: rows::allowance(row, 1)?,
+                        period: rows::period(row, 2)?,
+                    },
+                })
+            },
+        )
+    }
+
+    fn set_terms(&mut self, key: QuotaKey, terms: Terms) -> Result<(), StoreError> {
+        let values = params![
+            key.license.as_bytes(),
+            key.quota.get(),
+            signed(terms.revision),
+            rows::amount(terms.quota.allowance),
+            number_of(terms.quota.period)
+        ];
+        self.change("REPLACE INTO quotas VALUES (?1, ?2, ?3, ?4, ?5)", values)
+            .map(drop)
+    }
+
+    fn newest_label(&mut self, key: QuotaKey, period: Period) -> Result<Option<u64>, StoreError> {
+        let sql =
+            "SELECT max(label) FROM counters WHERE license = ?1 AND quota = ?2 AND period = ?3";
+        let values = params![key.license.as_bytes(), key.quota.get(), number_of(period)];
+        let newest = self.one(sql, values, |row| row.int(0))?.flatten();
+        Ok(newest.map(i64::cast_unsigned))
+    }
+
+    fn counter(&mut self, key: QuotaKey, label: Label) -> Result<Option<Counter>, StoreError> {
+        let (license, quota) = (key.license.as_bytes(), key.quota.get());
+        let (period, number) = (number_of(label.period), signed(label.number));
+        self.one(
+            "SELECT granted, returned, owed FROM counters
+             WHERE license = ?1 AND quota = ?2 AND period = ?3 AND label = ?4",
+            params![license, quota, period, number],
+            |row| {
+                Ok(Counter {
+                    granted: row.unsigned(0)?,
+                    returned: row.unsigned(1)?,
+                    owed: row.unsigned(2)?,
+                })
+            },
+        )
+    }
+
+    fn set_counter(
+        &mut self,
+        key: QuotaKey,
+        label: Label,
+        counter: Counter,
+    ) -> Result<(), StoreError> {
+        let values = params![
+            key.license.as_bytes(),
+            key.quota.get(),
+            number_of(label.period),
+            signed(label.number),
+            signed(counter.granted),
+            signed(counter.returned),
+            signed(counter.owed)
+        ];
+        let sql = "REPLACE INTO counters VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        self.change(sql, values).map(drop)
+    }
+
+    fn holding(
+        &mut self,
+        node: Incarnation,
+        key: QuotaKey,
+        label: Label,
+    ) -> Result<u64, StoreError> {
+        let values = params![
+            node.as_bytes(),
+            key.license.as_bytes(),
+            key.quota.get(),
+            number_of(label.period),
+            signed(label.number)
+        ];
+        let held = self.one(
+            "SELECT units FROM holdings WHERE incarnation = ?1
+             AND license = ?2 AND quota = ?3 AND period = ?4 AND label = ?5",
+            values,
+            |row| row.unsigned(0),
+        )?;
+        Ok(held.unwrap_or(0))
+    }
+
+    fn set_holding(
+        &mut self,
+        node: Incarnation,
+        key: QuotaKey,
+        label: Label,
+        units: u64,
+    ) -> Result<(), StoreError> {
+        let values = params![
+            node.as_bytes(),
+            key.license.as_bytes(),
+            key.quota.get(),
+            number_of(label.period),
+            signed(label.number),
+            signed(units)
+        ];
+        let sql = "REPLACE INTO holdings VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        self.change(sql, values).map(drop)
+    }
+
+    fn room(&mut self, pool: Pool) -> Result<Option<Room>, StoreError> {
+        let sql = "SELECT pool, revision, amount, taken FROM pools
+                   WHERE license = ?1 AND code = ?2";
+        let values = params![pool.license.as_bytes(), pool.limit.get()];
+        self.one(sql, values, |row| rows::room(row, 0))
+    }
+
+    fn set_room(&mut self, pool: Pool, room: Room) -> Result<(), StoreError> {
+        let values = params![
+            signed(room.row),
+            pool.license.as_bytes(),
+            pool.limit.get(),
+            signed(room.revision),
+            rows::amount(room.seats),
+            signed(room.taken)
+        ];
+        self.change(
+            "INSERT INTO pools VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (pool) DO UPDATE
+             SET revision = excluded.revision, amount = excluded.amount, taken = excluded.taken",
+            values,
+        )
+        .map(drop)
+    }
+
+    fn note_day(
+        &mut self,
+        room: Room,
+        day: u64,
+        taken: u64,
+        acquired: u64,
+    ) -> Result<(), StoreError> {
+        self.change(
+            "INSERT INTO seat_days VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT DO UPDATE
+             SET peak = max(peak, excluded.peak), acquired = acquired + excluded.acquired",
+            [room.row, day, taken, acquired].map(signed),
+        )
+        .map(drop)
+    }
+
+    fn place(&mut self, room: Room, id: u64) -> Result<Option<Occupied>, StoreError> {
+        let sql = "SELECT id, place, holder, session, incarnation, heard, lease FROM places
+                   WHERE id = ?1 AND pool = ?2";
+        self.one(sql, [id, room.row].map(signed), |row| rows::occupied(row))
+    }
+
+    fn place_of(
+        &mut self,
+        room: Room,
+        occupant: &Occupant,
+    ) -> Result<Option<Occupied>, StoreError> {
+        let sql = "SELECT id, place, holder, session, incarnation, heard, lease FROM places
+                   WHERE pool = ?1 AND holder = ?2 AND session = ?3";
+        let values = params![signed(room.row), occupant.holder, occupant.session];
+        self.one(sql, values, |row| rows::occupied(row))
+    }
+
+    fn has_seat(&mut self, room: Room, holder: &str) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 FROM places WHERE pool = ?1 AND holder = ?2 AND place = ?3 LIMIT 1";
+        let values = params![signed(room.row), holder, rows::ON_SEAT];
+        Ok(self.one(sql, values, |_| Ok(()))?.is_some())
+    }
+
+    fn queued_before(&mut self, room: Room, id: u64) -> Result<u64, StoreError> {
+        let sql = "SELECT count(*) FROM places WHERE pool = ?1 AND place = ?2 AND id < ?3";
+        let values = [signed(room.row), rows::IN_QUEUE, signed(id)];
+        Ok(self.one(sql, values, |row| row.unsigned(0))?.unwrap_or(0))
+    }
+
+    fn set_place(&mut self, room: Room, occupied: &Occupied) -> Result<(), StoreError> {
+        let values = params![
+            signed(occupied.id),
+            signed(room.row),
+            rows::place_number(occupied.place),
+            occupied.occupant.holder,
+            occupied.occupant.session,
+            occupied.incarnation.as_bytes(),
+            signed(occupied.heard),
+            millis(occupied.lease)
+        ];
+        self.change(
+            "INSERT INTO places VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (id) DO UPDATE
+             SET incarnation = excluded.incarnation, heard = excluded.heard,
+                 lease = excluded.lease",
+            values,
+        )
+        .map(drop)
+    }
+
+    fn remove_place(&mut self, _: Room, occupied: &Occupied) -> Result<(), StoreError> {
+        self.change("DELETE FROM places WHERE id = ?1", [signed(occupied.id)])
+            .map(drop)
+    }
+
+    fn silent(&mut self, room: Room, before: u64, most: usize) -> Result<Vec<Seen>, StoreError> {
+        let sql = "SELECT id, place, holder, session, incarnation, heard, lease FROM places
+                   WHERE pool = ?1 AND (place = ?2 OR id < ?3) ORDER BY heard LIMIT ?4";
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let values = [signed(room.row), rows::ON_SEAT, signed(before), most];
+        self.all(sql, values, |row| Ok(rows::seen(&rows::occupied(row)?)))
+    }
+
+    fn list(&mut self, room: Room, most: usize) -> Result<Vec<Listed>, StoreError> {
+        let sql = "SELECT id, place, holder, session, incarnation, heard, lease FROM places
+                   WHERE pool = ?1 ORDER BY heard LIMIT ?2";
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        self.all(sql, [signed(room.row), most], |row| rows::listed(row))
+    }
+
+    fn append(&mut self, event: &UsageEvent) -> Result<(), StoreError> {
+        let node = event.incarnation.as_bytes();
+        let (seq, at) = (signed(event.seq), signed(event.at.millis()));
+        let (request, act) = (signed(event.request), event.act as i64);
+        let sql =
+            "INSERT INTO usage VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+        match &event.about {
+            About::Units { key, label, units } => {
+                let (license, code) = (key.license.as_bytes(), key.quota.get());
+                let (period, number) = (number_of(label.period), signed(label.number));
+                let (units, none) = (signed(*units), None::<&str>);
+                self.change(
+                    sql,
+                    params![
+                        seq, at, node, request, act, license, code, period, number, units, none,
+                        none, none
+                    ],
+                )
+            }
+            About::Seat {
+                pool,
+                fence,
+                occupant,
+            } => {
+                let (license, code) = (pool.license.as_bytes(), pool.limit.get());
+                let (fence, none) = (signed(*fence), None::<i64>);
+                let (holder, session) = (&occupant.holder, &occupant.session);
+                self.change(
+                    sql,
+                    params![
+                        seq, at, node, request, act, license, code, none, none, 1, fence, holder,
+                        session
+                    ],
+                )
+            }
+        }
+        .map(drop)
+    }
+}
