@@ -138,6 +138,20 @@ impl<L: Ledger> Desk<L> {
         self.learn();
     }
 
+    /// The store's past is another one than was told before, and another store may tell it too:
+    /// numbers that are far apart are not taken for each other.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn leave_history(&mut self, apart: u64) {
+        self.epoch.restores = self.epoch.restores.saturating_add(apart);
+        self.raise_epoch();
+    }
+
+    /// Takes the time from another wall clock.
+    #[cfg(feature = "postgres")]
+    pub(crate) const fn set_wall(&mut self, wall: Option<Wall>) {
+        self.wall = wall;
+    }
+
     pub(crate) fn hello(
         &mut self,
         incarnation: Incarnation,

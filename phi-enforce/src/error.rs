@@ -26,6 +26,14 @@ pub enum Fault {
     Foreign,
     /// It was written by a newer version.
     Newer,
+    /// Its address is not one.
+    Address,
+    /// Its server is not there, or does not answer.
+    Unreachable,
+    /// Its server does not let this user in, or has no such database.
+    NoAccess,
+    /// Others hold it up.
+    Busy,
     /// Its settings or its disk cannot hold a strict limit.
     Unfit,
     /// The request breaks a rule.
@@ -60,6 +68,10 @@ impl StoreError {
             Fault::ReadOnly => "store-read-only",
             Fault::Foreign => "store-foreign",
             Fault::Newer => "store-newer",
+            Fault::Address => "store-address",
+            Fault::Unreachable => "store-unreachable",
+            Fault::NoAccess => "store-no-access",
+            Fault::Busy => "store-busy",
             Fault::Unfit => "store-unfit",
             Fault::Request => "store-request",
             Fault::Unusable => "store-unusable",
@@ -70,12 +82,25 @@ impl StoreError {
     pub const fn hint(&self) -> &'static str {
         match self.fault {
             Fault::InUse => "one process has the file: stop the other one, or use a node for both",
-            Fault::Damaged => "keep the file and its -wal as they are, and restore a backup",
+            Fault::Damaged => "keep the files as they are, and restore a backup",
             Fault::Full => "make room; what nodes hold can still be spent",
             Fault::ReadOnly => "make the file and its folder writable for this user",
             Fault::Foreign => "name the file of an enforcement store, or one that does not exist",
             Fault::Newer => "update this program: an older one would not know what it counts",
-            Fault::Unfit => "put the file on a local disk that keeps what it is given",
+            Fault::Address => "write postgres://USER@HOST/DATABASE, without a password",
+            Fault::Unreachable => {
+                "start the server, or mend the way to it; what nodes hold can \
+                                   still be spent"
+            }
+            Fault::NoAccess => {
+                "give the user what docs/enforcement.md lists, and a password in \
+                                ~/.pgpass"
+            }
+            Fault::Busy => "ask again; a standby that commits wait for may be away",
+            Fault::Unfit => {
+                "put the file on a local disk that keeps what it is given, or change \
+                             the server's settings"
+            }
             Fault::Request => "keep to the limits that the store's documentation names",
             Fault::Unusable => "look at the cause; nothing was changed",
         }
@@ -91,6 +116,10 @@ impl fmt::Display for StoreError {
             Fault::ReadOnly => "the store cannot be written",
             Fault::Foreign => "this is not an enforcement store",
             Fault::Newer => "the store was written by a newer version",
+            Fault::Address => "the address of the store is not usable",
+            Fault::Unreachable => "the store is not reached",
+            Fault::NoAccess => "the store does not let this user in",
+            Fault::Busy => "the store is held up by others",
             Fault::Unfit => "the store cannot hold a strict limit",
             Fault::Request => "the request breaks a rule",
             Fault::Unusable => "the store cannot be used",

@@ -133,7 +133,8 @@ pub(crate) trait Ledger: fmt::Debug {
         taken: u64,
         acquired: u64,
     ) -> Result<(), StoreError>;
-    fn place(&mut self, room: Room, id: u64) -> Result<Option<Occupied>, StoreError>;
+    /// Who has this number, and the number of the pool.
+    fn place(&mut self, id: u64) -> Result<Option<(u64, Occupied)>, StoreError>;
     fn place_of(&mut self, room: Room, occupant: &Occupant)
     -> Result<Option<Occupied>, StoreError>;
     /// Whether any session of the holder is on a seat.

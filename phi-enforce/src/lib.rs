@@ -82,6 +82,8 @@ mod gate;
 mod ledger;
 mod node;
 mod period;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod quotas;
 mod refusal;
 mod request;
@@ -103,6 +105,8 @@ pub use failpoint::FAIL_POINTS;
 pub use gate::{Gate, LEASE, Lease, Policy, QuotaPolicy, SeatPolicy, Standing, Taken};
 pub use node::{ManualNode, Node};
 pub use period::Label;
+#[cfg(feature = "postgres")]
+pub use postgres::{Finding, Postgres, PostgresOptions};
 pub use refusal::Refusal;
 pub use request::{Answer, Request};
 pub use sqlite::{Sqlite, SqliteOptions};

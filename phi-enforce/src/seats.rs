@@ -250,10 +250,12 @@ fn renew<L: Ledger>(
     let Some(room) = desk.ledger.room(pool)? else {
         return Ok(SeatAnswer::Lost);
     };
-    let found = desk.ledger.place(room, fence)?;
-    let own =
-        |found: &Occupied| found.place == Place::Seat && found.incarnation == caller.incarnation;
-    let Some(found) = found.filter(own) else {
+    let found = desk.ledger.place(fence)?;
+    let own = |(row, found): &(u64, Occupied)| {
+        let seat = *row == room.row && found.place == Place::Seat;
+        seat && found.incarnation == caller.incarnation
+    };
+    let Some((_, found)) = found.filter(own) else {
         return Ok(SeatAnswer::Lost);
     };
     let heard = desk.next();
@@ -311,8 +313,9 @@ fn evict<L: Ledger>(
     let Some(room) = desk.ledger.room(pool)? else {
         return Ok(SeatAnswer::Changed);
     };
-    let found = desk.ledger.place(room, seen.id)?;
-    let Some(found) = found.filter(|found| found.heard == seen.heard) else {
+    let found = desk.ledger.place(seen.id)?;
+    let same = |(row, found): &(u64, Occupied)| *row == room.row && found.heard == seen.heard;
+    let Some((_, found)) = found.filter(same) else {
         return Ok(SeatAnswer::Changed);
     };
     leave(desk, caller, pool, room, &found, Act::SeatEvicted)?;
@@ -344,6 +347,10 @@ pub(crate) fn reassert<L: Ledger>(
     lease: Duration,
 ) -> Result<(), StoreError> {
     if renew(desk, caller, pool, fence)? == SeatAnswer::Renewed || desk.learning().is_none() {
+        return Ok(());
+    }
+    // Of two histories that were lost, both gave this number out: it is whose it is now.
+    if desk.ledger.place(fence)?.is_some() {
         return Ok(());
     }
     let room = match desk.ledger.room(pool)? {

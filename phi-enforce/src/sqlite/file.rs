@@ -353,10 +353,12 @@ impl Ledger for File {
         .map(drop)
     }
 
-    fn place(&mut self, room: Room, id: u64) -> Result<Option<Occupied>, StoreError> {
-        let sql = "SELECT id, place, holder, session, incarnation, heard, lease FROM places
-                   WHERE id = ?1 AND pool = ?2";
-        self.one(sql, [id, room.row].map(signed), |row| rows::occupied(row))
+    fn place(&mut self, id: u64) -> Result<Option<(u64, Occupied)>, StoreError> {
+        let sql = "SELECT id, place, holder, session, incarnation, heard, lease, pool FROM places
+                   WHERE id = ?1";
+        self.one(sql, [signed(id)], |row| {
+            Ok((row.unsigned(7)?, rows::occupied(row)?))
+        })
     }
 
     fn place_of(
