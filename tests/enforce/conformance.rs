@@ -17,6 +17,17 @@ macro_rules! on_every_engine {
                 }
             )*
         }
+
+        mod postgres_engine {
+            $(
+                #[test]
+                fn $case() {
+                    let Some(mut rig) = crate::rig::PostgresRig::new() else { return };
+                    super::$module::$case(&mut rig);
+                    assert_eq!(crate::rig::Rig::audit(&rig), Vec::<String>::new());
+                }
+            )*
+        }
     };
 }
 

@@ -10,6 +10,7 @@ mod client;
 mod conformance;
 mod gate;
 mod licenses;
+mod postgres;
 mod rig;
 mod simulation;
 mod sqlite;

@@ -8,10 +8,11 @@ use std::{
 };
 
 use phi_enforce::{
-    Ask, Boot, Caller, Epoch, Grant, HandClock, Held, Hello, Incarnation, Moment, Outcome, Return,
-    SeatAnswer, SeatOp, Sqlite, SqliteOptions, Store, StoreError, Wall, evictor_wait,
+    Ask, Boot, Caller, Epoch, Grant, HandClock, Held, Hello, Incarnation, Moment, Outcome,
+    Postgres, PostgresOptions, Return, SeatAnswer, SeatOp, Sqlite, SqliteOptions, Store,
+    StoreError, Wall, evictor_wait,
 };
-use phi_tests::snakeoil::NOW;
+use phi_tests::{postgres::Schema, snakeoil::NOW};
 use tempfile::TempDir;
 
 /// The longest lease in every test: a store that went back learns for a little longer.
@@ -84,6 +85,14 @@ impl<S: Store> Store for Line<S> {
     }
 }
 
+/// A clock that stands at the time of all tests.
+pub(crate) fn clock() -> Arc<HandClock> {
+    Arc::new(HandClock::at(Moment {
+        boot: Boot::from_nanos(1_000_000_000),
+        wall: Wall::from(NOW),
+    }))
+}
+
 /// SQLite in a file of its own.
 pub(crate) struct SqliteRig {
     folder: TempDir,
@@ -94,13 +103,9 @@ pub(crate) struct SqliteRig {
 impl SqliteRig {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir_in(fast_disk()).unwrap();
-        let clock = Arc::new(HandClock::at(Moment {
-            boot: Boot::from_nanos(1_000_000_000),
-            wall: Wall::from(NOW),
-        }));
         let rig = Self {
             folder,
-            clock,
+            clock: clock(),
             line: Arc::new(Line(Mutex::new(None))),
         };
         rig.start();
@@ -180,5 +185,107 @@ impl Rig for SqliteRig {
 
     fn audit(&self) -> Vec<String> {
         self.sqlite().audit().unwrap()
+    }
+}
+
+/// PostgreSQL in a schema of its own, on the server that tests share.
+pub(crate) struct PostgresRig {
+    pub(crate) schema: Schema,
+    copy: Option<Schema>,
+    clock: Arc<HandClock>,
+    line: Arc<Line<Postgres>>,
+}
+
+/// Every table of the store, pools before who is in them.
+const TABLES: [&str; 9] = [
+    "phi_enforce",
+    "nodes",
+    "quotas",
+    "counters",
+    "holdings",
+    "pools",
+    "places",
+    "seat_days",
+    "usage",
+];
+
+impl PostgresRig {
+    /// `None` where there is no server.
+    pub(crate) fn new() -> Option<Self> {
+        if !phi_tests::postgres::is_there() {
+            return None;
+        }
+        let rig = Self {
+            schema: Schema::create()?.unwrap(),
+            copy: None,
+            clock: clock(),
+            line: Arc::new(Line(Mutex::new(None))),
+        };
+        rig.start();
+        Some(rig)
+    }
+
+    fn start(&self) {
+        let store = open_postgres(&self.schema.url(), &self.clock).unwrap();
+        *self.line.0.lock().unwrap() = Some(Arc::new(store));
+    }
+
+    fn stop(&self) {
+        *self.line.0.lock().unwrap() = None;
+    }
+
+    pub(crate) fn postgres(&self) -> Arc<Postgres> {
+        self.line.store()
+    }
+
+    /// What this says of each table.
+    fn each_table(&self, sql: impl Fn(&str) -> String) {
+        let all: String = TABLES.iter().map(|table| sql(table)).collect();
+        self.schema.connect().unwrap().batch_execute(&all).unwrap();
+    }
+}
+
+pub(crate) fn options(clock: &Arc<HandClock>) -> PostgresOptions {
+    let options = PostgresOptions::new(Arc::<HandClock>::clone(clock));
+    options.longest_lease(LONGEST).dangerous_own_wall_clock()
+}
+
+pub(crate) fn open_postgres(url: &str, clock: &Arc<HandClock>) -> Result<Postgres, StoreError> {
+    Postgres::open(url, None, options(clock))
+}
+
+impl Rig for PostgresRig {
+    fn clock(&self) -> &Arc<HandClock> {
+        &self.clock
+    }
+
+    fn store(&self) -> Arc<dyn Store> {
+        Arc::<Line<Postgres>>::clone(&self.line)
+    }
+
+    fn reopen(&mut self) {
+        self.stop();
+        self.start();
+    }
+
+    fn back_up(&mut self) {
+        self.stop();
+        let copy = Schema::create().unwrap().unwrap();
+        let name = copy.name();
+        self.each_table(|table| format!("CREATE TABLE {name}.{table} AS TABLE {table};"));
+        self.copy = Some(copy);
+        self.start();
+    }
+
+    fn roll_back(&mut self) {
+        self.stop();
+        self.each_table(|table| format!("TRUNCATE {table} CASCADE;"));
+        let name = self.copy.as_ref().unwrap().name();
+        self.each_table(|table| format!("INSERT INTO {table} TABLE {name}.{table};"));
+        self.start();
+    }
+
+    fn audit(&self) -> Vec<String> {
+        self.postgres().audit().unwrap()
     }
 }

@@ -10,6 +10,7 @@ pub mod home;
 pub mod item;
 pub mod log;
 pub mod postgres;
+pub mod proxy;
 pub mod snakeoil;
 pub mod snapshots;
 pub mod spec;

@@ -80,6 +80,50 @@ impl Server {
         Ok(server)
     }
 
+    /// Makes a standby that follows this server under this name, and starts it.
+    ///
+    /// # Errors
+    /// If it is not made, or will not start.
+    pub fn standby(&self, name: &str) -> io::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("phi-pg-").tempdir()?;
+        if let Some((user, group)) = self.owner {
+            chown(folder.path(), Some(user), Some(group))?;
+        }
+        let standby = Self {
+            folder,
+            programs: self.programs.clone(),
+            owner: self.owner,
+            port: TcpListener::bind("127.0.0.1:0")?.local_addr()?.port(),
+        };
+        let place = self.folder.path().display();
+        let primary = format!(
+            "host={place} port={} user=phi application_name={name}",
+            self.port
+        );
+        let mut copy = standby.program("pg_basebackup");
+        copy.args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync"]);
+        copy.args(["--dbname", &primary, "--pgdata"]);
+        done(&copy.arg(standby.data()).output()?)?;
+        let reach = format!(
+            "port = {}\nunix_socket_directories = '{}'\nsynchronous_standby_names = ''\n",
+            standby.port,
+            standby.folder.path().display()
+        );
+        standby.configure(&reach)?;
+        standby.start_again()?;
+        Ok(standby)
+    }
+
+    /// Makes a standby the primary.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn promote(&self) -> io::Result<()> {
+        let mut promote = self.program("pg_ctl");
+        promote.args(["promote", "--wait", "--silent", "--pgdata"]);
+        done(&promote.arg(self.data()).output()?)
+    }
+
     /// Adds settings, which hold from the next start or [`Self::reload`] on.
     ///
     /// # Errors
@@ -269,6 +313,75 @@ impl Drop for Database {
         if let Ok(mut client) = Client::connect(&self.server, NoTls) {
             let drop = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
             let _ = client.batch_execute(&drop);
+        }
+    }
+}
+
+/// A schema of one's own on the shared server, dropped with it: cheaper than a database.
+#[derive(Debug)]
+pub struct Schema {
+    server: String,
+    name: String,
+}
+
+impl Schema {
+    /// Makes a schema, where there is a shared server.
+    ///
+    /// # Errors
+    /// If there is one that does not make it.
+    pub fn create() -> Option<Result<Self, postgres::Error>> {
+        let server = env::var(SHARED).ok()?;
+        Some(Self::create_on(&server))
+    }
+
+    /// Makes a schema in the database of a URL.
+    ///
+    /// # Errors
+    /// If the server does not make it.
+    pub fn create_on(server: &str) -> Result<Self, postgres::Error> {
+        let name = format!("phi_{}", unique());
+        Client::connect(server, NoTls)?.batch_execute(&format!("CREATE SCHEMA {name}"))?;
+        Ok(Self {
+            server: server.into(),
+            name,
+        })
+    }
+
+    /// The URL of the database with this schema as the only one.
+    pub fn url(&self) -> String {
+        format!("{}?options=-c%20search_path%3D{}", self.server, self.name)
+    }
+
+    /// Its URL by another way to the server: a host and a port, without encryption.
+    pub fn url_at(&self, place: &str) -> String {
+        let name = &self.name;
+        format!("postgres://phi@{place}/postgres?sslmode=disable&options=-c%20search_path%3D{name}")
+    }
+
+    /// The server's port, if its URL has one.
+    pub fn port(&self) -> Option<u16> {
+        let (place, _) = self.server.rsplit_once('/')?;
+        place.rsplit_once(':')?.1.parse().ok()
+    }
+
+    /// A connection to it.
+    ///
+    /// # Errors
+    /// If there is none to be had.
+    pub fn connect(&self) -> Result<Client, postgres::Error> {
+        Client::connect(&self.url(), NoTls)
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Drop for Schema {
+    fn drop(&mut self) {
+        if let Ok(mut client) = Client::connect(&self.server, NoTls) {
+            let _ = client.batch_execute(&format!("DROP SCHEMA {} CASCADE", self.name));
         }
     }
 }

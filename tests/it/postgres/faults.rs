@@ -16,16 +16,14 @@ use phi_issuer::{Context, Error, Issuer, MintedToken, NewLicense};
 use phi_tests::{
     home::{Home, Sql, Store},
     postgres::{Database, Server, Stop, is_there},
+    proxy::{Cut, Proxy},
     snakeoil::START,
     workshop::{self, PRODUCT, at},
 };
 use phi_verify::{LicenseId, UnixTime};
 use postgres::{Client, NoTls};
 
-use super::{
-    init,
-    proxy::{Cut, Proxy},
-};
+use super::init;
 
 /// A server and an issuer in it whose way there can be cut.
 struct Rig {
@@ -41,7 +39,7 @@ impl Rig {
             return None;
         }
         let server = Server::start().unwrap();
-        let proxy = Proxy::to(server.port());
+        let proxy = Proxy::to(server.port()).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let url = format!("postgres://phi@127.0.0.1:{}/postgres", proxy.port());
         let url = format!("{url}?sslmode=disable");

@@ -3,7 +3,6 @@
 
 mod begin;
 mod faults;
-mod proxy;
 mod reach;
 mod rights;
 mod tamper;

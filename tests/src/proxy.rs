@@ -1,4 +1,4 @@
-//! A way to a server that ends at a moment of the test's choice.
+//! A way to a PostgreSQL server that ends at a moment of the test's choice.
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -13,7 +13,8 @@ use std::{
 /// When the way ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(super) enum Cut {
+pub enum Cut {
+    /// Not at all.
     Never,
     /// Before the server has the commit.
     BeforeCommit,
@@ -24,16 +25,21 @@ pub(super) enum Cut {
 }
 
 /// A port on this machine that leads to another one.
-pub(super) struct Proxy {
+#[derive(Debug)]
+pub struct Proxy {
     port: u16,
     cut: Arc<AtomicU8>,
 }
 
 impl Proxy {
-    pub(super) fn to(port: u16) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    /// A way to this port.
+    ///
+    /// # Errors
+    /// If there is no port for it.
+    pub fn to(port: u16) -> io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
         let proxy = Self {
-            port: listener.local_addr().unwrap().port(),
+            port: listener.local_addr()?.port(),
             cut: Arc::new(AtomicU8::new(Cut::Never as u8)),
         };
         let cut = Arc::clone(&proxy.cut);
@@ -46,15 +52,16 @@ impl Proxy {
                 }
             }
         });
-        proxy
+        Ok(proxy)
     }
 
-    pub(super) fn port(&self) -> u16 {
+    /// The port on which it begins.
+    pub const fn port(&self) -> u16 {
         self.port
     }
 
     /// The next connection of which this is true ends then.
-    pub(super) fn cut(&self, when: Cut) {
+    pub fn cut(&self, when: Cut) {
         self.cut.store(when as u8, Ordering::SeqCst);
     }
 }
@@ -93,11 +100,11 @@ fn there(mut client: &TcpStream, mut server: &TcpStream, cut: &AtomicU8) -> io::
             next.is_ok()
         };
         if says(b"BEGIN ISOLATION LEVEL READ COMMITTED") && is_next(Cut::AtBegin)
-            || says(b"; COMMIT") && is_next(Cut::BeforeCommit)
+            || says(b"COMMIT\0") && is_next(Cut::BeforeCommit)
         {
             return Ok(());
         }
-        if says(b"; COMMIT") && is_next(Cut::AfterCommit) {
+        if says(b"COMMIT\0") && is_next(Cut::AfterCommit) {
             client.shutdown(Shutdown::Both)?;
             server.write_all(sent)?;
             // Ends when the server has answered and closed.
