@@ -59,12 +59,30 @@ impl Issuer {
             .read(|query| propose(query, &issuer, changes, &known, now))
     }
 
+    /// Whether a proposal is one that this issuer's own root keys may sign: it is this issuer's,
+    /// follows the newest root of the ledger, was made by now, and names no key of the other roles
+    /// that nobody here knows.
+    ///
+    /// # Errors
+    /// [`Error::ProposalInvalid`], [`Error::ProposalBehind`], [`Error::ProposalAhead`] or
+    /// [`Error::KeyNotKnown`].
+    pub fn check_proposal(&mut self, proposal: &Proposal, now: UnixTime) -> Result<(), Error> {
+        proposal.check_issuer(&self.settings.issuer)?;
+        proposal.check_made(now)?;
+        let known = self.known_keys();
+        self.store.read(|query| {
+            check_newest(query, proposal)?;
+            check_known(query, proposal.current(), proposal.root(), &known)
+        })
+    }
+
     /// Puts a proposal and its signatures together, records the root and publishes it.
     ///
     /// # Errors
     /// [`Error::ProposalInvalid`] for another issuer's, [`Error::ProposalBehind`] if the newest
-    /// root is not the one that it follows, [`Error::RootSignature`] for a signature that does
-    /// not count, and [`Error::RootUnsigned`] if too few do.
+    /// root is not the one that it follows, [`Error::ProposalAhead`] if it was made tomorrow or
+    /// later, [`Error::RootSignature`] for a signature that does not count, and
+    /// [`Error::RootUnsigned`] if too few do.
     pub fn assemble_root(
         &mut self,
         proposal: &Proposal,
@@ -75,6 +93,7 @@ impl Issuer {
         let known = self.known_keys();
         let assembled = self.store.write(context, |writer| {
             check_newest(&writer.query(), proposal)?;
+            proposal.check_made(writer.now())?;
             let tally = Tally::of(proposal, signatures)?;
             let document = tally.document(proposal)?;
             let root = root::record(
@@ -93,13 +112,14 @@ impl Issuer {
     /// Signs a proposal with every root key at hand whose signature counts for it.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if there is none.
+    /// [`Error::NotFound`] if there is none; as [`Issuer::check_proposal`].
     pub fn sign_proposal(
-        &self,
+        &mut self,
         proposal: &Proposal,
         unlock: &dyn Unlock,
+        now: UnixTime,
     ) -> Result<Vec<RootSignature>, Error> {
-        proposal.check_issuer(&self.settings.issuer)?;
+        self.check_proposal(proposal, now)?;
         let here = proposal.keys();
         let here = here.filter(|key| self.is_at_hand(Role::Root, key.id()));
         let sign = |key| proposal.sign(&*self.open_signer(Role::Root, key, unlock)?);
@@ -136,14 +156,24 @@ pub(crate) fn propose(
     let next = change::next(query, issuer, &mut names, changes, now)?;
     let before = current.as_ref().map(|(root, _)| root);
     check_room(before, &next)?;
-    // Whoever proposes answers for holders, and each holder for what is signed.
-    let keys = root::all_named(&next).into_iter();
+    check_known(query, before, &next, known)?;
+    Proposal::new(&next, current, names)
+}
+
+/// Whoever proposes answers for holders, and each holder for what is signed; the keys of the
+/// other roles are known here.
+fn check_known(
+    query: &Query<'_>,
+    before: Option<&Root>,
+    next: &Root,
+    known: &KnownKeys,
+) -> Result<(), Error> {
+    let keys = root::all_named(next).into_iter();
     known.check(
         query,
         keys.filter(|(role, _)| *role != Role::Root),
         &before.map(root::all_named).unwrap_or_default(),
-    )?;
-    Proposal::new(&next, current, names)
+    )
 }
 
 fn holders(query: &Query<'_>) -> Result<BTreeMap<KeyId, String>, Error> {

@@ -73,16 +73,16 @@ impl Issuer {
                 not_after: writer.now().plus(request.valid_for),
                 to: request.to,
             };
-            let issued = IssuedReset {
+            let made = IssuedReset {
                 installation: reset.installation,
                 not_after: reset.not_after,
                 to: reset.to,
                 document: sealed(&reset.unsigned(), &signers.all())?,
             };
             let trust = trust_state(&writer.query())?;
-            try_on(&trust, &issued, writer.now()).map_err(Error::NotVerified)?;
-            writer.append(&Event::ClockResetIssued(issued.clone()))?;
-            Ok(issued)
+            try_on(&trust, &made, writer.now()).map_err(Error::NotVerified)?;
+            writer.append(&Event::ClockResetIssued(made.clone()))?;
+            Ok(made)
         })
     }
 }

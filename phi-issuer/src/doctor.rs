@@ -347,7 +347,7 @@ impl CheckUp {
     /// Keys that sign no more and that live tokens still need.
     fn tokens_under(&mut self, query: &Query<'_>, row: &KeyRow) -> Result<(), Error> {
         let id = row.public.id();
-        let (live, last) = query.live_under(id, self.now)?;
+        let (live, last) = query.live_under(id, u64::MAX, self.now)?;
         let last = last.map_or("never".to_owned(), |last| last.to_string());
         match row.state() {
             _ if live == 0 => {}

@@ -10,7 +10,7 @@ use phi_verify::{LicenseId, Reason, RuleClass, UnixTime, log::Proof};
 
 use crate::{
     AuditFilter, AuditRow, Customer, Event, Happening, Issuer, LicenseAt, LicenseRecord,
-    MintedToken, Moment, Past, Revocation, SignedCheckpoint, State, Subject, audit,
+    MintedToken, Moment, Past, Revocation, SignedCheckpoint, State, Subject, Unrevocation, audit,
     catalog::Revision,
     customer,
     entry::Entry,
@@ -272,7 +272,8 @@ impl<'q> Gathering<'q> {
             .keys_of_customer(&self.customer.id, self.request.product.as_deref())?;
         let products: BTreeSet<_> = self.licenses.iter().map(|one| &one.product).collect();
         let concerns = |row: &AuditRow| match &row.entry.event {
-            Event::Revoked(revocation) => match &revocation.subject {
+            Event::Revoked(Revocation { subject, .. })
+            | Event::Unrevoked(Unrevocation { subject, .. }) => match subject {
                 Subject::Key(key) => keys.contains(key),
                 Subject::Feature { product, .. } => products.contains(product),
                 _ => false,

@@ -43,15 +43,61 @@ pub fn write(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), FileError> {
 /// Writes `bytes` to `path`, which must not exist.
 ///
 /// Of two processes that create the same path, exactly one succeeds, and nobody sees a part of
-/// its file.
+/// its file; where the file system has no hard links, an empty one for a moment.
 ///
 /// # Errors
 /// [`FileError::AlreadyExists`] if there is anything at `path`, a dangling link included; else as
 /// [`write()`].
 pub fn create_new(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), FileError> {
+    create_new_by(path, bytes, mode, |from, to| fs::hard_link(from, to))
+}
+
+fn create_new_by(
+    path: &Path,
+    bytes: &[u8],
+    mode: Mode,
+    link: impl Fn(&Path, &Path) -> io::Result<()>,
+) -> Result<(), FileError> {
     let temporary = Temporary::create(path, bytes, mode)?;
     // A hard link is made whole and fails if the name is taken, which a rename does not.
-    fs::hard_link(&temporary.path, path).map_err(|source| match source.kind() {
+    match link(&temporary.path, path) {
+        Ok(()) => {
+            failpoint!("file-linked");
+            drop(temporary);
+        }
+        // The file systems of USB sticks have no hard links, and say that it is not permitted.
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported
+            ) =>
+        {
+            claim(path, mode)?;
+            fs::rename(&temporary.path, path).map_err(|source| {
+                // Nobody else made this one, and nothing is in it.
+                let _ = fs::remove_file(path);
+                not_created(path, source)
+            })?;
+            temporary.disarm();
+        }
+        Err(source) => return Err(not_created(path, source)),
+    }
+    sync_folder_of(path)
+}
+
+/// Takes a free name by an empty file, which of two processes only one can make.
+fn claim(path: &Path, mode: Mode) -> Result<(), FileError> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    set_mode(&mut options, mode);
+    let claimed = options.open(path);
+    claimed
+        .map(drop)
+        .map_err(|source| not_created(path, source))
+}
+
+fn not_created(path: &Path, source: io::Error) -> FileError {
+    match source.kind() {
         io::ErrorKind::AlreadyExists => FileError::AlreadyExists {
             path: path.to_owned(),
         },
@@ -60,10 +106,7 @@ pub fn create_new(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), FileError
             step: Step::Create,
             source,
         },
-    })?;
-    failpoint!("file-linked");
-    drop(temporary);
-    sync_folder_of(path)
+    }
 }
 
 /// Makes the folder `path`, which must not exist, inside one that does.
@@ -134,13 +177,14 @@ pub fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
     read_open(open(path)?, path, limit)
 }
 
-/// Reads all of `path` like [`read_bounded`], if it is a regular file of the owner alone.
+/// Reads all of `path` like [`read_bounded`], if it is a regular file of the owner alone, who is
+/// the user of this process or root.
 ///
 /// # Errors
-/// [`FileError::TooOpen`] if the group or others may do anything with it,
-/// [`FileError::NotAFile`]; else as [`read_bounded`].
+/// [`FileError::TooOpen`] or [`FileError::NoPermissions`] if the group or others may do anything
+/// with it, [`FileError::NotOurs`], [`FileError::NotAFile`]; else as [`read_bounded`].
 pub fn read_private(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
-    let file = open(path)?;
+    let file = open_by(path, &mut at_once())?;
     // Asked of the open file: the name could lead elsewhere by now.
     let metadata = file
         .metadata()
@@ -151,17 +195,61 @@ pub fn read_private(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
         });
     }
     #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        let mode = metadata.permissions().mode() & 0o777;
-        if mode & 0o077 != 0 {
-            return Err(FileError::TooOpen {
-                path: path.to_owned(),
-                mode,
-            });
-        }
-    }
+    check_private(&file, &metadata, path)?;
     read_open(file, path, limit)
+}
+
+/// How to open a file that is regular, or else refused: a pipe is opened without waiting for
+/// whoever writes to it.
+fn at_once() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
+    }
+    options
+}
+
+#[cfg(unix)]
+fn check_private(file: &File, metadata: &fs::Metadata, path: &Path) -> Result<(), FileError> {
+    use std::os::unix::fs::MetadataExt as _;
+    let mode = metadata.mode() & 0o777;
+    if mode & 0o077 != 0 {
+        let path = path.to_owned();
+        return Err(match without_permissions(file) {
+            Some(file_system) => FileError::NoPermissions { path, file_system },
+            None => FileError::TooOpen { path, mode },
+        });
+    }
+    let (owner, user) = (metadata.uid(), rustix::process::geteuid().as_raw());
+    if owner != user && owner != 0 {
+        let path = path.to_owned();
+        return Err(FileError::NotOurs { path, owner });
+    }
+    Ok(())
+}
+
+/// The file system of an open file, if it is one that keeps no permissions: those that its files
+/// seem to have are said when it is mounted.
+#[cfg(unix)]
+fn without_permissions(file: &File) -> Option<&'static str> {
+    #[cfg(target_os = "linux")]
+    {
+        // The numbers of linux/magic.h.
+        return match rustix::fs::fstatfs(file).ok()?.f_type {
+            0x4d44 => Some("vfat"),
+            0x2011_bab0 => Some("exfat"),
+            0x5346_544e | 0x7366_746e => Some("ntfs"),
+            _ => None,
+        };
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = file;
+        None
+    }
 }
 
 /// Opens a file to be read.
@@ -169,7 +257,11 @@ pub fn read_private(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
 /// # Errors
 /// [`FileError::Missing`], or [`FileError::Io`].
 pub(crate) fn open(path: &Path) -> Result<File, FileError> {
-    File::open(path).map_err(|source| match source.kind() {
+    open_by(path, OpenOptions::new().read(true))
+}
+
+fn open_by(path: &Path, options: &mut OpenOptions) -> Result<File, FileError> {
+    options.open(path).map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => FileError::Missing {
             path: path.to_owned(),
         },
@@ -312,6 +404,21 @@ pub enum FileError {
         /// Its permission bits.
         mode: u32,
     },
+    /// A private file is on a file system that keeps no permissions, and was mounted for others
+    /// as well.
+    NoPermissions {
+        /// The file refused.
+        path: PathBuf,
+        /// The file system.
+        file_system: &'static str,
+    },
+    /// A private file is another user's, who can change it.
+    NotOurs {
+        /// The file refused.
+        path: PathBuf,
+        /// The number of that user.
+        owner: u32,
+    },
     /// A private file is a pipe, a device or a folder.
     NotAFile {
         /// The path refused.
@@ -336,6 +443,8 @@ impl FileError {
             Self::AlreadyExists { .. } => "file-exists",
             Self::TooLarge { .. } => "file-too-large",
             Self::TooOpen { .. } => "file-permissions",
+            Self::NoPermissions { .. } => "file-system-permissions",
+            Self::NotOurs { .. } => "file-owner",
             Self::NotAFile { .. } => "file-not-regular",
             Self::Io { source, .. } => match source.kind() {
                 io::ErrorKind::StorageFull
@@ -367,6 +476,17 @@ impl fmt::Display for FileError {
                 f,
                 "{path} is open to others than its owner (mode {mode:04o}), run: chmod 600 {path}",
                 path = path.display()
+            ),
+            Self::NoPermissions { path, file_system } => write!(
+                f,
+                "{} is open to others than its owner: it is on {file_system}, which keeps no \
+                 permissions, and was mounted for everybody",
+                path.display()
+            ),
+            Self::NotOurs { path, owner } => write!(
+                f,
+                "{} belongs to another user (number {owner}), who can change it",
+                path.display()
             ),
             Self::NotAFile { path } => write!(f, "{} is not a regular file", path.display()),
             Self::Io { path, step, .. } => write!(f, "cannot {step} {}", path.display()),
@@ -491,6 +611,29 @@ mod tests {
         assert_eq!(names(folder.path()), ["a"]);
     }
 
+    /// The file systems of USB sticks have no hard links.
+    #[test]
+    fn without_hard_links_create_new_never_overwrites_either() {
+        for kind in [io::ErrorKind::PermissionDenied, io::ErrorKind::Unsupported] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("a");
+            let create =
+                |bytes: &[u8]| create_new_by(&path, bytes, Mode::Private, |_, _| Err(kind.into()));
+            create(b"first").unwrap();
+            let error = create(b"second").unwrap_err();
+            assert_eq!(error.code(), "file-exists");
+            assert_eq!(fs::read(&path).unwrap(), b"first");
+            assert_eq!(names(folder.path()), ["a"]);
+            #[cfg(unix)]
+            assert_eq!(mode_of(&path), 0o600);
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let full = |_: &Path, _: &Path| Err(io::ErrorKind::StorageFull.into());
+        let error = create_new_by(&folder.path().join("a"), b"", Mode::Private, full);
+        assert_eq!(error.unwrap_err().code(), "disk-full");
+        assert!(names(folder.path()).is_empty());
+    }
+
     #[cfg(unix)]
     #[test]
     fn modes_are_as_asked() {
@@ -603,6 +746,32 @@ mod tests {
         assert_eq!(read_private(&path, 6).unwrap(), b"secret");
         let missing = read_private(&folder.path().join("b"), 6).unwrap_err();
         assert!(matches!(missing, FileError::Missing { .. }));
+    }
+
+    /// Nobody writes to the pipe: who waited for that would wait for ever.
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_in_the_place_of_a_private_file_is_refused_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("a");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
+        let error = read_private(&pipe, 6).unwrap_err();
+        assert_eq!(error.code(), "file-not-regular");
+    }
+
+    /// Only root can give files away: elsewhere nothing is left to be refused.
+    #[cfg(unix)]
+    #[test]
+    fn private_reads_refuse_the_files_of_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        write(&path, b"secret", Mode::Private).unwrap();
+        if std::os::unix::fs::chown(&path, Some(65534), None).is_ok() {
+            let error = read_private(&path, 6).unwrap_err();
+            assert_eq!(error.code(), "file-owner");
+            assert!(error.to_string().contains("65534"), "{error}");
+        }
     }
 
     /// The folder in which the child process of the two tests below must run out of room.

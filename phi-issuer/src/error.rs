@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, error::Error as StdError, fmt, io, path::PathBuf};
 
-use phi_verify::{Exceeded, KeyId, LicenseId, UnixTime};
+use phi_verify::{Exceeded, KeyId, LicenseId, TokenId, UnixTime};
 
 use crate::{
     catalog::{Diagnostics, EntitlementError},
@@ -197,6 +197,28 @@ pub enum Error {
         /// When it was recorded.
         since: UnixTime,
     },
+    /// A filter of a list could not be made.
+    Filter(crate::filter::BuildError),
+    /// A list that was about to be signed says of a token what the ledger does not.
+    ListWrong {
+        /// The list or the delta.
+        list: String,
+        /// The token.
+        token: TokenId,
+        /// What the list says of it.
+        says: String,
+        /// What the ledger says of it.
+        ledger: String,
+    },
+    /// A list would not take back what the list before it did, and no event says why.
+    RevocationsLost {
+        /// The list before.
+        epoch: u64,
+        /// How many subjects it took back.
+        count: usize,
+        /// The first of them.
+        first: Vec<String>,
+    },
     /// The store is older than what its folder has published.
     OlderThanPublished {
         /// What was published beyond it.
@@ -206,6 +228,13 @@ pub enum Error {
     },
     /// What was just made does not pass phi-verify, and was not given out.
     NotVerified(phi_verify::Error),
+    /// A proposal was made at a time that has not come.
+    ProposalAhead {
+        /// When it says that it was made.
+        made: UnixTime,
+        /// The clock here.
+        now: UnixTime,
+    },
     /// The newest root is not the one that a proposal follows.
     ProposalBehind {
         /// What happened meanwhile.
@@ -376,7 +405,11 @@ impl Error {
             Self::NotFound { .. } => "not-found",
             Self::NotThen { .. } => "not-there-then",
             Self::NotVerified(_) => "not-verified",
+            Self::Filter(_) => "filter-not-built",
+            Self::ListWrong { .. } => "list-wrong",
+            Self::RevocationsLost { .. } => "revocations-lost",
             Self::OlderThanPublished { .. } => "older-than-published",
+            Self::ProposalAhead { .. } => "proposal-ahead",
             Self::ProposalBehind { .. } => "proposal-behind",
             Self::ProposalInvalid { .. } => "proposal-invalid",
             Self::PublicationBehind { .. } => "publication-behind",
@@ -423,6 +456,7 @@ impl Error {
             | Self::NoKeyFits { .. }
             | Self::NotFound { .. }
             | Self::NotThen { .. }
+            | Self::ProposalAhead { .. }
             | Self::ProposalBehind { .. }
             | Self::ProposalInvalid { .. }
             | Self::RootSignature { .. }
@@ -438,6 +472,8 @@ impl Error {
             Self::KeyNotKnown { .. }
             | Self::PublicationBehind { .. }
             | Self::PublicationUnwritten(_)
+            | Self::Filter(_)
+            | Self::ListWrong { .. }
             | Self::NotVerified(_) => ErrorClass::Publication,
             Self::ClockBehind { .. }
             | Self::ClockRight { .. }
@@ -447,6 +483,7 @@ impl Error {
             | Self::EventDamaged { .. }
             | Self::NotAllowed { .. }
             | Self::OlderThanPublished { .. }
+            | Self::RevocationsLost { .. }
             | Self::Store(_)
             | Self::StoreForeign { .. }
             | Self::StoreMissing { .. }
@@ -518,6 +555,17 @@ impl Error {
                  is, pass --accept-key {key_id}; if nobody made it, keep the store for the \
                  inquiry and run `phi ledger verify`"
             ),
+            Self::RevocationsLost { .. } => {
+                "run `phi ledger verify`; if the store is an older copy, restore a newer one. What \
+                 is to count again says so: `phi unrevoke`, or for a suspended license `phi \
+                 license suspend` and `reinstate` when it is published"
+                    .into()
+            }
+            Self::ListWrong { .. } => {
+                "nothing was signed: run `phi ledger verify`; if it finds nothing, report this as \
+                 a defect of Phi"
+                    .into()
+            }
             Self::OlderThanPublished { fixed: None, .. } => {
                 "restore a newer backup; if there is none, --older-than-published goes on after \
                  what was published (docs/ledger.md, \"Backups\")"
@@ -663,6 +711,31 @@ impl fmt::Display for Error {
             Self::NotThen { license, since } => {
                 write!(f, "license {license} was not there yet: it is of {since}")
             }
+            Self::Filter(error) => error.fmt(f),
+            Self::ListWrong {
+                list,
+                token,
+                says,
+                ledger,
+            } => write!(
+                f,
+                "{list} says of token {token} {says} and the ledger {ledger}"
+            ),
+            Self::RevocationsLost {
+                epoch,
+                count,
+                first,
+            } => {
+                let named = first.join(", ");
+                let more = match count.saturating_sub(first.len()) {
+                    0 => String::new(),
+                    more => format!(" and {more} more"),
+                };
+                write!(
+                    f,
+                    "the ledger has lost what list {epoch} revokes: {named}{more}"
+                )
+            }
             Self::OlderThanPublished { ahead, .. } => {
                 write!(
                     f,
@@ -673,6 +746,11 @@ impl fmt::Display for Error {
             Self::BatchFile { problem }
             | Self::ProposalBehind { problem, .. }
             | Self::PublicationBehind { problem, .. } => f.write_str(problem),
+            Self::ProposalAhead { made, now } => write!(
+                f,
+                "the proposal was made at {made}, and the clock here says {now}: applications \
+                 would take the one for the other"
+            ),
             Self::ProposalInvalid { problem } => write!(f, "the proposal {problem}"),
             Self::PublicationUnwritten(_) => f.write_str("a published file could not be written"),
             Self::Passphrase(error) => error.fmt(f),
@@ -779,6 +857,11 @@ const fn phrase(state: State) -> &'static str {
 /// The commands for what can be done in a state, or for what may wait for the time when the
 /// license will be in it.
 fn allowed(state: State, then: Option<UnixTime>) -> String {
+    if state == State::Revoked {
+        return "nothing can be done with a revoked license: issue a new one, or take its \
+                revocation back with `phi unrevoke license`"
+            .into();
+    }
     let acts = state
         .allows()
         .filter(|act| then.is_none() || act.may_wait());
@@ -797,7 +880,7 @@ fn allowed(state: State, then: Option<UnixTime>) -> String {
 /// The verb of `phi license` for an act; what is revoked need not be a license.
 const fn verb(act: Act) -> Option<&'static str> {
     match act {
-        Act::Revoke => None,
+        Act::Revoke | Act::Unrevoke => None,
         Act::Issue => Some("issue --from-draft"),
         Act::ConvertTrial => Some("convert"),
         act => Some(act.name()),

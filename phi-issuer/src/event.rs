@@ -14,6 +14,7 @@ use crate::{
     catalog::Revision,
     customer::Customer,
     error::Error,
+    issuer::KEYSET,
     keys::{KeyScope, Role},
     license::{Issuance, LicenseChange},
 };
@@ -112,6 +113,8 @@ pub enum Event {
     TokenMinted(MintedToken),
     /// Something was revoked.
     Revoked(Revocation),
+    /// A revocation was taken back.
+    Unrevoked(Unrevocation),
     /// A document was signed and is to be published.
     DocumentPublished(Publication),
     /// The ledger up to here was signed.
@@ -192,6 +195,19 @@ pub struct Revocation {
     pub cut: Option<u64>,
 }
 
+/// The end of a revocation: what it took back counts again, as far as nothing else takes it back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unrevocation {
+    /// What was revoked.
+    pub subject: Subject,
+    /// When the revocation ended.
+    pub since: UnixTime,
+    /// Of a license: the event whose cut-off stays in force, because a change made it and not
+    /// somebody who can take it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keeps: Option<u64>,
+}
+
 /// What can be revoked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -247,6 +263,9 @@ pub struct Publication {
     pub product: String,
     /// The version, epoch or revision.
     pub version: u64,
+    /// Of a delta to a status list: the epoch of the full list that is its base.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<u64>,
     /// When it was made.
     pub issued_at: UnixTime,
     /// The document's bytes.
@@ -259,8 +278,11 @@ impl Publication {
     pub fn file_name(&self) -> String {
         match self.kind {
             DocumentKind::Root => format!("root-{}.phi", self.version),
-            DocumentKind::Keyset => "keyset.phi".into(),
-            DocumentKind::Status => "status.phi".into(),
+            DocumentKind::Keyset => KEYSET.into(),
+            DocumentKind::Status => match self.base {
+                None => "status.phi".into(),
+                Some(base) => format!("status-{base}-to-{}.phi", self.version),
+            },
             DocumentKind::Catalog => format!("catalog-{}.phi", self.product),
             DocumentKind::ClockReset => format!("clock-reset-{}.phi", self.version),
         }
@@ -293,7 +315,7 @@ mod document_kind {
 
 impl Event {
     /// Every word that an event can have.
-    pub const WORDS: [&str; 28] = [
+    pub const WORDS: [&str; 29] = [
         "issuer-created",
         "key-added",
         "key-activated",
@@ -318,6 +340,7 @@ impl Event {
         "change-withdrawn",
         "token-minted",
         "revoked",
+        "unrevoked",
         "document-published",
         "checkpoint-signed",
         "clock-reset-issued",
@@ -346,6 +369,7 @@ impl Event {
             Self::ClockCorrected { .. } => "clock-corrected",
             Self::TokenMinted(_) => "token-minted",
             Self::Revoked(_) => "revoked",
+            Self::Unrevoked(_) => "unrevoked",
             Self::DocumentPublished(_) => "document-published",
         }
     }

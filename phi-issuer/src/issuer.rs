@@ -137,7 +137,7 @@ pub struct Settings {
     /// none of the system's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store_ca: Option<PathBuf>,
-    /// How long status lists serve.
+    /// How long status lists serve, and how they are made.
     #[serde(default)]
     pub status: StatusTimes,
 }
@@ -152,7 +152,7 @@ impl Settings {
     }
 }
 
-/// How long a status list serves, in days.
+/// How long a status list serves, in days, and how it is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StatusTimes {
@@ -160,6 +160,21 @@ pub struct StatusTimes {
     pub next_update_days: u32,
     /// Days until the list is past its hard expiry.
     pub hard_expiry_days: u32,
+    /// Days for which what has ended stays in the lists: an application whose clock was set back
+    /// may still take it for valid.
+    #[serde(default = "retention_days")]
+    pub retention_days: u32,
+    /// Whether lists are made as small as they can be, with ribbons instead of Bloom cascades.
+    #[serde(default)]
+    pub compact: bool,
+    /// Whether lists show of the number of tokens no more than the next power of two.
+    #[serde(default)]
+    pub padding: bool,
+}
+
+/// A clock that is wrong by more than a month is noticed.
+const fn retention_days() -> u32 {
+    30
 }
 
 impl Default for StatusTimes {
@@ -168,6 +183,9 @@ impl Default for StatusTimes {
         Self {
             next_update_days: 30,
             hard_expiry_days: 90,
+            retention_days: retention_days(),
+            compact: false,
+            padding: false,
         }
     }
 }
@@ -204,6 +222,8 @@ pub(crate) const KEYS: &str = "keys";
 pub(crate) const PUBLISHED: &str = "published";
 /// The first root, which applications have compiled in.
 pub(crate) const ANCHOR: &str = "root-1.phi";
+/// The newest keyset.
+pub(crate) const KEYSET: &str = "keyset.phi";
 /// The newest checkpoint of the ledger, beside the published documents and in an export.
 pub(crate) const CHECKPOINT: &str = "checkpoint";
 /// Settings are a few lines.
@@ -309,9 +329,11 @@ impl Issuer {
         // Two publishers must not put an older file over a newer one.
         let lock = durable::open_lock(&self.folder.join(LOCK))?;
         lock.lock().map_err(system("taking the lock"))?;
-        let (documents, checkpoint) = self
-            .store
-            .read(|query| Ok((query.published()?, query.newest_checkpoint()?)))?;
+        let (documents, checkpoint) = self.store.read(|query| {
+            let mut documents = query.published()?;
+            documents.extend(query.deltas()?);
+            Ok((documents, query.newest_checkpoint()?))
+        })?;
         for publication in documents {
             self.bring(&publication.file_name(), &publication.document)?;
         }

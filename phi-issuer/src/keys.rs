@@ -3,6 +3,7 @@
 mod known;
 mod life;
 mod plan;
+mod recorded;
 mod schedule;
 mod scope;
 

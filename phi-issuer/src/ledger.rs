@@ -10,6 +10,7 @@ mod noted;
 mod verify;
 
 pub use ahead::Older;
+pub(crate) use ahead::check_not_behind;
 pub use copy::{Export, Exported, Replace};
 use phi_verify::{
     Error as VerifyError, Root, TokenId, UnixTime,

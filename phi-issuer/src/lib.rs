@@ -40,12 +40,15 @@ pub mod line;
 mod mint;
 mod publish;
 mod revoke;
+mod revoked;
 mod root;
 mod rows;
 mod rule;
 mod signers;
+mod status;
 mod store;
 mod tree;
+mod unrevoke;
 
 pub use audit::{AuditFilter, AuditOrder, AuditRow};
 pub use batch::{BatchMode, Row, RowRequest, RowResult, majority, read_rows};
@@ -63,6 +66,7 @@ pub use entry::Entry;
 pub use error::{Error, ErrorClass};
 pub use event::{
     Event, IssuedReset, MintedToken, Publication, Revocation, SignedCheckpoint, Subject,
+    Unrevocation,
 };
 pub use export::{EXPORT_COLUMNS, ExportFilter, ExportedRows, write_record};
 #[cfg(feature = "failpoints")]
@@ -87,7 +91,12 @@ pub use license::{
     direction,
 };
 pub use mint::{MAX_TOKENS, MintRequest};
-pub use publish::{Published, StatusReport};
+pub use publish::Published;
 pub use revoke::RevokeRequest;
 pub use rows::{MAX_ROWS_BYTES, RowFormat};
+pub use status::{
+    ByLedger, ByList, Filters, ListDiff, ListName, Numbers, Padding, RuleChange, Side,
+    StatusPublished, StatusReport, StatusRequest, TokenChange, TokenCheck,
+};
 pub use store::StoreError;
+pub use unrevoke::Unrevoked;

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use subtle::ConstantTimeEq as _;
 use zeroize::{Zeroize as _, Zeroizing};
 
+use crate::custody;
+
 /// The longest passphrase, in bytes: far above what anyone types, and enough for any generated
 /// secret. A longer file is most likely the wrong file.
 pub const MAX_PASSPHRASE_LEN: usize = 1024;
@@ -40,7 +42,9 @@ impl Passphrase {
         if bytes.len() > MAX_PASSPHRASE_LEN {
             return Err(PassphraseError::TooLong);
         }
-        Ok(Self(Zeroizing::new(bytes.to_vec())))
+        let secret = Zeroizing::new(bytes.to_vec());
+        custody::keep_in_memory(secret.as_slice());
+        Ok(Self(secret))
     }
 
     /// Reads a file whose whole contents are the passphrase, with or without a line end.

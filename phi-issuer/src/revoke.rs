@@ -84,7 +84,7 @@ pub(crate) fn check(query: &Query<'_>, request: &RevokeRequest) -> Result<(), Er
     if request.reason == Reason::Suspended {
         return Err(Error::Invalid {
             what: "a revocation",
-            problem: "is for good: suspend the license instead".into(),
+            problem: "has no end: suspend the license instead".into(),
         });
     }
     check_subject(query, request)?;
@@ -92,7 +92,7 @@ pub(crate) fn check(query: &Query<'_>, request: &RevokeRequest) -> Result<(), Er
     let Some(earlier) = query.revocation(subject.class(), &subject.id())? else {
         return Ok(());
     };
-    // A revocation can only grow: what is refused today is not accepted tomorrow.
+    // A revocation only grows: what ends one says so.
     let reaches_later = earlier
         .issued_before
         .is_some_and(|earlier| request.issued_before.is_none_or(|later| earlier < later));
@@ -105,21 +105,34 @@ pub(crate) fn check(query: &Query<'_>, request: &RevokeRequest) -> Result<(), Er
     Err(Error::NotAllowed {
         what: format!("{} {}", subject.class(), subject.id()),
         problem: "is revoked already",
-        hint: "run `phi status publish` to carry the revocation out",
+        hint: match subject {
+            Subject::Key(_) => {
+                "run `phi keyset publish`, then `phi status publish`, to carry it out"
+            }
+            _ => "run `phi status publish` to carry the revocation out",
+        },
     })
 }
 
 fn check_subject(query: &Query<'_>, request: &RevokeRequest) -> Result<(), Error> {
     check_cut(query, request)?;
     match &request.subject {
+        Subject::Token(_) if request.issued_before.is_some() => {
+            let problem = "is issued once: leave the cut-off out".into();
+            Err(Error::Invalid {
+                what: "a token",
+                problem,
+            })
+        }
+        Subject::Key(id) => check_key(&keys::find(query, *id)?, request.issued_before),
+        subject => check_known(query, subject),
+    }
+}
+
+/// Whether there is such a thing.
+pub(crate) fn check_known(query: &Query<'_>, subject: &Subject) -> Result<(), Error> {
+    match subject {
         Subject::Token(id) => {
-            if request.issued_before.is_some() {
-                let problem = "is issued once: leave the cut-off out".into();
-                return Err(Error::Invalid {
-                    what: "a token",
-                    problem,
-                });
-            }
             let token = query.token(*id)?;
             token.map(drop).ok_or_else(|| mint::not_found(*id))
         }
@@ -128,7 +141,7 @@ fn check_subject(query: &Query<'_>, request: &RevokeRequest) -> Result<(), Error
             .customer(id)?
             .map(drop)
             .ok_or_else(|| customer::not_found(id)),
-        Subject::Key(id) => check_key(&keys::find(query, *id)?, request.issued_before),
+        Subject::Key(id) => keys::find(query, *id).map(drop),
         Subject::Feature { product, code } => {
             let catalog = query
                 .newest_catalog(product)?

@@ -182,6 +182,7 @@ pub(crate) fn record(
         kind: DocumentKind::Root,
         product: String::new(),
         version: root.version,
+        base: None,
         issued_at: root.issued_at,
         document,
     };

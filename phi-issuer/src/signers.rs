@@ -59,6 +59,19 @@ impl Issuer {
         Ok(Signers { role, named, keys })
     }
 
+    /// Whether enough root keys are here to sign the next root; else a rotation proposes it.
+    ///
+    /// # Errors
+    /// If the store cannot be read; [`Error::PublicationBehind`] before the first root.
+    pub fn root_is_at_hand(&mut self) -> Result<bool, Error> {
+        let named = self.store.read(|query| root::named(query, Role::Root))?;
+        let here = named.keys().iter();
+        let here = here
+            .filter(|key| self.is_at_hand(Role::Root, key.id()))
+            .count();
+        Ok(here >= named.threshold())
+    }
+
     /// Opens the license keys that are in use, one of each scope.
     pub(crate) fn license_signers(
         &mut self,

@@ -11,6 +11,7 @@ mod migrate;
 mod query;
 mod shadow;
 mod tiles;
+mod tokens;
 mod trail;
 
 use std::path::{Path, PathBuf};
@@ -26,6 +27,7 @@ pub(crate) use query::{KeyRow, Query};
 use serde::Serialize;
 pub(crate) use shadow::{RawRow, RowDifference, Shadow};
 pub(crate) use tiles::{Tiles, damaged as damaged_tree, hash_of};
+pub(crate) use tokens::TokenRow;
 pub(crate) use trail::{TrailFilter, TrailRow};
 
 use crate::{

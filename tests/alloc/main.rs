@@ -1,11 +1,19 @@
-//! Nothing is allocated for a token before its signature holds.
+//! Nothing is allocated for a token before its signature holds, for a filter beyond its bytes, and
+//! for a question to it.
 //!
 //! A test binary of its own with one test: the allocator counts for the whole process.
 
-use std::alloc::System;
+use std::{alloc::System, hint::black_box};
 
-use phi_tests::snakeoil::{self, NOW, PRODUCT, Seed};
-use phi_verify::{Error, License, RevocationPolicy, TrustState, Verifier};
+use phi_tests::{
+    snakeoil::{self, NOW, PRODUCT, Seed},
+    unhex,
+    vectors::{self, Check},
+};
+use phi_verify::{
+    Error, License, RevocationPolicy, TrustState, Verifier,
+    filter::{Filter, SaltedId},
+};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
@@ -21,6 +29,39 @@ fn count(trust: &TrustState, token: &str) -> (Result<License, Error>, usize) {
 }
 
 #[test]
+fn nothing_is_allocated_that_need_not_be() {
+    a_token_whose_signature_does_not_hold_costs_no_allocation();
+    a_filter_costs_its_bytes_and_a_question_nothing();
+}
+
+/// What a filter may take beside a copy of its body: a table of shards, each for 1024 bytes.
+const SHARD_ENTRY: usize = 32;
+
+fn a_filter_costs_its_bytes_and_a_question_nothing() {
+    let checks = vectors::all().checks();
+    let filters: Vec<_> = checks
+        .filter_map(|check| match check {
+            Check::Filter { kind, body, ids } => Some((kind, unhex(&body)?, unhex(&ids[0])?)),
+            _ => None,
+        })
+        .collect();
+    assert!(filters.len() > 50);
+    for (kind, body, id) in filters {
+        let id = SaltedId::from_bytes(id.try_into().expect("an id has sixteen bytes"));
+        let region = Region::new(ALLOCATOR);
+        let filter = Filter::parse(kind, &body);
+        let taken = region.change().bytes_allocated;
+        let most = body.len() + SHARD_ENTRY * (1 + body.len() / 1024);
+        assert!(taken <= most, "{taken} bytes of {}", body.len());
+        if let Ok(filter) = filter {
+            assert!(taken >= body.len(), "the instrument counts");
+            let region = Region::new(ALLOCATOR);
+            black_box(filter.contains(id));
+            assert_eq!(region.change().allocations, 0);
+        }
+    }
+}
+
 fn a_token_whose_signature_does_not_hold_costs_no_allocation() {
     let trust = snakeoil::trust();
     let token = Seed::License.mint(&snakeoil::claims());

@@ -2,5 +2,8 @@
 
 mod damage;
 mod filters;
+mod histories;
 mod incidents;
 mod model;
+mod publishing;
+mod unrevoking;

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Every word that an event has.
-pub const WORDS: [&str; 28] = [
+pub const WORDS: [&str; 29] = [
     "change-withdrawn",
     "checkpoint-signed",
     "clock-corrected",
@@ -45,6 +45,7 @@ pub const WORDS: [&str; 28] = [
     "token-minted",
     "trial-converted",
     "trial-started",
+    "unrevoked",
 ];
 
 /// Who can open the key that is given out: the recipient of an age identity that nobody kept.
@@ -220,6 +221,7 @@ fn taken_back(issuer: &mut Issuer) -> Result<(), Error> {
         };
         issuer.revoke(&request, &at(day(16)))?;
     }
+    issuer.unrevoke(&Subject::License(license), &at(day(16)))?;
     issuer.publish_status(&passphrase(), &at(day(17))).map(drop)
 }
 

@@ -9,7 +9,7 @@ use phi_verify::Allowance;
 
 use crate::{
     Amendment, Change, Customer, Event, Issuance, LicenseChange, MintedToken, Revocation,
-    entry::Entry,
+    Unrevocation, entry::Entry,
 };
 
 /// The texts of an entry.
@@ -68,6 +68,9 @@ fn of_event(event: &Event, words: &mut Vec<String>) {
         }) => {
             words.extend([subject.class().name().into(), subject.id()]);
             words.push(reason.name().into());
+        }
+        Event::Unrevoked(Unrevocation { subject, .. }) => {
+            words.extend([subject.class().name().into(), subject.id()]);
         }
         Event::DocumentPublished(publication) => {
             words.extend([publication.kind.name().into(), publication.product.clone()]);

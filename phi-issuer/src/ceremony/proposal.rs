@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use phi_verify::{
-    DocumentKind, KeyId, PayloadHash, PublicKey, RoleKeys, Root, TrustState, UnsignedDocument,
-    UntrustedDocument,
+    DocumentKind, KeyId, PayloadHash, PublicKey, RoleKeys, Root, TrustState, UnixTime,
+    UnsignedDocument, UntrustedDocument,
     dangerous_inspect::{self, Document},
 };
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,9 @@ const FORM: Form = Form {
 
 /// The version of the format.
 const FORMAT: u64 = 1;
+
+/// How far ahead of a clock a proposal may have been made: what applications tolerate as well.
+const MADE_TOLERANCE: u64 = 24 * 60 * 60;
 
 /// What stands in the file.
 #[derive(Serialize, Deserialize)]
@@ -195,12 +198,29 @@ impl Proposal {
         UnsignedDocument::with_payload(DocumentKind::Root, self.payload.clone())
     }
 
-    /// Whether the proposal follows the root that a holder has.
+    /// Whether the proposal follows the root that a holder kept, or the last of those that came
+    /// since, each of which must be the very next and signed by the one before: a root that is
+    /// not proven so is only what somebody says.
     ///
     /// # Errors
     /// [`Error::ProposalInvalid`] if it follows another, or begins where there is one already.
-    pub fn check_follows(&self, document: &[u8]) -> Result<(), Error> {
-        let (root, document) = current(document.to_vec())?;
+    pub fn check_follows(&self, kept: &[u8], since: &[Vec<u8>]) -> Result<(), Error> {
+        let mut trust = TrustState::from_anchor(kept).map_err(|cause| {
+            invalid(format!("cannot be compared with what is no root: {cause}"))
+        })?;
+        for document in since {
+            let before = trust.root().version;
+            let next = trust.import(document);
+            if next.is_err() || trust.root().version == before {
+                let why = next.err().map(|cause| format!(": {cause}"));
+                return Err(invalid(format!(
+                    "cannot be compared: what you handed in after root {before} is not the root \
+                     that follows it{}",
+                    why.unwrap_or_default()
+                )));
+            }
+        }
+        let (root, document) = (trust.root(), since.last().map_or(kept, Vec::as_slice));
         let Some((carried, theirs)) = &self.current else {
             return Err(invalid(format!(
                 "is of a first root, and yours is version {} of {}",
@@ -213,19 +233,38 @@ impl Proposal {
                 carried.issuer, root.issuer
             )));
         }
-        if carried.version != root.version {
+        if carried.version > root.version {
+            return Err(invalid(format!(
+                "follows root {}, and yours is root {}: hand in those since, after yours",
+                carried.version, root.version
+            )));
+        }
+        if carried.version < root.version {
             return Err(invalid(format!(
                 "follows root {}, and yours is root {}",
                 carried.version, root.version
             )));
         }
-        if hash_of(theirs)? != hash_of(&document)? {
+        if hash_of(theirs)? != hash_of(document)? {
             return Err(invalid(format!(
                 "follows another root {} than yours: one of the two is forged",
                 root.version
             )));
         }
         Ok(())
+    }
+
+    /// Whether it was made by now, as far as clocks agree: applications take the time of a root
+    /// for one that has been, and refuse everything that ends before it.
+    ///
+    /// # Errors
+    /// [`Error::ProposalAhead`].
+    pub fn check_made(&self, now: UnixTime) -> Result<(), Error> {
+        let made = self.root.issued_at;
+        if made <= now.plus(MADE_TOLERANCE) {
+            return Ok(());
+        }
+        Err(Error::ProposalAhead { made, now })
     }
 
     pub(super) fn check_issuer(&self, issuer: &str) -> Result<(), Error> {

@@ -80,6 +80,16 @@ impl RootSignature {
         )
     }
 
+    /// The issuer of the root that it says it is for.
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// The version of that root.
+    pub const fn version(&self) -> u64 {
+        self.version
+    }
+
     /// The key that it says has signed.
     pub const fn key_id(&self) -> KeyId {
         self.key_id

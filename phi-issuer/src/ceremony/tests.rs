@@ -272,20 +272,42 @@ fn a_proposal_follows_the_root_at_hand() {
     };
     let (ours, theirs) = (root(&mut rig), root(&mut forger));
     let proposal = rig.propose(&[RootChange::StatusFloor(3)]).unwrap();
-    proposal.check_follows(&ours).unwrap();
+    proposal.check_follows(&ours, &[]).unwrap();
     refused(
-        proposal.check_follows(&theirs),
+        proposal.check_follows(&theirs, &[]),
         "proposal-invalid",
         "forged",
     );
     rig.assemble(&proposal, &sign(&proposal, &hands)).unwrap();
     let newer = root(&mut rig);
     refused(
-        proposal.check_follows(&newer),
+        proposal.check_follows(&newer, &[]),
         "proposal-invalid",
         "yours is root 2",
     );
+    let next = rig.propose(&[RootChange::StatusFloor(4)]).unwrap();
+    refused(
+        next.check_follows(&ours, &[]),
+        "proposal-invalid",
+        "hand in those since",
+    );
+    next.check_follows(&ours, std::slice::from_ref(&newer))
+        .unwrap();
     let theirs = forger.propose(&[RootChange::StatusFloor(3)]).unwrap();
+    let signed = sign(&theirs, &hands[..1]);
+    forger.assemble(&theirs, &signed).unwrap();
+    let forged = forger.propose(&[RootChange::StatusFloor(4)]).unwrap();
+    for since in [
+        vec![root(&mut forger)],
+        vec![ours.clone()],
+        vec![b"no".to_vec()],
+    ] {
+        refused(
+            forged.check_follows(&ours, &since),
+            "proposal-invalid",
+            "is not the root that follows it",
+        );
+    }
     refused(
         rig.assemble(&theirs, &sign(&theirs, &hands[..1])),
         "proposal-behind",
@@ -321,7 +343,7 @@ fn a_practice_and_the_real_thing_never_meet() {
     let assembled = scratch.assemble(&proposal, &signed).unwrap();
     let real = rig.propose(&all(&real, 1)).unwrap();
     refused(
-        real.check_follows(&assembled.root.document),
+        real.check_follows(&assembled.root.document, &[]),
         "proposal-invalid",
         "first root",
     );
@@ -513,4 +535,25 @@ fn a_hash_is_read_out_whole() {
     hash[31] = 9;
     assert!(spoken(&hash).starts_with("65535 00000 00000 00000  00000 "));
     assert!(spoken(&hash).ends_with(" 00009"));
+}
+
+/// Applications would refuse everything that ends before the time of the root.
+#[test]
+fn a_root_that_was_made_tomorrow_is_not_assembled() {
+    let hands = hands("alice bob");
+    let mut rig = Rig::held(&hands, 2);
+    const DAY: u64 = 24 * 60 * 60;
+    let mut propose = |seconds| {
+        let later = rig.context.now.plus(seconds);
+        rig.issuer
+            .propose_root(&[RootChange::StatusFloor(3)], later)
+    };
+    let (soon, late) = (propose(DAY).unwrap(), propose(DAY + 1).unwrap());
+    let signed = sign(&late, &hands);
+    refused(
+        rig.assemble(&late, &signed),
+        "proposal-ahead",
+        "was made at",
+    );
+    rig.assemble(&soon, &sign(&soon, &hands)).unwrap();
 }

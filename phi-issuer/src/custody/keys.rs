@@ -60,8 +60,8 @@ impl Issuer {
     /// a scope.
     ///
     /// # Errors
-    /// [`Error::Signer`] or [`Error::Sign`] if the signer does not answer or sign;
-    /// [`Error::AlreadyExists`] if the ledger has the key.
+    /// [`Error::Invalid`] for a program without a name; [`Error::Signer`] or [`Error::Sign`] if the
+    /// signer does not answer or sign; [`Error::AlreadyExists`] if the ledger has the key.
     pub fn add_key(
         &mut self,
         role: Role,
@@ -106,6 +106,10 @@ impl Issuer {
         match key {
             NewKey::Behind { program, public } => {
                 let place = Place::Exec(program.clone());
+                place.check().map_err(|problem| Error::Invalid {
+                    what: "a signer",
+                    problem: format!("is refused: {problem}"),
+                })?;
                 let signer = super::open(&place, &self.folder, public, unlock)?;
                 Ok(Opened { place, signer })
             }
@@ -189,6 +193,31 @@ const ED25519_KEY: &[u8] = b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00";
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A program that nothing names is refused as one that does not sign is.
+    #[test]
+    fn a_signer_without_a_name_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let passphrase = crate::passphrase::Passphrase::from_bytes(b"snakeoil").unwrap();
+        let context = Context::new(phi_verify::UnixTime::new(1_900_000_000).unwrap(), "ann");
+        let options = crate::InitOptions {
+            issuer: "atlas.example".into(),
+            product: "atlas".into(),
+            kdf: crate::keyfile::KdfStrength::Fast,
+            store: crate::StoreOptions::default(),
+            root: crate::FirstRoot::ByCeremony,
+        };
+        let mut issuer = Issuer::init(folder.path(), &options, &passphrase, &context).unwrap();
+        let public = crate::keyfile::SigningKey::generate().unwrap();
+        for argv in [vec![], vec![String::new()]] {
+            let key = NewKey::Behind {
+                program: Program { argv },
+                public: public.public().clone(),
+            };
+            let added = issuer.add_key(Role::License, None, &key, &passphrase, &context);
+            assert_eq!(added.unwrap_err().code(), "input-invalid");
+        }
+    }
 
     /// RFC 8410, section 10.1, and the same key in PASERK.
     #[test]

@@ -96,7 +96,7 @@ impl Place {
         folder.join(format!("{role}-{key_id}.{EXTENSION}"))
     }
 
-    /// Reads a place.
+    /// Reads a place, from a file that is its owner's alone as key files are.
     ///
     /// # Errors
     /// [`SignerError::File`], or [`SignerError::Place`] with what is wrong in it.
@@ -105,7 +105,8 @@ impl Place {
             path: path.into(),
             problem,
         };
-        let bytes = durable::read_bounded(path, MAX_PLACE_LEN)?;
+        // Whoever can change it has Phi load a library, or run a program.
+        let bytes = durable::read_private(path, MAX_PLACE_LEN)?;
         let text = str::from_utf8(&bytes).map_err(|_| refused("it is not UTF-8".into()))?;
         let place: Self = toml::from_str(text).map_err(|error| refused(on_one_line(&error)))?;
         place.check().map_err(|problem| refused(problem.into()))?;
@@ -126,7 +127,7 @@ impl Place {
     }
 
     /// Whether something can sign there.
-    fn check(&self) -> Result<(), &'static str> {
+    pub(super) fn check(&self) -> Result<(), &'static str> {
         let line = |text: &str| !text.is_empty() && !text.chars().any(char::is_control);
         match self {
             // A name alone is looked for in the linker's folders and in those of the environment.
@@ -235,7 +236,7 @@ mod tests {
     fn refused(text: &str, problem: &str) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("license-x.signer.toml");
-        std::fs::write(&path, text).unwrap();
+        durable::create_new(&path, text.as_bytes(), Mode::Private).unwrap();
         let error = Place::read(&path).unwrap_err();
         assert_eq!(error.code(), "signer-place", "{text}");
         let said = error.to_string();
@@ -265,6 +266,16 @@ mod tests {
         }
         assert_eq!(places[0].to_string(), "token issuer \"one\"");
         assert_eq!(places[1].to_string(), "program sign");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_place_that_others_can_change_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("license-x.signer.toml");
+        let text = "[exec]\nargv = [\"sign\"]\n";
+        durable::create_new(&path, text.as_bytes(), Mode::Public).unwrap();
+        assert_eq!(Place::read(&path).unwrap_err().code(), "file-permissions");
     }
 
     #[test]

@@ -33,8 +33,9 @@ pub fn seclude() -> io::Result<()> {
 ///
 /// The page stays so until the process ends: it may hold other secrets, and unlocking it for one
 /// would unlock it for all.
-pub(crate) fn keep_in_memory<T>(secret: &T) {
-    if let Ok(lock) = region::lock(std::ptr::from_ref(secret), size_of::<T>()) {
+pub(crate) fn keep_in_memory<T: ?Sized>(secret: &T) {
+    let start = std::ptr::from_ref(secret).cast::<u8>();
+    if let Ok(lock) = region::lock(start, size_of_val(secret)) {
         std::mem::forget(lock);
     }
 }
@@ -53,10 +54,21 @@ mod tests {
         assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
     }
 
-    /// Memory that may be locked is: 64 KiB are what the least generous systems allow.
     #[test]
     fn keys_stay_in_memory() {
         let _key = crate::keyfile::SigningKey::generate().unwrap();
+        something_is_locked();
+    }
+
+    #[test]
+    fn passphrases_stay_in_memory() {
+        let _passphrase = crate::passphrase::Passphrase::from_bytes(b"snakeoil").unwrap();
+        something_is_locked();
+    }
+
+    /// Memory that may be locked is: 64 KiB are what the least generous systems allow.
+    #[track_caller]
+    fn something_is_locked() {
         let status = std::fs::read_to_string("/proc/self/status").unwrap();
         let locked = status.lines().find_map(|line| line.strip_prefix("VmLck:"));
         let locked: u64 = locked

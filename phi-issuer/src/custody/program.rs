@@ -8,6 +8,7 @@ use std::io::{self, Read, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,9 +20,12 @@ use crate::keyfile::{SignError, Signer, checked};
 /// How long one signature may take: a person may have to touch a device.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 /// What is kept of either stream; a signature has 64 bytes, and an error says it in a few lines.
-const OUTPUT_LIMIT: u64 = 4 << 10;
-/// How often a program that has closed its streams is asked whether it has ended.
-const POLL: Duration = Duration::from_millis(5);
+const OUTPUT_LIMIT: usize = 4 << 10;
+/// How often a program is asked whether it has ended.
+const POLL: Duration = Duration::from_millis(2);
+/// How long the streams of a program that has ended are waited for: what it wrote is there to be
+/// read, but an agent that it started may hold them open for as long as it likes.
+const DRAIN: Duration = Duration::from_secs(1);
 
 /// A program that signs with one key.
 pub(super) struct ProgramSigner {
@@ -60,7 +64,8 @@ impl ProgramSigner {
         let said = kept(program.stderr.take().expect("a pipe was asked for"));
         let ended = wait(&mut program, &output, &said, deadline);
         let Some((status, output, said)) = ended else {
-            // Whatever it still does, nothing of it is used.
+            // Whatever it still does, nothing of it is used. It has no process group of its own
+            // to be ended with all that it started: from there it could ask for no PIN.
             let _ = program.kill();
             let _ = program.wait();
             return Err(SignerError::ProgramTimeout {
@@ -102,39 +107,64 @@ fn file_of(bytes: &[u8]) -> io::Result<std::fs::File> {
     Ok(file)
 }
 
-/// What a program writes, once it has closed the stream: the beginning is kept, and the rest read
-/// so that the program does not wait for a reader.
-fn kept(mut stream: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
-    let (sender, receiver) = mpsc::channel();
+/// What a program writes: the beginning is kept, and the rest read so that the program does not
+/// wait for a reader.
+struct Kept {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    /// Answers once the stream is closed.
+    closed: Receiver<()>,
+}
+
+impl Kept {
+    /// The beginning of what was written, which is all of it if the stream closes by then.
+    fn by(&self, deadline: Instant) -> Vec<u8> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let _ = self.closed.recv_timeout(left);
+        let mut bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut bytes)
+    }
+}
+
+fn kept(mut stream: impl Read + Send + 'static) -> Kept {
+    let (sender, closed) = mpsc::channel();
+    let bytes = Arc::new(Mutex::new(Vec::new()));
+    let to = Arc::clone(&bytes);
     thread::spawn(move || {
-        let mut bytes = Vec::new();
-        // One byte more than is kept tells what fits from what goes on.
-        let _ = (&mut stream).take(OUTPUT_LIMIT + 1).read_to_end(&mut bytes);
-        let _ = io::copy(&mut stream, &mut io::sink());
+        let mut piece = [0; OUTPUT_LIMIT];
+        loop {
+            let read = match stream.read(&mut piece) {
+                Ok(0) => break,
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(_) => break,
+            };
+            let mut bytes = to.lock().unwrap_or_else(PoisonError::into_inner);
+            // One byte more than is kept tells what fits from what goes on.
+            let room = (OUTPUT_LIMIT + 1).saturating_sub(bytes.len());
+            bytes.extend_from_slice(&piece[..read.min(room)]);
+        }
         // Nobody may be waiting any more.
-        let _ = sender.send(bytes);
+        let _ = sender.send(());
     });
-    receiver
+    Kept { bytes, closed }
 }
 
 /// How the program ended and what it wrote, if it does so in time.
 fn wait(
     program: &mut Child,
-    output: &Receiver<Vec<u8>>,
-    said: &Receiver<Vec<u8>>,
+    output: &Kept,
+    said: &Kept,
     deadline: Instant,
 ) -> Option<(ExitStatus, Vec<u8>, Vec<u8>)> {
-    let left = || deadline.saturating_duration_since(Instant::now());
-    let output = output.recv_timeout(left()).ok()?;
-    let said = said.recv_timeout(left()).ok()?;
-    loop {
+    let status = loop {
         match program.try_wait() {
-            Ok(Some(status)) => return Some((status, output, said)),
-            Ok(None) if left().is_zero() => return None,
-            Ok(None) => thread::sleep(POLL),
-            Err(_) => return None,
+            Ok(Some(status)) => break status,
+            Ok(None) if Instant::now() < deadline => thread::sleep(POLL),
+            Ok(None) | Err(_) => return None,
         }
-    }
+    };
+    let drained = Instant::now() + DRAIN;
+    Some((status, output.by(drained), said.by(drained)))
 }
 
 #[cfg(unix)]
@@ -229,6 +259,28 @@ mod tests {
             .sign(b"m")
             .unwrap_err();
         assert!(error.to_string().len() < 5000);
+    }
+
+    /// An agent that a program starts may live for days, and hold the streams open.
+    #[test]
+    fn what_a_program_leaves_behind_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = SigningKey::generate().unwrap();
+        let path = |name| folder.path().join(name).to_str().unwrap().to_owned();
+        let (signature, pipe) = (path("signature"), path("pipe"));
+        std::fs::write(&signature, key.sign(b"message").unwrap()).unwrap();
+        assert!(
+            Command::new("mkfifo")
+                .arg(&pipe)
+                .status()
+                .unwrap()
+                .success()
+        );
+        let script = "cat \"$0\" & cat \"$1\"";
+        let signer = signer(&["sh", "-c", script, &pipe, &signature], key.public());
+        signer.sign(b"message").unwrap();
+        // Now it ends.
+        std::fs::write(&pipe, b"").unwrap();
     }
 
     /// Nothing is timed here: the limit is over before the program can write.

@@ -5,15 +5,16 @@
 
 use std::path::PathBuf;
 
-use phi_verify::KeyId;
+use phi_verify::{DocumentKind, KeyId, LicenseKey};
 
-use super::{Role, key_file};
+use super::{Role, key_file, recorded};
 use crate::{
     Issuer,
     custody::Place,
+    durable::{self, FileError},
     error::Error,
-    event::Event,
-    issuer::{KEYS, check_anchor},
+    event::{Event, Publication},
+    issuer::{KEYS, KEYSET, PUBLISHED, check_anchor},
     store::Query,
 };
 
@@ -57,6 +58,48 @@ impl KnownKeys {
             if !is_here && !self.accepted.contains(&key_id) {
                 return Err(unknown(query, role, key_id)?);
             }
+        }
+        Ok(())
+    }
+}
+
+impl KnownKeys {
+    /// Whether a keyset may name these license keys, after the one that was published last.
+    ///
+    /// # Errors
+    /// [`Error::Diverged`] for the first that is not what its events make it, or that has back
+    /// what a published keyset took from it; [`Error::OlderThanPublished`].
+    pub(crate) fn check_past(
+        &self,
+        query: &Query<'_>,
+        entries: &[LicenseKey],
+        newest: Option<&Publication>,
+    ) -> Result<(), Error> {
+        recorded::check_rows(query)?;
+        let mut version = 0;
+        if let Some(newest) = newest {
+            version = newest.version;
+            if let Some(keyset) = recorded::once_in_force(query, &newest.document)? {
+                recorded::check_follows(&keyset, entries)?;
+            }
+        }
+        // Who can write the store can have it forget what it published last; a file of the
+        // folder stays.
+        let path = self.folder.join(PUBLISHED).join(KEYSET);
+        let file = match durable::read_bounded(&path, DocumentKind::Keyset.size_limit() as u64) {
+            Ok(document) => recorded::once_in_force(query, &document)?,
+            Err(FileError::Missing { .. }) => None,
+            Err(error) => return Err(error.into()),
+        };
+        let Some(keyset) = file else {
+            return Ok(());
+        };
+        recorded::check_follows(&keyset, entries)?;
+        if keyset.version > version {
+            return Err(Error::OlderThanPublished {
+                ahead: format!("keyset version {} (here {version})", keyset.version),
+                fixed: None,
+            });
         }
         Ok(())
     }

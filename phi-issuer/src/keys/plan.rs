@@ -145,7 +145,8 @@ pub struct KeyLife {
     pub key: KeyRecord,
     /// When it was revoked.
     pub revoked: Option<UnixTime>,
-    /// Live tokens under it.
+    /// Live tokens under it: of a key that was cut, those that its cut keeps, and of one that was
+    /// revoked without a cut none.
     pub live: u64,
     /// When the last of them ends; `None` if there are none, or if one never ends.
     pub last_ends: Option<UnixTime>,
@@ -266,7 +267,11 @@ impl Issuer {
         self.store.read(|query| {
             let life = |key: KeyRecord| {
                 let id = key.public.id();
-                let (live, last_ends) = query.live_under(id, now)?;
+                let up_to = match key.state {
+                    Some(KeyState::Revoked { cut }) => cut.unwrap_or(0),
+                    _ => u64::MAX,
+                };
+                let (live, last_ends) = query.live_under(id, up_to, now)?;
                 let revoked = query.revocation(RuleClass::Key, &id.to_string())?;
                 Ok(KeyLife {
                     key,
@@ -304,7 +309,7 @@ fn drop_step(
         });
     }
     let earliest = until.plus(DROP_LEEWAY);
-    let time = match query.live_under(key_id, now)? {
+    let time = match query.live_under(key_id, u64::MAX, now)? {
         (0, _) => StepTime::Due(earliest),
         (_, Some(ends)) => StepTime::Due(ends.max(earliest)),
         (_, None) => StepTime::Never,

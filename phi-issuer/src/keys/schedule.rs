@@ -48,7 +48,8 @@ impl Issuer {
         })
     }
 
-    /// Retires a license key now, or takes back a key that waits: a staged one of any role, or a
+    /// Retires a license key now (of those in use the one without a scope, if others with a scope
+    /// sign), or takes back a key that waits: a staged one of any role, or a
     /// license key that is to take over later, in whose place the one before it goes on. Tokens
     /// stay valid.
     ///
@@ -70,6 +71,10 @@ impl Issuer {
                 _ if row.role != Role::License => refuse("is named by the root", rotate),
                 Some(KeyState::Active { from } | KeyState::Retired { from, .. }) if from > now => {
                     take_back(writer, &row, from)
+                }
+                Some(KeyState::Active { .. }) if scoped_ones_sign(&writer.query(), &row, now)? => {
+                    let until = after_last_token(&writer.query(), key_id, now)?;
+                    writer.append(&Event::KeyRetired { key_id, until })
                 }
                 Some(KeyState::Active { .. }) => refuse("is the key in use", rotate),
                 Some(KeyState::Retired { until, .. }) if until > now => {
@@ -104,6 +109,15 @@ pub(super) fn check_none_before(
         hint: "put it off with `phi key reschedule KEY --from TIME`, or take it back with \
                `phi key retire KEY`",
     })
+}
+
+/// Whether this is a key that may sign everything, beside others that may sign less: an issuer may
+/// go on with those alone.
+fn scoped_ones_sign(query: &Query<'_>, row: &KeyRow, now: UnixTime) -> Result<bool, Error> {
+    let mut keys = query.keys()?.into_iter();
+    let signs =
+        |other: KeyRow| other.role == Role::License && other.scope.is_some() && other.signs_at(now);
+    Ok(row.scope.is_none() && keys.any(signs))
 }
 
 /// When a key begins to sign, if that is decided and it is not revoked.

@@ -40,6 +40,17 @@ impl KeyScope {
         }
     }
 
+    /// The scope that a keyset has.
+    pub fn from_wire(scope: &Scope) -> Self {
+        let codes = |flags: &FlagSet| flags.iter().map(FlagCode::get).collect();
+        let product =
+            |(name, flags): (&String, &Option<FlagSet>)| (name.clone(), flags.as_ref().map(codes));
+        Self {
+            products: scope.products.iter().map(product).collect(),
+            longest: scope.longest,
+        }
+    }
+
     /// What is wrong with it, as a predicate: what no keyset could say.
     pub(super) fn problem(&self) -> Option<&'static str> {
         let mut codes = self.products.values().flatten().flatten();

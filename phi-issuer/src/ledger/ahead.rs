@@ -1,13 +1,12 @@
 //! What a folder has published beyond a store that is about to become its store: an older backup
 //! would use numbers twice that applications have seen, and forget what was taken back since.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use phi_verify::{
-    DocumentKind, Error as VerifyError, KeyState, Reason, Status, Subject as WireSubject,
-    TrustState,
+    DocumentKind, Error as VerifyError, KeyState, Reason, RuleClass, Status, StatusLists,
+    Subject as WireSubject, TrustState, Verdict,
     dangerous_inspect::{self, Document},
-    filter::{Answer, SaltedId},
     log::LogState,
 };
 
@@ -18,7 +17,7 @@ use crate::{
     error::Error,
     event::Event,
     issuer::{ANCHOR, CHECKPOINT, PUBLISHED, system},
-    revoke,
+    revoke, status,
     store::{Query, Store, Writer},
 };
 
@@ -43,6 +42,20 @@ pub(super) struct Ahead {
     checkpoint: Option<u64>,
     /// What of it there is, in words.
     words: Vec<String>,
+}
+
+/// Makes sure that the store knows the newest status list of its folder: the next one would
+/// have its number.
+pub(crate) fn check_not_behind(folder: &Path, store: &mut Store) -> Result<(), Error> {
+    let mut ahead = Ahead::of(folder, store)?;
+    let lists = |publication: &Publication| publication.kind == DocumentKind::Status;
+    if !ahead.documents.iter().any(lists) {
+        return Ok(());
+    }
+    Err(Error::OlderThanPublished {
+        ahead: std::mem::take(&mut ahead.words).join(", "),
+        fixed: None,
+    })
 }
 
 impl Ahead {
@@ -256,11 +269,26 @@ fn taken_back(query: &Query<'_>, list: &Status) -> Result<Vec<RevokeRequest>, Er
         };
         requests.push(request(subject, rule.issued_before, rule.reason));
     }
-    let revoked = list.revoked.tokens.as_ref();
-    query.each_live_token(list.this_update, |token| {
-        let id = SaltedId::of_token(&list.salt(), token.token_id);
-        if revoked.is_some_and(|filter| filter.contains(id) == Answer::Yes) {
-            let subject = Subject::Token(token.token_id);
+    // What is revoked one by one, whatever rules reach it as well.
+    let one_by_one = Status {
+        rules: Vec::new(),
+        ..list.clone()
+    };
+    let lists = StatusLists::new(&one_by_one, None).map_err(Error::NotVerified)?;
+    let mut licenses = BTreeSet::new();
+    query.each_token_page(list.this_update, |page| {
+        for token in &page {
+            let subject = match status::verdict(&lists, token) {
+                Verdict::Revoked {
+                    rule: RuleClass::Token,
+                    ..
+                } => Subject::Token(token.id),
+                Verdict::Revoked {
+                    rule: RuleClass::License,
+                    reason: Reason::Unspecified,
+                } if licenses.insert(token.license) => Subject::License(token.license),
+                _ => continue,
+            };
             requests.push(request(subject, None, Reason::Unspecified));
         }
         Ok(())

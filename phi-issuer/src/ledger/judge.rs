@@ -24,7 +24,7 @@ use crate::{
     keys::Role,
     license::{self, Change, Issuance, LicenseChange, Times},
     mint::{license_claims, mintable},
-    rule,
+    rule, status,
     store::{RawRow, RowDifference, Shadow, Tiles, hash_of},
     tree::{TILE_WIDTH, TileChecker, TileStore as _, TreeError},
 };
@@ -197,6 +197,17 @@ impl<'s> Judge<'s> {
                     },
                 )
             }
+            Event::Unrevoked(unrevocation) => {
+                expect(
+                    unrevocation.since == entry.time,
+                    "it was not unrevoked when it was recorded",
+                )?;
+                let decided = crate::unrevoke::check(&query, &unrevocation.subject)?;
+                expect(
+                    decided.keeps == unrevocation.keeps,
+                    "it does not leave in force what a change took back",
+                )
+            }
             // What there is to know of these the rules said.
             Event::KeyActivated { .. }
             | Event::KeyExported { .. }
@@ -322,6 +333,9 @@ impl<'s> Judge<'s> {
 
     /// The document follows those before it, under the keys that the newest root names.
     fn document(&mut self, publication: &Publication) -> Result<(), Error> {
+        if publication.base.is_some() {
+            return status::check_delta(&self.shadow.query(), publication);
+        }
         match &mut self.trust {
             Some(trust) => {
                 let imported = trust.import(&publication.document);
@@ -473,10 +487,14 @@ fn is_signed(token: &str, key_id: KeyId, claims: &phi_verify::Claims, key: &Publ
 pub(super) fn described(document: Vec<u8>) -> Result<Publication, phi_verify::Error> {
     use dangerous_inspect::Document;
     let none = String::new();
+    let mut base = None;
     let (kind, product, version, issued_at) = match dangerous_inspect::document(&document)? {
         Document::Root(root) => (DocumentKind::Root, none, root.version, root.issued_at),
         Document::Keyset(keyset) => (DocumentKind::Keyset, none, keyset.version, keyset.issued_at),
-        Document::Status(list) => (DocumentKind::Status, none, list.epoch, list.this_update),
+        Document::Status(list) => {
+            base = list.base().map(|base| base.epoch);
+            (DocumentKind::Status, none, list.epoch, list.this_update)
+        }
         Document::Catalog(catalog) => {
             let (revision, issued_at) = (catalog.revision, catalog.issued_at);
             (DocumentKind::Catalog, catalog.product, revision, issued_at)
@@ -490,6 +508,7 @@ pub(super) fn described(document: Vec<u8>) -> Result<Publication, phi_verify::Er
         kind,
         product,
         version,
+        base,
         issued_at,
         document,
     })

@@ -1,11 +1,11 @@
 //! What a license was, and how it came to be what it is: a pure replay of its events.
 
-use phi_verify::{LicenseId, RuleClass, Terms, UnixTime};
+use phi_verify::{LicenseId, Terms, UnixTime};
 
 use super::{Act, Change, LicenseRecord, Settled, State, Waiting, find, misfit_of, terms};
 use crate::{
-    Issuer, MintedToken, Revocation, Subject, entry::Entry, error::Error, event::Event,
-    store::Query,
+    Issuer, MintedToken, Revocation, Subject, Unrevocation, entry::Entry, error::Error,
+    event::Event, store::Query,
 };
 
 /// One thing that happened to a license.
@@ -50,6 +50,8 @@ pub enum Happening {
     Expired,
     /// It was taken back, alone or with all of its customer's, or its tokens up to a time were.
     Revoked(Revocation),
+    /// Such a revocation was taken back.
+    Unrevoked(Unrevocation),
     /// A token was minted of it.
     Minted(MintedToken),
 }
@@ -145,20 +147,22 @@ pub(crate) struct CustomerRevocations(Vec<(UnixTime, Entry)>);
 impl CustomerRevocations {
     pub(crate) fn of(query: &Query<'_>, customer: &str) -> Result<Self, Error> {
         // The table has the newest of them, and is soon asked; the events have them all.
-        match query.revocation(RuleClass::Customer, customer)? {
+        match query.entry_of_revocation(&Subject::Customer(customer.into()))? {
             None => Ok(Self(Vec::new())),
             Some(_) => recorded(query, query.revocations_of_customer(customer)?).map(Self),
         }
     }
 
-    /// The newest one until then that took back all.
+    /// The one that took back all and was in force then.
     fn newest(&self, time: UnixTime) -> Option<Revocation> {
         let until = self.0.iter().take_while(|(recorded, _)| *recorded <= time);
-        let whole = until.filter_map(|(_, entry)| match &entry.event {
-            Event::Revoked(revocation) if revocation.issued_before.is_none() => Some(revocation),
-            _ => None,
-        });
-        whole.last().cloned()
+        until.fold(None, |standing, (_, entry)| match &entry.event {
+            Event::Revoked(revocation) if revocation.issued_before.is_none() => {
+                Some(revocation.clone())
+            }
+            Event::Unrevoked(_) => None,
+            _ => standing,
+        })
     }
 }
 
@@ -277,6 +281,16 @@ pub(crate) fn fold(record: &mut Option<LicenseRecord>, entry: &Entry) -> Result<
             record.revoke(entry.time);
             return Ok(());
         }
+        Event::Unrevoked(Unrevocation {
+            subject: Subject::License(_),
+            ..
+        }) => {
+            let record = record
+                .as_mut()
+                .ok_or_else(|| damaged("it takes back the revocation of no license"))?;
+            record.unrevoke(entry.time);
+            return Ok(());
+        }
         _ => return Ok(()),
     };
     if record.is_some() {
@@ -331,6 +345,7 @@ impl Timeline {
                 None => Happening::Changed(event.change.clone()),
             },
             Event::Revoked(revocation) => Happening::Revoked(revocation.clone()),
+            Event::Unrevoked(unrevocation) => Happening::Unrevoked(unrevocation.clone()),
             Event::TokenMinted(token) => Happening::Minted(token.clone()),
             _ => return Ok(()),
         };
@@ -437,6 +452,10 @@ const fn changes_license(event: &Event) -> bool {
             | Event::Revoked(Revocation {
                 subject: Subject::License(_),
                 issued_before: None,
+                ..
+            })
+            | Event::Unrevoked(Unrevocation {
+                subject: Subject::License(_),
                 ..
             })
     )

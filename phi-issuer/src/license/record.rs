@@ -242,6 +242,17 @@ impl LicenseRecord {
         self.revision += 1;
     }
 
+    /// Brings the license back that was revoked, as what somebody did before; one whose tokens
+    /// alone were cut stays as it is.
+    pub(crate) fn unrevoke(&mut self, now: UnixTime) {
+        self.settle(now);
+        let before = self.timed(now);
+        if let Some(after) = before.after(Act::Unrevoke) {
+            self.enter(before, after, now);
+            self.revision += 1;
+        }
+    }
+
     fn wait(
         &mut self,
         now: UnixTime,
@@ -262,7 +273,7 @@ impl LicenseRecord {
         // Whether the state then will allow it is asked of who asks for it, not of what is in the
         // ledger: it may be decided otherwise until then, and what does not fit is void.
         let state = self.timed(now);
-        if state.allows().next().is_none() {
+        if state.is_last() {
             return Err(Misfit::Transition { state, act });
         }
         let after = |waiting: &Waiting| waiting.effective <= effective;

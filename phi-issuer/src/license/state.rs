@@ -22,7 +22,7 @@ pub enum State {
     Suspended,
     /// Past its expiry and its grace.
     Expired,
-    /// Taken back for good.
+    /// Taken back, until somebody says that it should not have been.
     Revoked,
     /// Replaced by another license, which took over what it granted.
     Superseded,
@@ -55,8 +55,10 @@ pub enum Act {
     Rebind,
     /// A change that waits for its time is called off.
     Withdraw,
-    /// It is taken back for good.
+    /// It is taken back.
     Revoke,
+    /// Its revocation is taken back.
+    Unrevoke,
     /// Its time is up and its grace begins: nobody does it, the time does.
     Lapse,
     /// Its time and its grace are up: nobody does it, the time does.
@@ -121,6 +123,7 @@ pub const TRANSITIONS: &[Transition] = &[
     leads(State::Expired, Act::ConvertTrial, State::Active),
     leads(State::Expired, Act::Withdraw, State::Expired),
     leads(State::Expired, Act::Revoke, State::Revoked),
+    leads(State::Revoked, Act::Unrevoke, State::Active),
 ];
 
 impl State {
@@ -167,6 +170,12 @@ impl State {
         here.map(|rule| rule.act)
     }
 
+    /// Whether nothing that waits can ever find the license in another state: at most its
+    /// revocation is taken back, and what waited went with it.
+    pub(super) fn is_last(self) -> bool {
+        self.allows().all(|act| act == Act::Unrevoke)
+    }
+
     /// Whether the license grants anything in this state.
     pub const fn entitles(self) -> bool {
         matches!(self, Self::Active | Self::Grace)
@@ -175,7 +184,7 @@ impl State {
 
 impl Act {
     /// Every act, in the order of a life.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Draft,
         Self::Issue,
         Self::StartTrial,
@@ -188,6 +197,7 @@ impl Act {
         Self::Rebind,
         Self::Withdraw,
         Self::Revoke,
+        Self::Unrevoke,
         Self::Lapse,
         Self::Expire,
     ];
@@ -207,6 +217,7 @@ impl Act {
             Self::Rebind => "rebind",
             Self::Withdraw => "withdraw",
             Self::Revoke => "revoke",
+            Self::Unrevoke => "unrevoke",
             Self::Lapse => "lapse",
             Self::Expire => "expire",
         }
@@ -251,16 +262,15 @@ mod tests {
     }
 
     #[test]
-    fn every_state_is_reached_and_only_two_are_final() {
+    fn every_state_is_reached_and_only_two_are_last() {
         let reached: BTreeSet<_> = TRANSITIONS.iter().map(|rule| rule.to).collect();
         assert_eq!(reached, BTreeSet::from(State::ALL));
-        let last = State::ALL
-            .into_iter()
-            .filter(|state| state.allows().next().is_none());
+        let last = State::ALL.into_iter().filter(|state| state.is_last());
         assert_eq!(
             last.collect::<Vec<_>>(),
             [State::Revoked, State::Superseded]
         );
+        assert_eq!(State::Superseded.allows().next(), None);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::{
     Subject,
     entry::Entry,
     error::Error,
-    event::{Event, MintedToken, Revocation},
+    event::{Event, MintedToken, Revocation, Unrevocation},
     license::{Issuance, LicenseRecord, fold},
 };
 
@@ -25,6 +25,9 @@ pub(super) const TABLES: [&str; 11] = [
     "catalogs",
     "keys",
 ];
+
+/// What deltas are called in the table of publications.
+pub(super) const DELTA: &str = "status-delta";
 
 /// Applies an entry. The Merkle tree has its own way into its table: [`super::tiles`].
 pub(super) fn apply(engine: &Engine, entry: &Entry) -> Result<(), Error> {
@@ -92,17 +95,19 @@ pub(super) fn apply(engine: &Engine, entry: &Entry) -> Result<(), Error> {
         Event::LicenseChanged(change) => change_license(engine, entry, change.license),
         Event::TokenMinted(token) => mint(engine, seq, token),
         Event::Revoked(revocation) => revoke(engine, entry, revocation),
+        Event::Unrevoked(unrevocation) => unrevoke(engine, entry, unrevocation),
         Event::DocumentPublished(publication) => {
+            let base = publication.base.map(|base| base.to_string());
+            // Deltas stand beside the lists, under the epoch of their base.
+            let (kind, about) = match &base {
+                None => (publication.kind.name(), publication.product.as_str()),
+                Some(base) => (DELTA, base.as_str()),
+            };
             let product = publication.product.as_str();
             execute(
                 "INSERT INTO publications (kind, product, version, seq) VALUES (?1, ?2, ?3, ?4)
                  ON CONFLICT (kind, product, version) DO UPDATE SET seq = excluded.seq",
-                values![
-                    publication.kind.name(),
-                    product,
-                    publication.version.cast_signed(),
-                    seq
-                ],
+                values![kind, about, publication.version.cast_signed(), seq],
             )?;
             match product {
                 "" => Ok(()),
@@ -207,6 +212,51 @@ fn revoke(engine: &Engine, entry: &Entry, revocation: &Revocation) -> Result<(),
         Subject::License(license) if revocation.issued_before.is_none() => {
             change_license(engine, entry, *license)
         }
+        subject => trail_of_subject(engine, seq, subject),
+    }
+}
+
+/// Ends the revocation, or puts the earlier one in its place that stays in force.
+fn unrevoke(engine: &Engine, entry: &Entry, unrevocation: &Unrevocation) -> Result<(), Error> {
+    let seq = entry.seq.cast_signed();
+    let subject = &unrevocation.subject;
+    let (class, id) = (subject.class().name(), subject.id());
+    let asked = "SELECT issued_before FROM revocations WHERE class = ?1 AND id = ?2";
+    let before = engine.one(asked, values![class, &id], |row| row.opt_int(0))?;
+    match unrevocation.keeps {
+        // The row stays and names this event: what was issued before the epoch is nothing.
+        None => one_row(
+            engine,
+            "UPDATE revocations SET issued_before = 0, seq = ?3 WHERE class = ?1 AND id = ?2",
+            values![class, &id, seq],
+        )?,
+        Some(kept) => {
+            let kept = kept.cast_signed();
+            let asked = "SELECT entry FROM events WHERE seq = ?1";
+            let event = engine.one(asked, values![kept], |row| Entry::decode(row.blob(0)?))?;
+            let cut_off = match event.map(|entry| entry.event) {
+                Some(Event::Revoked(earlier)) => earlier.issued_before.map(sql),
+                _ => return Err(damaged("a revocation that stays")),
+            };
+            one_row(
+                engine,
+                "UPDATE revocations SET issued_before = ?3, seq = ?4 WHERE class = ?1 AND id = ?2",
+                values![class, &id, cut_off, kept],
+            )?;
+        }
+    }
+    match subject {
+        // The license itself was taken back, not only tokens of it.
+        Subject::License(license) if before == Some(None) => {
+            change_license(engine, entry, *license)
+        }
+        subject => trail_of_subject(engine, seq, subject),
+    }
+}
+
+/// The entry is about what is revoked, or not any more, and changes no license.
+fn trail_of_subject(engine: &Engine, seq: i64, subject: &Subject) -> Result<(), Error> {
+    match subject {
         Subject::License(license) => trail_of_license(engine, seq, *license, false),
         Subject::Token(token) => one_row(
             engine,

@@ -9,6 +9,7 @@ use std::{
 use phi_verify::{DocumentKind, KeyId, LicenseId, PublicKey, RuleClass, TokenId, UnixTime};
 
 use super::{
+    apply,
     engine::{Engine, Row, Value, damaged, values},
     lift,
     tiles::Tiles,
@@ -18,9 +19,10 @@ use crate::{
     customer::{Customer, CustomerKind},
     entry::Entry,
     error::Error,
-    event::{Event, MintedToken, Publication, Revocation, SignedCheckpoint, Subject},
+    event::{Event, MintedToken, Publication, Revocation, SignedCheckpoint, Subject, Unrevocation},
     keys::{KeyScope, Orphan, Orphans, Reach, Role},
     license::{LicenseRecord, State},
+    revoked::Revoked,
 };
 
 /// Events that are read at once: a few hundred kilobytes of them.
@@ -36,7 +38,7 @@ pub(crate) struct Query<'c> {
 pub(crate) type CatalogCache = RefCell<HashMap<(String, u64), Arc<Revision>>>;
 
 /// A key as the store has it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct KeyRow {
     pub(crate) public: PublicKey,
     pub(crate) role: Role,
@@ -112,11 +114,12 @@ impl<'c> Query<'c> {
         let sql = "SELECT entry FROM revocations JOIN events USING (seq) WHERE class = ?1";
         let class = values![RuleClass::Key.name()];
         let found = self.all(sql, class, |row| revocation_of(event(row, 0)?))?;
+        let found = found.into_iter().flatten();
         let cut = |revocation: Revocation| match (revocation.subject, revocation.cut) {
             (Subject::Key(key_id), Some(cut)) => Some((key_id, cut)),
             _ => None,
         };
-        Ok(found.into_iter().filter_map(cut).collect())
+        Ok(found.filter_map(cut).collect())
     }
 
     /// The entry that a key is of.
@@ -124,6 +127,15 @@ impl<'c> Query<'c> {
         let sql = "SELECT entry FROM keys JOIN events USING (seq) WHERE id = ?1";
         let mut found = self.entries(sql, values![&key_id.to_string()])?;
         Ok(found.pop())
+    }
+
+    /// Every entry of the life of a key, and every revocation, in order. Nothing derived is asked.
+    pub(crate) fn key_events(&self) -> Result<Vec<Entry>, Error> {
+        let sql = "SELECT entry FROM events WHERE word IN
+                   ('key-added', 'key-activated', 'key-retired', 'key-prolonged', 'key-dropped',
+                    'revoked')
+                   ORDER BY seq";
+        self.entries(sql, &[])
     }
 
     /// The events by which keys of a role were added, in order.
@@ -145,12 +157,13 @@ impl<'c> Query<'c> {
     pub(crate) fn live_under(
         &self,
         key_id: KeyId,
+        up_to: u64,
         now: UnixTime,
     ) -> Result<(u64, Option<UnixTime>), Error> {
         let sql = "SELECT count(*), count(ends), max(ends) FROM tokens
-                   WHERE key_id = ?1 AND (ends IS NULL OR ends > ?2)";
+                   WHERE key_id = ?1 AND (ends IS NULL OR ends > ?2) AND seq <= ?3";
         let id = key_id.to_string();
-        self.single(sql, values![&id, seconds(now)], |row| {
+        self.single(sql, values![&id, seconds(now), number(up_to)], |row| {
             let (all, ending) = (row.int(0)?, row.int(1)?);
             let last = row.opt_int(2)?.map(time).transpose()?;
             Ok((all.cast_unsigned(), last.filter(|_| all == ending)))
@@ -397,10 +410,11 @@ impl<'c> Query<'c> {
         self.entries(sql, values![id.as_bytes().as_slice()])
     }
 
-    /// The revocations of a customer, in order.
+    /// The revocations of a customer and what took them back, in order.
     pub(crate) fn revocations_of_customer(&self, customer: &str) -> Result<Vec<Entry>, Error> {
         let sql = "SELECT entry FROM trail JOIN events USING (seq)
-                   WHERE customer = ?1 AND license IS NULL AND word = 'revoked' ORDER BY seq";
+                   WHERE customer = ?1 AND license IS NULL AND word IN ('revoked', 'unrevoked')
+                   ORDER BY seq";
         self.entries(sql, values![customer])
     }
 
@@ -446,19 +460,6 @@ impl<'c> Query<'c> {
         })
     }
 
-    /// Hands over every token that something could still accept at this time.
-    pub(crate) fn each_live_token(
-        &self,
-        now: UnixTime,
-        mut each: impl FnMut(MintedToken) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        let sql = "SELECT seq, entry FROM tokens JOIN events USING (seq)
-                   WHERE seq > ?1 AND (ends IS NULL OR ends > ?3) ORDER BY seq LIMIT ?2";
-        self.pages(sql, values![seconds(now)], |entry, _| {
-            each(token_of(entry.event.clone())?)
-        })
-    }
-
     /// How many live tokens there are of each of these: a token, a license, a customer's
     /// licenses, a key. A feature counts the product's tokens.
     pub(crate) fn count_live_tokens(
@@ -487,10 +488,27 @@ impl<'c> Query<'c> {
         Ok(count.cast_unsigned())
     }
 
+    /// How many live tokens of a subject are taken back, by whatever: themselves, their license
+    /// or its customer, their key whole, or a suspension.
+    pub(crate) fn count_revoked_tokens(
+        &self,
+        subject: &Subject,
+        now: UnixTime,
+    ) -> Result<u64, Error> {
+        let revoked = Revoked::load(self, now)?;
+        let mut count = 0;
+        self.each_token_of(subject, now, |token| {
+            count += u64::from(revoked.reaches(token).is_some());
+            Ok(())
+        })?;
+        Ok(count)
+    }
+
     /// What is revoked, in the order of revocation.
     pub(crate) fn revocations(&self) -> Result<Vec<Revocation>, Error> {
         let sql = "SELECT entry FROM revocations JOIN events USING (seq) ORDER BY seq";
-        self.all(sql, &[], |row| revocation_of(event(row, 0)?))
+        let found = self.all(sql, &[], |row| revocation_of(event(row, 0)?))?;
+        Ok(found.into_iter().flatten().collect())
     }
 
     /// The revocation of one subject.
@@ -501,9 +519,17 @@ impl<'c> Query<'c> {
     ) -> Result<Option<Revocation>, Error> {
         let sql =
             "SELECT entry FROM revocations JOIN events USING (seq) WHERE class = ?1 AND id = ?2";
-        self.one_event(sql, values![class.name(), id])?
-            .map(revocation_of)
-            .transpose()
+        let newest = self.one_event(sql, values![class.name(), id])?;
+        Ok(newest.map(revocation_of).transpose()?.flatten())
+    }
+
+    /// The newest entry about a subject that was revoked: it may say that it is not any more.
+    pub(crate) fn entry_of_revocation(&self, subject: &Subject) -> Result<Option<Entry>, Error> {
+        let sql =
+            "SELECT entry FROM revocations JOIN events USING (seq) WHERE class = ?1 AND id = ?2";
+        let id = subject.id();
+        let mut found = self.entries(sql, values![subject.class().name(), &id])?;
+        Ok(found.pop())
     }
 
     /// The newest document of a kind, for catalogs that of a product.
@@ -517,6 +543,48 @@ impl<'c> Query<'c> {
         self.one_event(sql, values![kind.name(), product])?
             .map(publication_of)
             .transpose()
+    }
+
+    /// The full status list of an epoch.
+    pub(crate) fn full_list(&self, epoch: u64) -> Result<Option<Publication>, Error> {
+        let sql = "SELECT entry FROM publications JOIN events USING (seq)
+                   WHERE kind = ?1 AND product = '' AND version = ?2";
+        let kind = DocumentKind::Status.name();
+        self.one_event(sql, values![kind, epoch.cast_signed()])?
+            .map(publication_of)
+            .transpose()
+    }
+
+    /// The number of the event by which the full status list of an epoch was published.
+    pub(crate) fn seq_of_list(&self, epoch: u64) -> Result<u64, Error> {
+        let sql = "SELECT seq FROM publications
+                   WHERE kind = ?1 AND product = '' AND version = ?2";
+        let kind = DocumentKind::Status.name();
+        let seq = self
+            .engine
+            .one(sql, values![kind, epoch.cast_signed()], |row| row.int(0))?;
+        Ok(seq.ok_or_else(|| damaged("a publication"))?.cast_unsigned())
+    }
+
+    /// The deltas to the newest full status list, in the order in which they were made.
+    pub(crate) fn deltas(&self) -> Result<Vec<Publication>, Error> {
+        let sql = "SELECT entry FROM publications JOIN events USING (seq)
+                   WHERE kind = ?1 AND version =
+                         (SELECT max(version) FROM publications WHERE kind = ?2)
+                   ORDER BY seq";
+        let kinds = values![apply::DELTA, DocumentKind::Status.name()];
+        self.all(sql, kinds, |row| publication_of(event(row, 0)?))
+    }
+
+    /// What was unrevoked after the event with this number.
+    pub(crate) fn unrevoked_since(&self, seq: u64) -> Result<Vec<Unrevocation>, Error> {
+        let sql = "SELECT entry FROM events WHERE seq > ?1 AND word = 'unrevoked' ORDER BY seq";
+        self.all(sql, values![seq.cast_signed()], |row| {
+            match event(row, 0)? {
+                Event::Unrevoked(unrevocation) => Ok(unrevocation),
+                _ => Err(damaged("an event")),
+            }
+        })
     }
 
     /// The newest checkpoint.
@@ -664,9 +732,11 @@ fn token_of(event: Event) -> Result<MintedToken, Error> {
     }
 }
 
-fn revocation_of(event: Event) -> Result<Revocation, Error> {
+/// The revocation, unless it was taken back.
+fn revocation_of(event: Event) -> Result<Option<Revocation>, Error> {
     match event {
-        Event::Revoked(revocation) => Ok(revocation),
+        Event::Revoked(revocation) => Ok(Some(revocation)),
+        Event::Unrevoked(_) => Ok(None),
         _ => Err(damaged("a revocation")),
     }
 }

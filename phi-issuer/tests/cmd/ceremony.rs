@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use crate::run::{Folder, repository};
+use phi_verify::TrustState;
+
+use crate::run::{Folder, refusal, repository};
 
 impl Folder {
     /// Makes holders, each in a folder of their own.
@@ -64,6 +66,108 @@ fn a_ceremony_answers_by_its_schemas() {
         "root propose --threshold 3 --out more.proposal",
     );
     assert_eq!(proposed["proposal"]["needs"][1]["threshold"], 3);
+}
+
+/// An issuer with one root key in the folder, and somebody's issuer of the same name in `evil`,
+/// whose first root names that key beside mallory's; the public half is no secret. Its root 2
+/// is signed by mallory alone, and root 3 is proposed.
+fn with_a_forger() -> (Folder, String) {
+    let folder = Folder::new();
+    folder.ok("init --issuer phi.example.com --product atlas --kdf fast");
+    let anchor = fs::read(folder.path("published/root-1.phi")).unwrap();
+    let anchor = TrustState::from_anchor(&anchor).unwrap();
+    let victim = anchor.root().root.keys()[0].clone();
+    let line = format!("{} victim\n", victim.to_paserk());
+    fs::write(folder.path("victim.pub"), line).unwrap();
+    let holders = folder.holders(&["mallory"]);
+    folder.ok(
+        "init --dir evil --issuer phi.example.com --product atlas --kdf fast --root-by-ceremony",
+    );
+    let propose = "root init --dir evil --threshold 1 --of 2 --holder victim.pub --out 1.proposal";
+    folder.ok(&format!("{propose}{holders}"));
+    folder.ok("root sign 1.proposal --key mallory/mallory.key --yes");
+    folder.ok("root assemble --dir evil 1.proposal 1.mallory.sig");
+    let propose = "root propose --dir evil --refresh-by";
+    folder.ok(&format!("{propose} +2y --out 2.proposal"));
+    folder.ok(
+        "root sign 2.proposal --root evil/published/root-1.phi --key mallory/mallory.key --yes",
+    );
+    folder.ok("root assemble --dir evil 2.proposal 2.mallory.sig");
+    folder.ok(&format!("{propose} +3y --out 3.proposal"));
+    (folder, format!("keys/root-{}.key", victim.id()))
+}
+
+/// A forged root is the proposal's own and shows as it says: the ledger's is what counts.
+#[test]
+fn an_issuers_own_root_key_signs_what_follows_its_ledger_alone() {
+    let (folder, _) = with_a_forger();
+    for proposal in ["1.proposal", "2.proposal", "3.proposal"] {
+        let refused = folder.refused(&format!("root sign {proposal} --out forged.sig --yes"));
+        assert_eq!(refused, (14, "proposal-behind".into()), "{proposal}");
+        assert!(!folder.path("forged.sig").exists());
+    }
+    folder.ok("root propose --refresh-by +2y --out ours.proposal");
+    let signed = folder.json("root-sign", "root sign ours.proposal --out ours.sig --yes");
+    assert_eq!(signed["compared"], true);
+}
+
+/// A holder who missed a ceremony has the root before it from whoever proposes, and believes it
+/// if the root that was kept leads to it.
+#[test]
+fn a_root_that_was_handed_over_is_proven_from_the_one_that_was_kept() {
+    let (folder, key) = with_a_forger();
+    let sign = |proposal: &str, roots: &[&str]| {
+        let roots = roots.iter().map(|root| format!(" --root {root}"));
+        let roots = roots.collect::<String>();
+        format!("root sign {proposal} --key {key}{roots} --yes")
+    };
+    let kept = "published/root-1.phi";
+    for since in [
+        "evil/published/root-2.phi",
+        "evil/published/root-1.phi",
+        kept,
+    ] {
+        let refused = folder.refused(&sign("3.proposal", &[kept, since]));
+        assert_eq!(refused, (14, "proposal-invalid".into()), "{since}");
+    }
+    let behind = folder.run(&sign("3.proposal", &[kept]));
+    let said = String::from_utf8_lossy(&behind.stderr).into_owned();
+    assert!(said.contains("hand in those since, after yours"), "{said}");
+    folder.ok("root propose --refresh-by +2y --out ours.proposal");
+    folder.ok("root sign ours.proposal --out ours.sig --yes");
+    folder.ok("root assemble ours.proposal ours.sig");
+    folder.ok("root propose --refresh-by +3y --out next.proposal");
+    folder.ok(&sign("next.proposal", &[kept, "published/root-2.phi"]));
+}
+
+/// Every license that ends before the time of a root would be refused from then on.
+#[test]
+fn a_root_of_another_century_is_told_and_not_assembled() {
+    let folder = Folder::new();
+    folder.ok("init --issuer phi.example.com --product atlas --kdf fast");
+    let anchor = fs::read(folder.path("published/root-1.phi")).unwrap();
+    let anchor = TrustState::from_anchor(&anchor).unwrap();
+    let key = anchor.root().root.keys()[0].id();
+    let proposed = folder.plain("root propose --now 2126-01-01 --status-floor 1 --out p.proposal");
+    assert!(proposed.status.success(), "{proposed:?}");
+    assert_eq!(
+        folder.refused("root sign p.proposal --yes"),
+        (14, "proposal-ahead".into())
+    );
+    let root = "--root published/root-1.phi";
+    let sign = format!("root sign p.proposal {root} --key keys/root-{key}.key --out p.sig --yes");
+    for told in [&format!("root show p.proposal {root}"), &sign] {
+        let output = folder.run(told);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{said}");
+        assert!(
+            said.contains("phi: warning: the proposal was made at 2126"),
+            "{said}"
+        );
+    }
+    let assembled = folder.run("--json root assemble p.proposal p.sig");
+    assert_eq!(refusal(&assembled), (14, "proposal-ahead".into()));
+    assert!(!folder.path("published/root-2.phi").exists());
 }
 
 /// A key file is its owner's alone.

@@ -61,6 +61,40 @@ fn licenses_are_signed_by_a_program() {
     );
 }
 
+/// Whoever can change the file has Phi run a program.
+#[cfg(unix)]
+#[test]
+fn a_signer_that_others_can_change_is_not_run() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (folder, _) = with_openssl();
+    let new = format!("key new --public public.pem --exec {SIGN}");
+    let made = folder.json("key-new", &new);
+    let check = format!("key check {}", made["key"].as_str().unwrap());
+    folder.ok(&check);
+    let signer = folder.path(made["file"].as_str().unwrap());
+    fs::set_permissions(&signer, fs::Permissions::from_mode(0o666)).unwrap();
+    assert_eq!(folder.refused(&check), (22, "file-permissions".into()));
+}
+
+/// Nobody writes to the pipe: who waited for that would wait for ever.
+#[cfg(unix)]
+#[test]
+fn a_pipe_in_the_place_of_a_key_file_is_refused() {
+    let (folder, license) = Folder::with_license();
+    let keys = folder.json("key-list", "key list");
+    let keys = keys["keys"].as_array().unwrap();
+    let key = keys.iter().find(|key| key["role"] == "license").unwrap();
+    let file = key["file"].as_str().unwrap();
+    fs::remove_file(folder.path(file)).unwrap();
+    folder.pipe(file);
+    for command in [
+        format!("key check {}", key["key"].as_str().unwrap()),
+        format!("mint {license}"),
+    ] {
+        assert_eq!(folder.refused(&command).1, "key-malformed");
+    }
+}
+
 #[test]
 fn a_program_without_the_key_is_not_added() {
     let (folder, _) = with_openssl();

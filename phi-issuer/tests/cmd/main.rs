@@ -13,6 +13,7 @@ mod clocks;
 mod custody;
 mod faults;
 mod fixtures;
+mod hints;
 mod life;
 mod migration;
 mod pages;

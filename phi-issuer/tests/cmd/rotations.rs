@@ -338,3 +338,44 @@ fn a_rotation_is_not_planned_for_the_past() {
     let drop = "--json key rotate --from 2026-06-10 --plan --drop 2026-06-05";
     assert_eq!(refusal(&on(&folder, 1, drop)), (14, "input-invalid".into()));
 }
+
+/// What a keyset says of a key is shown, whole.
+#[test]
+fn a_keyset_is_shown_with_scopes_and_cuts() {
+    let (folder, stolen) = after_a_cut();
+    let made = json(
+        &folder,
+        3,
+        "key-new",
+        "key new --product atlas --longest 31d",
+    );
+    let narrow = made["key"].as_str().unwrap();
+    ok(&folder, 3, "keyset publish");
+    let shown = json(&folder, 3, "keyset-show", "keyset show");
+    let keys = shown["keyset"]["keys"].as_array().unwrap();
+    let find = |id: &str| keys.iter().find(|key| key["key"] == id).unwrap();
+    assert_eq!(find(&stolen)["cut"], 14);
+    assert_eq!(find(&stolen)["scope"], Value::Null);
+    assert_eq!(find(narrow)["scope"]["words"], "atlas, at most 31d");
+    let page = String::from_utf8(ok(&folder, 3, "keyset show").stdout).unwrap();
+    assert!(page.contains("its tokens of the first 14 events"), "{page}");
+    let inspected = json(&folder, 3, "inspect", "inspect published/keyset.phi");
+    assert_eq!(&inspected["object"]["keys"], &shown["keyset"]["keys"]);
+}
+
+#[test]
+fn a_key_for_everything_is_retired_beside_keys_for_less() {
+    let (folder, license) = Folder::with_license();
+    let wide = key(&folder, "license");
+    let alone = on(&folder, 1, &format!("--json key retire {wide}"));
+    assert_eq!(refusal(&alone), (20, "not-allowed".into()));
+    let made = json(&folder, 1, "key-new", "key new --product atlas");
+    let narrow = made["key"].as_str().unwrap();
+    ok(&folder, 1, &format!("key rotate --like {narrow}"));
+    ok(&folder, 2, &format!("key retire {wide}"));
+    ok(&folder, 2, "keyset publish");
+    assert_eq!(minted_under(&folder, 3, &license), narrow);
+    let states = license_keys(&folder, 3);
+    assert_eq!(states[0], (wide, "retired".into()));
+    ok(&folder, 3, "ledger verify");
+}

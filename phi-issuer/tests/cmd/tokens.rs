@@ -179,6 +179,13 @@ fn what_is_wrong_with_a_token_is_said() {
         &format!("--pin-file none key check {one}"),
         "passphrase-unreadable",
     );
+    // An empty PIN is none, and is no passphrase.
+    fs::write(vault.folder.path("empty"), "").unwrap();
+    let said = vault.refused(&format!("--pin-file empty key check {one}"), "pin-missing");
+    assert!(
+        String::from_utf8_lossy(&said.stderr).contains("needs its PIN"),
+        "{said:?}"
+    );
 
     let new = "--pin-file pin key new --token issuer --pkcs11";
     vault.refused(&format!("{new} /nonexistent/module.so"), "token-module");

@@ -13,6 +13,8 @@ use phi_verify::{
     filter::Filter,
     log::{ConsistencyProof, Hash, Leaf, Proof},
 };
+use sha2::{Digest as _, Sha256};
+
 use phi_verify_fuzz::{checkpoint, leaf_hash, seal, snakeoil, token, tree_root};
 
 fn main() -> io::Result<()> {
@@ -21,6 +23,7 @@ fn main() -> io::Result<()> {
     scoped()?;
     bundle()?;
     log()?;
+    filters()?;
     let keyset = seal(DocumentKind::Keyset, &snakeoil::keyset().unsigned());
     let word = armor::document_to_text(&keyset).expect("a document");
     seed("armor", "word", word.as_bytes())?;
@@ -181,6 +184,27 @@ fn log() -> io::Result<()> {
         proof(Vec::new()).to_text().as_bytes(),
     )?;
     seed("token_proof", "path", proof(path).to_text().as_bytes())
+}
+
+/// A filter of each form, its kind in front. What they list is nobody's.
+fn filters() -> io::Result<()> {
+    let noise = |count| {
+        let blocks = (0..).flat_map(|number: u32| Sha256::digest(number.to_be_bytes()));
+        blocks.take(count).collect::<Vec<_>>()
+    };
+    let two_layers = [2, 1, 2, 24, 3, 9, 1];
+    let two_shards = [3, 0, 2, 2, 70, 5, 0x84, 3, 6, 70, 7, 0x84, 3, 8];
+    for (name, body) in [
+        ("exact", [&[0][..], &[1; 8], &[2; 8]].concat()),
+        ("bloom", [&[1, 40, 3][..], &noise(5)].concat()),
+        ("cascade", [&two_layers[..], &noise(4), &[1, 1, 0xac, 2]].concat()),
+        ("cascade-tail", vec![2, 0, 0, 1, 7]),
+        ("ribbon", [&[3, 1, 3, 1, 2, 9, 4, 1][..], &noise(3 * 2 + 4)].concat()),
+        ("ribbon-shards", [&two_shards[..], &noise(2 * (2 * 70 + 388))].concat()),
+    ] {
+        seed("filter", name, &body)?;
+    }
+    Ok(())
 }
 
 /// A status with a rule of each class and a token on its list.

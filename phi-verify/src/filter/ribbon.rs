@@ -134,11 +134,12 @@ impl Ribbon {
         if rank > MAX_RANK {
             return Err(FilterError::Limit);
         }
-        let count = reader.varint()?;
-        if count == 0 || count > 1 + (length / SHARD_BYTES) as u64 {
+        let most = 1 + length / SHARD_BYTES;
+        let count = usize::try_from(reader.varint()?).unwrap_or(usize::MAX);
+        if count == 0 || count > most {
             return Err(FilterError::Limit);
         }
-        let mut shards = Vec::new();
+        let mut shards = Vec::with_capacity(count);
         for _ in 0..count {
             shards.push(Shard::parse(&mut reader, rank)?);
         }

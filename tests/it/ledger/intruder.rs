@@ -3,12 +3,13 @@
 
 use std::path::Path;
 
-use phi_issuer::{Event, Issuer, Published, Role};
+use phi_issuer::{Event, Issuer, Published, RevokeRequest, Role, Subject};
 use phi_tests::{
+    home::Sql,
     snakeoil::{DAY, START},
     workshop::{self, at, passphrase},
 };
-use phi_verify::{KeyId, PublicKey, UnixTime};
+use phi_verify::{KeyId, PublicKey, Reason, UnixTime};
 
 use super::forge::append_as;
 
@@ -150,4 +151,121 @@ fn a_ledger_whose_beginning_was_replaced_publishes_nothing() {
     std::fs::copy(others, anchor).unwrap();
     let refused = issuer.publish_keyset(&passphrase(), &at(NOW)).unwrap_err();
     assert_eq!(refused.code(), "copy-invalid");
+}
+
+/// An issuer whose license key was stolen, and revoked with a cut; that key.
+fn revoked(folder: &Path) -> (Issuer, KeyId) {
+    let mut issuer = workshop::furnished(folder).unwrap();
+    let license = workshop::issue(&mut issuer, START).unwrap();
+    workshop::mint(&mut issuer, license, 1, START).unwrap();
+    issuer.checkpoint(&passphrase(), &at(START)).unwrap();
+    let stolen = issuer
+        .rotate_key(Role::License, None, &passphrase(), &at(NOW))
+        .unwrap()
+        .old
+        .unwrap();
+    let request = RevokeRequest {
+        subject: Subject::Key(stolen),
+        issued_before: None,
+        cut: Some(3),
+        reason: Reason::KeyCompromise,
+    };
+    issuer.revoke(&request, &at(NOW)).unwrap();
+    (issuer, stolen)
+}
+
+/// Nothing is signed after a change of the store, and the refusal names the key.
+#[track_caller]
+fn nothing_is_signed(issuer: &mut Issuer, folder: &Path, sql: &str, key: KeyId, now: UnixTime) {
+    let before = issuer.trust_state().unwrap().keyset().unwrap().version;
+    Sql::open(folder).run(sql).unwrap();
+    let refused = issuer.publish_keyset(&passphrase(), &at(now)).unwrap_err();
+    assert_eq!(refused.code(), "ledger-diverged", "{sql}: {refused}");
+    let said = refused.to_string();
+    assert!(said.contains(&key.to_string()), "{sql}: {said}");
+    assert!(said.contains("phi ledger verify"), "{sql}: {said}");
+    let after = issuer.trust_state().unwrap().keyset().unwrap().version;
+    assert_eq!(after, before, "{sql}");
+}
+
+/// A thief of a key who can also write the store has the revocation forgotten, before it is
+/// published or afterwards.
+#[test]
+fn a_revocation_that_was_taken_out_of_the_store_is_not_forgotten() {
+    for published in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut issuer, stolen) = revoked(folder.path());
+        if published {
+            issuer.publish_keyset(&passphrase(), &at(NOW)).unwrap();
+        }
+        for change in [
+            "UPDATE keys SET revoked = 0, until = NULL WHERE id = 'KEY'",
+            "UPDATE keys SET revoked = 0, until = NULL WHERE id = 'KEY';
+             DELETE FROM revocations WHERE id = 'KEY'",
+            "UPDATE keys SET revoked = 0 WHERE id = 'KEY'",
+            "DELETE FROM revocations WHERE id = 'KEY'",
+            "UPDATE keys SET until = until + 86400 WHERE id = 'KEY'",
+            "UPDATE keys SET dropped = 1 WHERE id = 'KEY'",
+        ] {
+            let sql = change.replace("KEY", &stolen.to_string());
+            nothing_is_signed(&mut issuer, folder.path(), &sql, stolen, NOW);
+            issuer.rebuild().unwrap();
+        }
+        issuer.publish_keyset(&passphrase(), &at(NOW)).unwrap();
+    }
+}
+
+/// Nor does a key come back that was dropped when nothing under it could be valid any more.
+#[test]
+fn a_key_that_was_dropped_does_not_come_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut issuer = workshop::furnished(folder.path()).unwrap();
+    let rotated = issuer.rotate_key(Role::License, None, &passphrase(), &at(NOW));
+    let old = rotated.unwrap().old.unwrap();
+    let later = NOW.plus(DAY);
+    issuer.publish_keyset(&passphrase(), &at(later)).unwrap();
+    let keyset = issuer.trust_state().unwrap().keyset().unwrap().clone();
+    assert!(keyset.key(old).is_none());
+    let sql = format!("UPDATE keys SET dropped = 0, until = NULL WHERE id = '{old}'");
+    nothing_is_signed(&mut issuer, folder.path(), &sql, old, later);
+}
+
+/// What was published counts even where the events say otherwise, and so does the file of the
+/// folder where the store forgot what it published.
+#[test]
+fn events_that_were_taken_out_of_the_store_do_not_undo_a_published_keyset() {
+    const UNBOUND: &str = "DROP TRIGGER events_keep_update; DROP TRIGGER events_keep_delete;";
+    for forgotten in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut issuer, stolen) = revoked(folder.path());
+        issuer.publish_keyset(&passphrase(), &at(NOW)).unwrap();
+        let forget = match forgotten {
+            false => "",
+            true => "DELETE FROM publications WHERE kind = 'keyset' AND version > 1;",
+        };
+        let sql = format!(
+            "{UNBOUND} {forget} DELETE FROM revocations WHERE id = '{stolen}';
+             UPDATE keys SET revoked = 0 WHERE id = '{stolen}';
+             UPDATE events SET word = 'forgotten' WHERE word = 'revoked'"
+        );
+        Sql::open(folder.path()).run(&sql).unwrap();
+        let refused = issuer.publish_keyset(&passphrase(), &at(NOW)).unwrap_err();
+        assert_eq!(refused.code(), "ledger-diverged", "{refused}");
+        assert!(refused.to_string().contains(&stolen.to_string()));
+    }
+}
+
+/// A store that forgot its newest keyset would use its number twice.
+#[test]
+fn a_keyset_that_the_store_forgot_is_not_published_anew_under_its_number() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut issuer = workshop::furnished(folder.path()).unwrap();
+    issuer
+        .new_key(Role::License, &passphrase(), &at(NOW))
+        .unwrap();
+    issuer.publish_keyset(&passphrase(), &at(NOW)).unwrap();
+    let sql = "DELETE FROM publications WHERE kind = 'keyset' AND version = 2";
+    Sql::open(folder.path()).run(sql).unwrap();
+    let refused = issuer.publish_keyset(&passphrase(), &at(NOW)).unwrap_err();
+    assert_eq!(refused.code(), "older-than-published", "{refused}");
 }

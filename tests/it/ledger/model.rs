@@ -14,6 +14,7 @@ const TABLE: &str = "
     rebind   draft    active      grace      -          -        -        -
     withdraw draft    active      grace      suspended  expired  -        -
     revoke   revoked  revoked     revoked    revoked    revoked  -        -
+    unrevoke -        -           -          -          -        active   -
 ";
 
 fn leads(state: &str, act: &str) -> Option<&'static str> {
@@ -32,6 +33,8 @@ pub(super) struct License {
     pub(super) revision: u64,
     /// By what somebody did; a license whose time is up stands as active.
     standing: &'static str,
+    /// The state in which it was taken back.
+    was: &'static str,
     pub(super) customer: usize,
     pub(super) catalog: u64,
     pub(super) trial: bool,
@@ -104,6 +107,7 @@ impl License {
         let license = Self {
             revision: 1,
             standing: if start.draft { "draft" } else { "active" },
+            was: "",
             customer: start.customer,
             catalog,
             trial: start.trial,
@@ -163,10 +167,30 @@ impl License {
     /// The license after it is taken back.
     pub(super) fn revoked(&self, now: u64) -> Result<Self, Refusal> {
         let mut after = self.at(now);
-        after.standing = leads(after.state_now(now), "revoke").ok_or("not-allowed")?;
+        after.was = after.state_now(now);
+        after.standing = leads(after.was, "revoke").ok_or("not-allowed")?;
         after.waiting.clear();
         after.revision += 1;
         Ok(after)
+    }
+
+    /// The license after its revocation is taken back, and after the suspension that it found.
+    pub(super) fn unrevoked(&self, now: u64) -> Result<Vec<Self>, Refusal> {
+        let mut after = self.at(now);
+        after.standing = leads(after.state_now(now), "unrevoke").ok_or("not-allowed")?;
+        after.revision += 1;
+        let mut steps = vec![after.clone()];
+        match self.was {
+            // What was never issued is not issued by this.
+            "draft" => return Err("not-allowed"),
+            "suspended" if after.state_now(now) != "expired" => {
+                after.standing = "suspended";
+                after.revision += 1;
+                steps.push(after);
+            }
+            _ => {}
+        }
+        Ok(steps)
     }
 
     /// The license after it is handed over, the same after the revocation that goes with it, and
@@ -370,5 +394,5 @@ fn the_models_table_is_phi_issuers() {
             compared += 1;
         }
     }
-    assert_eq!(compared, 7 * 12);
+    assert_eq!(compared, 7 * 13);
 }

@@ -51,6 +51,8 @@ enum Deed {
     },
     Revoke,
     RevokeCustomer(usize),
+    Unrevoke,
+    UnrevokeCustomer(usize),
     Mint,
     PublishCatalog,
 }
@@ -160,6 +162,8 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(customer, base)| Deed::Transfer { customer, base }),
         8 => Just(Deed::Revoke),
         2 => (0..CUSTOMERS.len()).prop_map(Deed::RevokeCustomer),
+        6 => Just(Deed::Unrevoke),
+        1 => (0..CUSTOMERS.len()).prop_map(Deed::UnrevokeCustomer),
         10 => Just(Deed::Mint),
         3 => Just(Deed::PublishCatalog),
     ];
@@ -202,7 +206,8 @@ struct World<'f> {
     /// The time of the newest entry.
     newest: u64,
     catalogs: u64,
-    customers_revoked: [Option<u64>; 2],
+    /// When each customer was revoked and unrevoked, in turn.
+    customers_revoked: [Vec<u64>; 2],
     tracks: Vec<Track>,
     /// How often each code was the answer.
     answers: BTreeMap<&'static str, u32>,
@@ -314,14 +319,26 @@ impl World<'_> {
             return;
         }
         if let Deed::RevokeCustomer(customer) = step.deed {
-            let expected = match self.customers_revoked[customer] {
-                None => Ok(()),
-                Some(_) => Err("not-allowed"),
+            let expected = match self.customer_revoked(customer, now) {
+                false => Ok(()),
+                true => Err("not-allowed"),
             };
             let subject = Subject::Customer(CUSTOMERS[customer].into());
             let found = self.issuer.revoke(&revocation(subject), &context);
             if self.agree(found, expected, now).is_some() {
-                self.customers_revoked[customer] = Some(now);
+                self.customers_revoked[customer].push(now);
+            }
+            return;
+        }
+        if let Deed::UnrevokeCustomer(customer) = step.deed {
+            let expected = match self.customer_revoked(customer, now) {
+                true => Ok(()),
+                false => Err("not-allowed"),
+            };
+            let subject = Subject::Customer(CUSTOMERS[customer].into());
+            let found = self.issuer.unrevoke(&subject, &context);
+            if self.agree(found, expected, now).is_some() {
+                self.customers_revoked[customer].push(now);
             }
             return;
         }
@@ -341,9 +358,26 @@ impl World<'_> {
                     self.tracks[place].revisions.push((now, after));
                 }
             }
+            Deed::Unrevoke => {
+                let expected = self.tracks[place].newest().unrevoked(now);
+                let subject = Subject::License(self.tracks[place].id);
+                let found = self.issuer.unrevoke(&subject, &context);
+                if let Some((unrevoked, steps)) = self.agree(found, expected, now) {
+                    let state = steps.last().unwrap().state(now);
+                    assert_eq!(unrevoked.state.unwrap().name(), state);
+                    let steps = steps.into_iter().map(|after| (now, after));
+                    self.tracks[place].revisions.extend(steps);
+                }
+            }
             _ => self.mint(place, now),
         }
         self.check(place);
+    }
+
+    /// Whether a customer is taken back at a moment.
+    fn customer_revoked(&self, customer: usize, moment: u64) -> bool {
+        let turns = self.customers_revoked[customer].iter();
+        turns.filter(|turn| **turn <= moment).count() % 2 == 1
     }
 
     /// The answer and the model's, if both accept; both refuse with the same code otherwise.
@@ -465,7 +499,7 @@ impl World<'_> {
         let now = now.max(self.now);
         let track = &self.tracks[place];
         let license = track.newest();
-        let customer = self.customers_revoked[license.customer].is_some();
+        let customer = self.customer_revoked(license.customer, now);
         let expected = if license.state(now) == "active" && !customer {
             Ok(())
         } else {
@@ -552,8 +586,7 @@ impl World<'_> {
         assert_eq!(seats, Allowance::Limited(license.seats()));
         let audit = found.terms.flags.contains(FlagCode::new(1));
         assert_eq!(audit, license.plan == "pro");
-        let revoked = self.customers_revoked[license.customer];
-        let revoked = revoked.is_some_and(|since| since <= moment);
+        let revoked = self.customer_revoked(license.customer, moment);
         assert_eq!(found.customer_revoked.is_some(), revoked);
         let entitles = matches!(license.state(moment), "active" | "grace");
         assert_eq!(found.entitled(), entitles && !revoked);
@@ -687,7 +720,7 @@ fn run(folder: &Path, steps: &[Step]) -> BTreeMap<&'static str, u32> {
         now: 0,
         newest: 0,
         catalogs: 1,
-        customers_revoked: [None; 2],
+        customers_revoked: [Vec::new(), Vec::new()],
         tracks: Vec::new(),
         answers: BTreeMap::new(),
     };

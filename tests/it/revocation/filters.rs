@@ -5,6 +5,7 @@ use phi_verify::{
     TokenId,
     filter::{Answer, Filter, FilterKind, SaltedId},
 };
+use proptest::prelude::*;
 
 const SALT: [u8; 16] = *b"snakeoil salt 16";
 
@@ -46,11 +47,17 @@ fn parsed(built: &Built) -> Filter {
 #[track_caller]
 fn check(members: u64, others: u64) {
     let (revoked, good) = sets(members, others);
-    for built in forms(&revoked, &good) {
+    answered_rightly(&revoked, &good);
+}
+
+#[track_caller]
+fn answered_rightly(members: &[SaltedId], others: &[SaltedId]) {
+    let all = (members.len() + others.len()) as u64;
+    for built in forms(members, others) {
         let kind = built.kind;
-        assert_eq!((built.members, built.universe), (members, members + others));
-        let wrong = filter::wrong_answers(&parsed(&built), &revoked, &good);
-        assert_eq!(wrong, 0, "{kind} of {members} and {others}");
+        assert_eq!((built.members, built.universe), (members.len() as u64, all));
+        let wrong = filter::wrong_answers(&parsed(&built), members, others);
+        assert_eq!(wrong, 0, "{kind} of {} and {}", members.len(), others.len());
     }
 }
 
@@ -76,6 +83,20 @@ fn every_id_is_answered_rightly() {
         (3_000, 0),
     ] {
         check(members, others);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn every_id_of_any_universe_is_answered_rightly(
+        (members, others) in prop_oneof![(1..30_u64, 0..30_u64), (1..400_u64, 0..400_u64)],
+        salt in any::<u64>(),
+    ) {
+        let first = salt >> 1;
+        let (revoked, good) = (ids(first..first + members), ids(first + members..first + members + others));
+        answered_rightly(&revoked, &good);
     }
 }
 

@@ -29,6 +29,7 @@ mod fingerprint;
 mod keys;
 mod lists;
 mod merkle;
+mod missing;
 mod proofs;
 mod roots;
 mod scopes;
@@ -36,6 +37,7 @@ mod signatures;
 mod text;
 mod tokens;
 mod trust;
+mod verdicts;
 
 pub use edge::malleated;
 pub use view::{BundleView, CheckpointView, ClockView, DocumentView, LeafView, LicenseView};
@@ -331,6 +333,11 @@ impl Vectors {
         self.add(path, shows, check, Expected::Refused(code.into()));
     }
 
+    /// What is done in each, without what must come of it.
+    pub fn checks(self) -> impl Iterator<Item = Check> {
+        self.0.into_values().map(|vector| vector.check)
+    }
+
     /// The files: their paths under `tests/vectors/` and their texts.
     ///
     /// # Panics
@@ -361,6 +368,8 @@ pub fn all() -> Vectors {
         lists::add,
         deltas::add,
         filters::add,
+        missing::add,
+        verdicts::add,
         trust::add,
         bundles::add,
         clocks::add,

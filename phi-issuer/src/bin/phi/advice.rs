@@ -258,7 +258,7 @@ const TABLE: &[(&str, ExitCode, &str)] = &[
     (
         "proof-needed",
         ExitCode::NOT_TRUSTED,
-        "ask the vendor for the proof of this token: it stays as it is",
+        "ask the vendor: for its proof if it was minted before that event, for a new token if after",
     ),
     (
         "proof-after-cut",
@@ -390,6 +390,16 @@ const TABLE: &[(&str, ExitCode, &str)] = &[
         "file-permissions",
         ExitCode::KEY,
         "take the rights of others away: chmod 600",
+    ),
+    (
+        "file-system-permissions",
+        ExitCode::KEY,
+        "mount it for you alone (-o umask=077,uid=YOU), or copy the file to a folder of yours",
+    ),
+    (
+        "file-owner",
+        ExitCode::KEY,
+        "look at what is in it, and make it yours: chown",
     ),
     (
         "file-failed",
@@ -530,6 +540,11 @@ const TABLE: &[(&str, ExitCode, &str)] = &[
         "look at it with phi root show, and type yes or pass --yes",
     ),
     (
+        "proposal-ahead",
+        ExitCode::BAD_INPUT,
+        "set the clock that is wrong; propose again if it was that of whoever proposed",
+    ),
+    (
         "proposal-behind",
         ExitCode::BAD_INPUT,
         "propose again with phi root propose, and have that signed",
@@ -563,6 +578,21 @@ const TABLE: &[(&str, ExitCode, &str)] = &[
         "copy-invalid",
         ExitCode::BAD_INPUT,
         "hand in the file or folder as phi ledger wrote it",
+    ),
+    (
+        "filter-not-built",
+        ExitCode::PUBLICATION,
+        "publish again: the next list has other hashes",
+    ),
+    (
+        "list-wrong",
+        ExitCode::PUBLICATION,
+        "nothing was signed: run phi ledger verify, and report this if it finds nothing",
+    ),
+    (
+        "revocations-lost",
+        ExitCode::STORE,
+        "run phi ledger verify, and restore a newer backup if the store is an older copy",
     ),
     (
         "older-than-published",

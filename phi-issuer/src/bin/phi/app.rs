@@ -11,7 +11,7 @@ use crate::session::Session;
 use crate::{
     audit, bundle, catalog, clock_reset, completions, customer, diff, doctor, export, fingerprint,
     import, init, inspect, key, keyset, ledger, license, man, mint, proof, report, revoke, root,
-    schema, status, trust_report, verify,
+    schema, status, trust_report, unrevoke, verify,
 };
 
 /// Issue licenses, and verify them anywhere, with no network
@@ -102,6 +102,7 @@ enum Command {
     Diff(diff::Diff),
     Mint(Box<mint::Mint>),
     Revoke(revoke::Revoke),
+    Unrevoke(unrevoke::Unrevoke),
     Import(Box<import::Import>),
     Export(export::Export),
     #[command(subcommand)]
@@ -145,6 +146,7 @@ impl App {
             Command::Diff(command) => command.run(&session),
             Command::Mint(command) => command.run(&session),
             Command::Revoke(command) => command.run(&session),
+            Command::Unrevoke(command) => command.run(&session),
             Command::Import(command) => command.run(&session),
             Command::Export(command) => command.run(&session),
             Command::Ledger(command) => command.run(&session),

@@ -3,7 +3,9 @@
 use std::io::{self, Write};
 use std::num::NonZeroU64;
 
-use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
+use clap::builder::{
+    NonEmptyStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser,
+};
 use clap::{Args, Subcommand, ValueEnum};
 use phi_issuer::when::When;
 use phi_issuer::{AuditFilter, AuditOrder, Event, Issuer};
@@ -56,7 +58,7 @@ pub(crate) struct Query {
         value_name = "WORD",
         num_args = 1..,
         value_delimiter = ',',
-        value_parser = PossibleValuesParser::new(Event::WORDS)
+        value_parser = words()
     )]
     events: Vec<String>,
     /// Recorded at this time or later: a date (from its beginning) or a time
@@ -101,6 +103,25 @@ enum Format {
     Jsonl,
     /// Comma-separated values, with a line of column names
     Csv,
+}
+
+/// What is revoked is one event, whatever it is; some look for words of their own.
+const REVOKED: &str = "revoked";
+const OTHER_WORDS: [&str; 2] = ["key-revoked", "license-revoked"];
+
+fn words() -> impl TypedValueParser<Value = String> {
+    let word = |word: &'static str| match word {
+        REVOKED => PossibleValue::new(word).aliases(OTHER_WORDS),
+        _ => PossibleValue::new(word),
+    };
+    let parser = PossibleValuesParser::new(Event::WORDS.map(word));
+    parser.map(|word| {
+        if OTHER_WORDS.contains(&&*word) {
+            REVOKED.to_owned()
+        } else {
+            word
+        }
+    })
 }
 
 /// What a person reads at once; more is for files.

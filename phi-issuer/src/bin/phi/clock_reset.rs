@@ -93,11 +93,11 @@ impl Issue {
             ..session.context()
         };
         let mut issuer = session.issuer()?;
-        let issued = issuer.issue_clock_reset(&request, session, &context)?;
+        let made = issuer.issue_clock_reset(&request, session, &context)?;
         let written = match self.format {
-            Format::Phi => issued.document.clone(),
+            Format::Phi => made.document.clone(),
             Format::Armor => {
-                let word = armor::document_to_text(&issued.document)?;
+                let word = armor::document_to_text(&made.document)?;
                 armor::wrap("CLOCK RESET", &word).into_bytes()
             }
         };
@@ -106,7 +106,7 @@ impl Issue {
                        with another --out";
             Failure::from(error).hint(way)
         })?;
-        let Document::ClockReset(reset) = dangerous_inspect::document(&issued.document)? else {
+        let Document::ClockReset(reset) = dangerous_inspect::document(&made.document)? else {
             unreachable!("the library hands out what was asked for");
         };
         session.output().print(&ClockResetAnswer {

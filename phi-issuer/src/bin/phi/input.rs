@@ -28,6 +28,8 @@ pub(crate) enum Object {
     SealedKey(String),
     /// A public key.
     PublicKey(String),
+    /// A proposal of a root, or a signature of one.
+    Ceremony(String),
 }
 
 impl Object {
@@ -39,6 +41,7 @@ impl Object {
             Self::Fingerprint(_) => "a fingerprint request",
             Self::SealedKey(_) => "a sealed signing key",
             Self::PublicKey(_) => "a public key",
+            Self::Ceremony(_) => "a file of a root ceremony",
         }
     }
 
@@ -80,6 +83,7 @@ impl Object {
             word if word.starts_with(FINGERPRINT) => Self::Fingerprint(word),
             word if word.starts_with(SEALED_KEY) => Self::SealedKey(word),
             word if word.starts_with(PUBLIC_KEY) => Self::PublicKey(word),
+            word if CEREMONY.iter().any(|prefix| word.starts_with(prefix)) => Self::Ceremony(word),
             word => Self::Token(word),
         })
     }
@@ -89,6 +93,7 @@ const TOKEN: &str = "v4.public.";
 const FINGERPRINT: &str = "phi.fingerprint.";
 pub(crate) const SEALED_KEY: &str = "k4.secret-pw.";
 const PUBLIC_KEY: &str = "k4.public.";
+const CEREMONY: [&str; 2] = ["phi.root-proposal.", "phi.root-signature."];
 const ARMOR: &str = "-----BEGIN PHI ";
 const DOCUMENTS: [&str; 5] = [
     "phi.root.",
@@ -179,6 +184,8 @@ mod tests {
             ("phi.fingerprint.AA", "a fingerprint request"),
             ("k4.secret-pw.AA", "a sealed signing key"),
             ("k4.public.AA", "a public key"),
+            ("phi.root-proposal.AA", "a file of a root ceremony"),
+            ("phi.root-signature.AA", "a file of a root ceremony"),
             ("hello", "a license token"),
         ] {
             assert_eq!(Object::from_bytes(text.as_bytes()).unwrap().name(), name);

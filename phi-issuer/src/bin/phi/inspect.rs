@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use phi_issuer::keyfile::KdfParameters;
+use phi_issuer::{Proposal, RootSignature, Tally};
 use phi_verify::dangerous_inspect::{self, Document};
 use phi_verify::{Fingerprint, PublicKey, UntrustedDocument};
 use schemars::JsonSchema;
@@ -14,6 +15,7 @@ use crate::failure::Failure;
 use crate::fingerprint::{ComponentView, components};
 use crate::input::Object;
 use crate::output::{Answer, Page, Tone};
+use crate::root::{Followed, ShowAnswer};
 use crate::session::Session;
 use crate::trust::TrustFolder;
 use crate::view::{
@@ -53,6 +55,7 @@ impl Inspect {
                 })
             }
             Object::SealedKey(text) => Inspected::SealedKey(sealed_key(&text)?),
+            Object::Ceremony(text) => ceremony(&text)?,
             Object::PublicKey(text) => {
                 let key = PublicKey::from_paserk(&text)?;
                 Inspected::PublicKey(PublicKeyView {
@@ -83,6 +86,22 @@ impl Inspect {
             license,
         })))
     }
+}
+
+/// A proposal, or else a signature: of the two errors the first says what was to be expected.
+fn ceremony(text: &str) -> Result<Inspected, Failure> {
+    let signature = RootSignature::from_text(text);
+    if let Ok(signature) = signature {
+        return Ok(Inspected::RootSignature(RootSignatureView {
+            issuer: signature.issuer().to_owned(),
+            version: signature.version(),
+            key: signature.key_id().to_string(),
+        }));
+    }
+    let proposal = Proposal::from_text(text)?;
+    let tally = Tally::of(&proposal, &[])?;
+    let shown = ShowAnswer::new(&proposal, &tally, Followed::Said);
+    Ok(Inspected::RootProposal(Box::new(shown)))
 }
 
 fn document(bytes: &[u8]) -> Result<Inspected, Failure> {
@@ -158,6 +177,10 @@ enum Inspected {
     SealedKey(SealedKeyView),
     /// A public key.
     PublicKey(PublicKeyView),
+    /// A proposal of a root.
+    RootProposal(Box<ShowAnswer>),
+    /// A holder's signature of a proposal.
+    RootSignature(RootSignatureView),
 }
 
 /// A token.
@@ -222,6 +245,17 @@ struct PublicKeyView {
     public: String,
 }
 
+/// A signature of a proposal.
+#[derive(Debug, Serialize, JsonSchema)]
+struct RootSignatureView {
+    /// The issuer's name.
+    issuer: String,
+    /// The version of the proposed root.
+    version: u64,
+    /// The key that it says has signed.
+    key: String,
+}
+
 impl Answer for InspectAnswer {
     fn show(&self, page: &mut Page) {
         let checked = "no signature, time or revocation was checked: anyone can have written this";
@@ -278,6 +312,17 @@ impl Inspected {
                     key.kdf, key.memory_mib, key.passes
                 );
                 page.field("stretching", kdf);
+            }
+            Self::RootProposal(proposal) => {
+                page.field("object", "proposal of a root: phi root show compares it");
+                page.gap();
+                proposal.show_on(page);
+            }
+            Self::RootSignature(signature) => {
+                page.field("object", "signature of a proposal of a root");
+                page.field("issuer", &signature.issuer);
+                page.field("version", signature.version);
+                page.field("says signed", &signature.key);
             }
             Self::PublicKey(key) => {
                 page.field("object", "public key");

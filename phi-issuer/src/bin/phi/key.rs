@@ -8,6 +8,7 @@ mod revoke;
 mod timeline;
 mod tokens;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use clap::{Args, Subcommand};
@@ -170,19 +171,18 @@ impl Command {
 }
 
 fn list(session: &Session) -> Result<(), Failure> {
-    let keys = session.issuer()?.keys()?;
+    let mut issuer = session.issuer()?;
+    let (keys, holders) = (issuer.keys()?, issuer.root_holders()?);
+    let answer = |key| KeyAnswer::new(key, &holders, session.now());
     session.output().print(&KeyListAnswer {
-        keys: keys
-            .iter()
-            .map(|key| KeyAnswer::new(key, session.now()))
-            .collect(),
+        keys: keys.iter().map(answer).collect(),
     })
 }
 
 fn find(issuer: &mut Issuer, id: KeyId, session: &Session) -> Result<KeyAnswer, Failure> {
-    let keys = issuer.keys()?;
+    let (keys, holders) = (issuer.keys()?, issuer.root_holders()?);
     let record = keys.iter().find(|record| record.public.id() == id);
-    let answer = record.map(|record| KeyAnswer::new(record, session.now()));
+    let answer = record.map(|record| KeyAnswer::new(record, &holders, session.now()));
     answer.ok_or_else(|| {
         Failure::new("not-found", format!("there is no key {id}")).hint("run `phi key list`")
     })
@@ -236,8 +236,8 @@ impl Rotate {
             proofs,
             proposal: proposal.as_deref().map(shown),
         })?;
-        if let Some(file) = proposal {
-            say(&format!("phi: next: {}", root::carry(&file)));
+        if let (Some(file), NextRoot::Proposed(proposal)) = (proposal, &rotation.root) {
+            say(&format!("phi: next: {}", root::carry(proposal, &file)));
             return Ok(());
         }
         say(match self.role {
@@ -246,8 +246,9 @@ impl Rotate {
             Role::Status => "phi: next: phi status publish",
             Role::Root | Role::Ledger => "phi: next: give applications the new root document",
         });
-        next.iter()
-            .for_each(|next| say(&format!("phi: next: {next}")));
+        if let Some(next) = next {
+            say(&format!("phi: next: {next}"));
+        }
         Ok(())
     }
 
@@ -284,7 +285,13 @@ impl Rotate {
             at: at.into(),
             root_version: root,
             proofs: self.proofs(issuer, session)?,
-            proposal: None,
+            proposal: match root {
+                Some(version) if !issuer.root_is_at_hand()? => {
+                    let file = session.dir().join(format!("root-{version}.proposal"));
+                    Some(shown(&file))
+                }
+                _ => None,
+            },
         })
     }
 }
@@ -353,6 +360,8 @@ pub(crate) struct KeyAnswer {
     scope: Option<ScopeView>,
     /// Whether it was revoked with a cut: how many events of the ledger keep its tokens valid.
     cut: Option<u64>,
+    /// Who holds it, elsewhere; null if that is not known.
+    holder: Option<String>,
     /// When it was made.
     added: Stamp,
     /// Its file, or the one that says where its signer is; null if neither is in the folder.
@@ -376,7 +385,7 @@ fn state_at(state: Option<KeyState>, now: UnixTime) -> &'static str {
 }
 
 impl KeyAnswer {
-    fn new(record: &KeyRecord, now: UnixTime) -> Self {
+    fn new(record: &KeyRecord, holders: &BTreeMap<KeyId, String>, now: UnixTime) -> Self {
         let (from, until) = match record.state {
             None | Some(KeyState::Staged | KeyState::Revoked { .. }) => (None, None),
             Some(KeyState::Active { from }) => (Some(from), None),
@@ -390,6 +399,7 @@ impl KeyAnswer {
             until: until.map(Stamp::from),
             scope: record.scope.as_ref().map(ScopeView::new),
             cut: record.state.and_then(KeyState::cut),
+            holder: holders.get(&record.public.id()).cloned(),
             added: record.added.into(),
             file: record.file.as_deref().map(shown),
             signer: SignerAnswer::of(record),
@@ -451,6 +461,9 @@ impl Answer for KeyAnswer {
         if let Some(scope) = &self.scope {
             page.field("scope", &scope.words);
         }
+        if let Some(holder) = &self.holder {
+            page.field("holder", holder);
+        }
         page.field("made", &self.added);
         page.field("file", self.file.as_deref().unwrap_or("not in the folder"));
         if let Some(signer) = &self.signer
@@ -479,9 +492,11 @@ impl Answer for KeyListAnswer {
                 key.state.clone(),
                 cell(key.from.as_ref()),
                 cell(key.until.as_ref()),
-                key.signer
-                    .as_ref()
-                    .map_or("away".to_owned(), SignerAnswer::to_string),
+                match (&key.signer, &key.holder) {
+                    (Some(signer), _) => signer.to_string(),
+                    (None, Some(holder)) => format!("{holder}'s"),
+                    (None, None) => "away".to_owned(),
+                },
             ]
         };
         let rows: Vec<_> = self.keys.iter().map(row).collect();
@@ -567,8 +582,13 @@ impl Answer for RotationAnswer {
         if let Some(proofs) = &self.proofs {
             page.field("proofs", proofs.line());
         }
-        if let Some(file) = &self.proposal {
-            page.field("proposal", file);
+        match &self.proposal {
+            Some(file) if self.dry_run => page.field(
+                "proposal",
+                format!("{file} would be written, for the holders of the root to sign"),
+            ),
+            Some(file) => page.field("proposal", file),
+            None => {}
         }
     }
 }

@@ -36,6 +36,7 @@ mod session;
 mod status;
 mod trust;
 mod trust_report;
+mod unrevoke;
 mod verify;
 mod view;
 

@@ -32,6 +32,12 @@ impl Progress {
         self.bar.set_position(done as u64);
     }
 
+    /// So much of so much is done, where the whole is known as late as this.
+    pub(crate) fn reach(&mut self, done: u64, total: u64) {
+        self.bar.set_length(total);
+        self.at(usize::try_from(done).unwrap_or(usize::MAX));
+    }
+
     /// The work is over, however it went.
     pub(crate) fn end(self) {
         self.bar.finish_and_clear();

@@ -20,9 +20,9 @@ use phi_issuer::when::When;
 #[derive(Debug, Args)]
 #[command(
     long_about = "Revoke a token, a license, a customer, a signing key or a feature.\n\n\
-        A revocation is recorded at once and cannot be taken back. Applications learn of it from \
-        the next status document: phi status publish; that of a key from the next keyset as \
-        well: phi keyset publish.",
+        A revocation is recorded at once. Applications learn of it from the next status document: \
+        phi status publish; that of a key from the next keyset as well: phi keyset publish. What \
+        should not have been revoked comes back with phi unrevoke; a key never does.",
     after_help = "Examples:\n  \
         phi revoke license 6c6963656e736531 --reason refund --dry-run\n  \
         phi revoke license 6c6963656e736531 --reason breach --note \"case 12, letter of May 3\"\n  \
@@ -31,7 +31,21 @@ use phi_issuer::when::When;
         phi revoke key 3q2-7wEjRWeJ --cut newest --reason key-compromise"
 )]
 pub(crate) struct Revoke {
-    /// What is to be revoked
+    #[command(flatten)]
+    target: Target,
+    /// Only what was issued before this time
+    #[arg(long, value_name = "TIME")]
+    issued_before: Option<When>,
+    #[command(flatten)]
+    key: KeyOptions,
+    #[command(flatten)]
+    way: Way,
+}
+
+/// What is revoked, or not any more.
+#[derive(Debug, Args)]
+pub(crate) struct Target {
+    /// What it is about
     #[arg(value_enum)]
     class: Class,
     /// Its id; of a feature its name, of a token its id, the token itself, or its file
@@ -40,13 +54,6 @@ pub(crate) struct Revoke {
     /// The product of the feature [default: the only one]
     #[arg(long, value_name = "NAME")]
     product: Option<String>,
-    /// Only what was issued before this time
-    #[arg(long, value_name = "TIME")]
-    issued_before: Option<When>,
-    #[command(flatten)]
-    key: KeyOptions,
-    #[command(flatten)]
-    way: Way,
 }
 
 /// Why something is revoked, and whether it is.
@@ -116,9 +123,11 @@ impl Revoke {
     /// The same request, of a key.
     pub(crate) const fn of_key(id: String, way: Way, key: KeyOptions) -> Self {
         Self {
-            class: Class::Key,
-            id,
-            product: None,
+            target: Target {
+                class: Class::Key,
+                id,
+                product: None,
+            },
             issued_before: None,
             key,
             way,
@@ -127,7 +136,7 @@ impl Revoke {
 
     pub(crate) fn run(&self, session: &Session) -> Result<(), Failure> {
         if self.way.reason == Reason::Suspended {
-            let message = "a revocation is for good, and suspended is for a while";
+            let message = "a revocation has no end, and a suspension is for a while";
             return Err(Failure::new("input-invalid", message)
                 .hint("take a license out of force with phi license suspend"));
         }
@@ -219,34 +228,37 @@ impl Revoke {
             Some(Cut::Newest) => Some(issuer.newest_checkpoint()?.size),
         };
         Ok(RevokeRequest {
-            subject: self.subject(issuer)?,
+            subject: self.target.subject(issuer)?,
             issued_before: before.transpose()?,
             cut,
             reason: self.way.reason,
         })
     }
+}
 
-    /// The id, or that of the token that is handed in. Whoever wrote it: whether the store knows
-    /// the token is asked later.
-    fn token(&self) -> Result<TokenId, Failure> {
-        if let Ok(id) = self.id.parse() {
-            return Ok(id);
-        }
-        match Object::read(OsStr::new(&self.id))? {
-            Object::Token(text) => Ok(dangerous_inspect::token(&text)?.1.token_id),
-            other => {
-                let message = format!("this is {}, not a token", other.name());
-                Err(Failure::new("wrong-kind", message))
-            }
+/// The id, or that of the token that is handed in. Whoever wrote it: whether the store knows the
+/// token is asked later.
+pub(crate) fn token_id(text: &str) -> Result<TokenId, Failure> {
+    if let Ok(id) = text.parse() {
+        return Ok(id);
+    }
+    match Object::read(OsStr::new(text))? {
+        Object::Token(text) => Ok(dangerous_inspect::token(&text)?.1.token_id),
+        other => {
+            let message = format!("this is {}, not a token", other.name());
+            Err(Failure::new("wrong-kind", message))
         }
     }
+}
 
-    fn subject(&self, issuer: &mut Issuer) -> Result<Subject, Failure> {
+impl Target {
+    /// The subject, by its name.
+    pub(crate) fn subject(&self, issuer: &mut Issuer) -> Result<Subject, Failure> {
         let not_an_id = |error: phi_verify::NotAnId| {
             Failure::new("input-invalid", format!("{}: {error}", self.id))
         };
         Ok(match self.class {
-            Class::Token => Subject::Token(self.token()?),
+            Class::Token => Subject::Token(token_id(&self.id)?),
             Class::License => Subject::License(self.id.parse().map_err(not_an_id)?),
             Class::Customer => Subject::Customer(self.id.clone()),
             Class::Key => Subject::Key(self.id.parse()?),
@@ -283,7 +295,12 @@ fn reason(word: &str) -> Result<Reason, String> {
         .into_iter()
         .filter(|one| *one != Reason::Suspended);
     let names: Vec<_> = for_good.map(Reason::name).collect();
-    Reason::from_name(word).ok_or_else(|| format!("reasons are {}", names.join(", ")))
+    Reason::from_name(word).ok_or_else(|| {
+        format!(
+            "reasons are {}; your own words go into --note",
+            names.join(", ")
+        )
+    })
 }
 
 /// A revocation.

@@ -153,9 +153,10 @@ pub(crate) struct Show {
     proposal: PathBuf,
     /// Signatures, which are checked
     signatures: Vec<PathBuf>,
-    /// The root document that you have, which the proposal must follow
+    /// The root document that you kept, which the proposal must follow; then, each with its own
+    /// --root, those that came since
     #[arg(long, value_name = "FILE")]
-    root: Option<PathBuf>,
+    root: Vec<PathBuf>,
 }
 
 /// Sign a proposal with a holder's key, into a file of its own
@@ -163,9 +164,11 @@ pub(crate) struct Show {
 #[command(
     long_about = "Sign a proposal with a holder's key, into a file of its own. It needs no issuer. \
         What changes is shown first, and you are asked.\n\n\
-        Without --key the issuer's own root keys at hand sign.",
+        Without --key the issuer's own root keys at hand sign, if the proposal follows the newest \
+        root of its ledger.",
     after_help = "Examples:\n  \
         phi root sign root-2.proposal --root root-1.phi --key alice.key\n  \
+        phi root sign root-4.proposal --root root-2.phi --root root-3.phi --key alice.key\n  \
         phi root sign root-1.proposal --key alice.key --out /media/alice/root-1.sig --yes"
 )]
 pub(crate) struct Sign {
@@ -174,10 +177,10 @@ pub(crate) struct Sign {
     /// The holder's key file
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
-    /// The root document that you have, which the proposal must follow; only the first root
-    /// follows none
+    /// The root document that you kept, which the proposal must follow; then, each with its own
+    /// --root, those that came since. Only the first root follows none
     #[arg(long, value_name = "FILE")]
-    root: Option<PathBuf>,
+    root: Vec<PathBuf>,
     /// The new file for the signature [default: beside the proposal, named after it and the key]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -301,17 +304,42 @@ fn propose(
     session
         .output()
         .print(&ProposalAnswer::new(&proposal, &file)?)?;
-    say(&format!("phi: next: {}", carry(&file)));
+    if let Some(warning) = lonely(&proposal) {
+        say(&format!("phi: warning: {warning}"));
+    }
+    say(&format!("phi: next: {}", carry(&proposal, &file)));
     Ok(())
 }
 
 /// What is to be done with a proposal.
-pub(crate) fn carry(file: &Path) -> String {
+pub(crate) fn carry(proposal: &Proposal, file: &Path) -> String {
     let name = file.file_name().unwrap_or(file.as_os_str()).display();
+    let stem = file.file_stem().unwrap_or(file.as_os_str()).display();
+    let root = match proposal.root().version {
+        0 | 1 => String::new(),
+        version => format!(" --root root-{}.phi", version - 1),
+    };
     format!(
-        "each holder runs phi root sign {name} --root ROOT --key NAME.key, and you phi root \
-         assemble {name} SIGNATURES"
+        "each holder runs phi root sign {name}{root} --key NAME.key, and you phi root assemble \
+         {name} {stem}.NAME.sig, with the signature of each"
     )
+}
+
+/// What there is to say of a threshold at either end.
+fn lonely(proposal: &Proposal) -> Option<&'static str> {
+    let holders = &proposal.root().root;
+    match (holders.threshold(), holders.keys().len()) {
+        (_, 1) => None,
+        (1, _) => Some(
+            "one holder alone signs roots: whoever has one of the keys has them all; two or more \
+             are better",
+        ),
+        (threshold, count) if threshold == count => Some(
+            "every holder must sign: when one key is lost, no root can follow; a threshold below \
+             the number of holders is better",
+        ),
+        _ => None,
+    }
 }
 
 /// Writes a proposal to a new file.
@@ -328,24 +356,44 @@ pub(crate) fn write_proposal(
 
 impl Show {
     fn run(self, session: &Session) -> Result<(), Failure> {
-        let (proposal, compared) = read_proposal(&self.proposal, self.root.as_deref())?;
+        let (proposal, followed) = read_proposal(&self.proposal, &self.root)?;
         let tally = Tally::of(&proposal, &signatures(&self.signatures)?)?;
+        warn_if_ahead(session, &proposal);
         session
             .output()
-            .print(&ShowAnswer::new(&proposal, &tally, compared))
+            .print(&ShowAnswer::new(&proposal, &tally, followed))
     }
+}
+
+/// How the root is known that a proposal follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Followed {
+    /// It came with the proposal.
+    Said,
+    /// It is the one that was handed in.
+    HandedIn,
+    /// It is the last of those that were handed in, each signed by the one before.
+    Chain,
+    /// It is the newest in the issuer's own ledger.
+    Ledger,
 }
 
 impl Sign {
     fn run(self, session: &Session) -> Result<(), Failure> {
-        let (proposal, compared) = read_proposal(&self.proposal, self.root.as_deref())?;
-        if self.key.is_some() && self.root.is_none() && proposal.root().version > 1 {
+        let (proposal, mut followed) = read_proposal(&self.proposal, &self.root)?;
+        if self.key.is_none() {
+            own_issuer(session)?.check_proposal(&proposal, session.now())?;
+            if proposal.current().is_some() {
+                followed = Followed::Ledger;
+            }
+        } else if followed == Followed::Said && proposal.root().version > 1 {
             return Err(unfounded(&proposal));
         }
+        warn_if_ahead(session, &proposal);
         if !self.yes {
             // Seen before it is signed, also where the answer is for a program.
             let mut page = Page::default();
-            ShowAnswer::new(&proposal, &Tally::of(&proposal, &[])?, compared).show_on(&mut page);
+            ShowAnswer::new(&proposal, &Tally::of(&proposal, &[])?, followed).show_on(&mut page);
             print_page(page)?;
             confirm(&proposal)?;
         }
@@ -357,7 +405,7 @@ impl Sign {
         }
         session
             .output()
-            .print(&SignAnswer::new(&proposal, &files, compared))?;
+            .print(&SignAnswer::new(&proposal, &files, followed))?;
         say("phi: next: hand the signature to whoever assembles the root");
         Ok(())
     }
@@ -368,8 +416,8 @@ impl Sign {
         proposal: &Proposal,
     ) -> Result<Vec<(RootSignature, PathBuf)>, Failure> {
         let Some(path) = &self.key else {
-            let issuer = session.issuer()?;
-            let made = issuer.sign_proposal(proposal, session)?;
+            let mut issuer = own_issuer(session)?;
+            let made = issuer.sign_proposal(proposal, session, session.now())?;
             if self.out.is_some() && made.len() > 1 {
                 let message = format!("--out is one file, and {} keys at hand sign", made.len());
                 return Err(Failure::new("input-invalid", message));
@@ -380,6 +428,7 @@ impl Sign {
             };
             return Ok(made.into_iter().map(named).collect());
         };
+        check_no_public(path)?;
         let key = keyfile::load(path, session.passphrase()?)?;
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
         Ok(vec![(proposal.sign(&key)?, self.file(&stem))])
@@ -396,6 +445,28 @@ impl Sign {
     }
 }
 
+/// The issuer whose own root keys sign.
+fn own_issuer(session: &Session) -> Result<phi_issuer::Issuer, Failure> {
+    let hint = "name a holder's key file with --key NAME.key; without it the root keys of the \
+                issuer in this folder sign";
+    session.issuer().map_err(|failure| failure.hint(hint))
+}
+
+/// The public file of a holder stands beside the key, and signs nothing.
+fn check_no_public(path: &Path) -> Result<(), Failure> {
+    // What is no file is told so where keys are read.
+    if path.exists() && !path.is_file() {
+        return Ok(());
+    }
+    let text = read_text(path, MAX_CEREMONY_FILE as u64)?;
+    if Holder::from_line(&text).is_err() {
+        return Ok(());
+    }
+    let message = format!("{} is a holder's public file, not the key", shown(path));
+    let key = path.with_extension("key");
+    Err(Failure::new("wrong-kind", message).hint(format!("pass --key {}", shown(&key))))
+}
+
 /// A proposal carries the root that it says it follows: a forged one would be shown as it is, and
 /// the keys in it as if they had been there before.
 fn unfounded(proposal: &Proposal) -> Failure {
@@ -406,6 +477,13 @@ fn unfounded(proposal: &Proposal) -> Failure {
     Failure::new("input-invalid", message).hint(format!(
         "pass --root with the root document that you kept, such as root-{before}.phi"
     ))
+}
+
+/// A holder's machine may be one whose clock nobody sets: it is told, and the holder decides.
+fn warn_if_ahead(session: &Session, proposal: &Proposal) {
+    if let Err(error) = proposal.check_made(session.now()) {
+        say(&format!("phi: warning: {error}"));
+    }
 }
 
 /// Asks whether the proposal is to be signed.
@@ -426,7 +504,7 @@ fn confirm(proposal: &Proposal) -> Result<(), Failure> {
 
 impl Assemble {
     fn run(self, session: &Session) -> Result<(), Failure> {
-        let (proposal, _) = read_proposal(&self.proposal, None)?;
+        let (proposal, _) = read_proposal(&self.proposal, &[])?;
         let signatures = signatures(&self.signatures)?;
         let mut issuer = session.issuer()?;
         let assembled = issuer.assemble_root(&proposal, &signatures, &session.context())?;
@@ -459,28 +537,54 @@ fn next_after(before: &phi_verify::Root, root: &phi_verify::Root) -> &'static st
     }
 }
 
-/// Reads a proposal, and says whether it was compared with a root at hand.
-fn read_proposal(path: &Path, root: Option<&Path>) -> Result<(Proposal, bool), Failure> {
+/// Reads a proposal, and says how the root that it follows is known.
+fn read_proposal(path: &Path, roots: &[PathBuf]) -> Result<(Proposal, Followed), Failure> {
     let about = |error: phi_issuer::Error| Failure::from(error).about(shown(path));
-    let proposal =
-        Proposal::from_text(&read_text(path, MAX_CEREMONY_FILE as u64)?).map_err(about)?;
-    let Some(root) = root else {
-        return Ok((proposal, false));
+    let text = read_text(path, MAX_CEREMONY_FILE as u64)?;
+    let proposal = Proposal::from_text(&text).map_err(|error| {
+        if RootSignature::from_text(&text).is_ok() {
+            return swapped(path, "a signature, and the proposal comes first");
+        }
+        about(error)
+    })?;
+    let roots = roots.iter().map(|root| read_root(root));
+    let roots = roots.collect::<Result<Vec<_>, _>>()?;
+    let Some((kept, since)) = roots.split_first() else {
+        return Ok((proposal, Followed::Said));
     };
-    let Object::Document(document) = Object::read(root.as_os_str())? else {
-        return Err(Failure::new(
+    proposal.check_follows(kept, since).map_err(about)?;
+    let followed = match since {
+        [] => Followed::HandedIn,
+        _ => Followed::Chain,
+    };
+    Ok((proposal, followed))
+}
+
+fn read_root(path: &Path) -> Result<Vec<u8>, Failure> {
+    match Object::read(path.as_os_str())? {
+        Object::Document(document) => Ok(document),
+        _ => Err(Failure::new(
             "wrong-kind",
-            format!("{} is no root document", shown(root)),
-        ));
-    };
-    proposal.check_follows(&document).map_err(about)?;
-    Ok((proposal, true))
+            format!("{} is no root document", shown(path)),
+        )),
+    }
+}
+
+fn swapped(path: &Path, what: &str) -> Failure {
+    let message = format!("{} is {what}", shown(path));
+    Failure::new("ceremony-file", message)
+        .hint("the order is PROPOSAL, then SIGNATURES, as in: root-2.proposal root-2.alice.sig")
 }
 
 fn signatures(paths: &[PathBuf]) -> Result<Vec<RootSignature>, Failure> {
     let read = |path: &PathBuf| {
         let text = read_text(path, MAX_CEREMONY_FILE as u64)?;
-        RootSignature::from_text(&text).map_err(|error| Failure::from(error).about(shown(path)))
+        RootSignature::from_text(&text).map_err(|error| {
+            if Proposal::from_text(&text).is_ok() {
+                return swapped(path, "a proposal, and there is one, which comes first");
+            }
+            Failure::from(error).about(shown(path))
+        })
     };
     paths.iter().map(read).collect()
 }

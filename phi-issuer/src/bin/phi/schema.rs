@@ -13,7 +13,7 @@ use crate::view::EventView;
 use crate::{
     audit, batch, bundle, catalog, clock_reset, customer, diff, doctor, export, fingerprint,
     import, init, inspect, key, keyset, ledger, license, mint, proof, report, revoke, root, status,
-    trust_report, verify,
+    trust_report, unrevoke, verify,
 };
 
 /// Write the JSON schemas of what --json prints, one file a command
@@ -69,6 +69,9 @@ fn all() -> Vec<(&'static str, Schema)> {
         ("keyset-publish", of::<keyset::KeysetAnswer>()),
         ("keyset-show", of::<keyset::KeysetAnswer>()),
         ("status-publish", of::<status::StatusAnswer>()),
+        ("status-build", of::<status::BuildAnswer>()),
+        ("status-check", of::<status::CheckAnswer>()),
+        ("status-diff", of::<status::DiffAnswer>()),
         ("status-show", of::<status::StatusAnswer>()),
         ("customer-add", of::<customer::CustomerAnswer>()),
         ("customer-change", of::<customer::CustomerAnswer>()),
@@ -114,6 +117,7 @@ fn all() -> Vec<(&'static str, Schema)> {
         ("import", of::<import::ImportAnswer>()),
         ("export", of::<export::ExportAnswer>()),
         ("revoke", of::<revoke::RevokeAnswer>()),
+        ("unrevoke", of::<unrevoke::UnrevokeAnswer>()),
         ("verify", of::<verify::VerifyAnswer>()),
         ("verify-bundle", of::<verify::BundleVerifyAnswer>()),
         ("inspect", of::<inspect::InspectAnswer>()),

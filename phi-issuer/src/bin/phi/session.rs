@@ -11,7 +11,7 @@ use phi_verify::UnixTime;
 
 use crate::app::{Color, Global};
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::{Output, say};
 
 /// The global options, resolved.
 #[derive(Debug)]
@@ -84,9 +84,13 @@ impl Session {
         Context::new(self.now, self.actor())
     }
 
-    /// Who acts: the one named, or the user.
+    /// Who acts: the one named, or the user. That nobody is known is said: the ledger keeps it.
     pub(crate) fn actor(&self) -> String {
-        self.actor.clone().unwrap_or_else(user)
+        let known = self.actor.clone().or_else(user);
+        known.unwrap_or_else(|| {
+            say("phi: warning: who acts is not known, and the ledger will say so: --actor NAME");
+            "unknown".to_owned()
+        })
     }
 
     /// Whether somebody is named who acts.
@@ -117,8 +121,15 @@ impl Unlock for Session {
     }
 
     fn pin(&self, token: &str) -> Result<Passphrase, PassphraseError> {
-        given(self.pin_file.as_deref(), self.pin_fd)
-            .unwrap_or_else(|| Passphrase::prompt(&format!("PIN of token {token}")))
+        let pin = given(self.pin_file.as_deref(), self.pin_fd)
+            .unwrap_or_else(|| Passphrase::prompt(&format!("PIN of token {token}")));
+        pin.map_err(|error| match error {
+            // A PIN is no passphrase, and is handed in by other options.
+            PassphraseError::Prompt(_) | PassphraseError::Empty => PassphraseError::NoPin {
+                token: token.into(),
+            },
+            error => error,
+        })
     }
 }
 
@@ -147,11 +158,13 @@ fn from_descriptor(descriptor: u32) -> Result<Passphrase, PassphraseError> {
     })
 }
 
-/// The user's name as the system's shells know it.
-fn user() -> String {
-    ["USER", "LOGNAME", "USERNAME"]
-        .into_iter()
+/// The user's name as the system's shells know it, or the number that the system has of it.
+fn user() -> Option<String> {
+    let names = ["USER", "LOGNAME", "USERNAME"].into_iter();
+    let name = names
         .filter_map(|name| env::var(name).ok())
-        .find(|name| !name.trim().is_empty())
-        .unwrap_or_else(|| "unknown".to_owned())
+        .find(|name| !name.trim().is_empty());
+    #[cfg(unix)]
+    let name = name.or_else(|| Some(format!("uid-{}", rustix::process::getuid().as_raw())));
+    name
 }

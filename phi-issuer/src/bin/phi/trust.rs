@@ -60,7 +60,7 @@ impl TrustFolder {
         let Some(stem) = name.and_then(|name| name.strip_suffix(".phi")) else {
             return;
         };
-        if let Some(version) = stem.strip_prefix("root-").and_then(|n| n.parse().ok()) {
+        if let Some(version) = stem.strip_prefix("root-").and_then(root_version) {
             self.roots.push((version, path));
         } else if stem == "keyset" {
             self.keyset = Some(path);
@@ -130,6 +130,13 @@ impl TrustFolder {
             ledger_keys,
         })
     }
+}
+
+/// A root's version in the name of its file, as Phi writes it: from 1, in digits alone. A file of
+/// another name must not take the place of the first root.
+fn root_version(digits: &str) -> Option<u64> {
+    let version: u64 = digits.parse().ok()?;
+    Some(version).filter(|version| *version > 0 && version.to_string() == digits)
 }
 
 /// A trust state, and the products whose catalogs it holds.
@@ -252,4 +259,25 @@ fn import(state: &mut TrustState, kind: DocumentKind, path: &Path) -> Result<(),
 
 fn refused(path: &Path, error: Error) -> Failure {
     Failure::from(error).about(shown(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An application begins with root 1, whatever else lies beside it.
+    #[test]
+    fn no_file_takes_the_place_of_the_first_root() {
+        let folder = tempfile::tempdir().unwrap();
+        let names = [
+            "root-0", "root-01", "root-+1", "root-1", "root-2", "root-10",
+        ];
+        for name in names {
+            fs::write(folder.path().join(format!("{name}.phi")), b"").unwrap();
+        }
+        let found = TrustFolder::open(folder.path()).unwrap();
+        let versions: Vec<_> = found.roots.iter().map(|(version, _)| *version).collect();
+        assert_eq!(versions, [1, 2, 10]);
+        assert!(found.first_root().unwrap().ends_with("root-1.phi"));
+    }
 }

@@ -76,6 +76,12 @@ impl Report {
         if let [data, rest @ ..] = self.store.as_slice() {
             let bytes = read_document(anchor)?;
             let user = rest.first().unwrap_or(data);
+            // Of two copies one may be lost, which is for the report to say.
+            if !data.is_dir() && !user.is_dir() {
+                let message = format!("there is no folder {}", data.display());
+                return Err(Failure::new("trust-missing", message)
+                    .hint("name the folder in which the application keeps its trust state"));
+            }
             let loaded = Store::new(&bytes, data, user).load()?;
             let mut report = loaded.trust.report(now);
             for finding in &loaded.findings {

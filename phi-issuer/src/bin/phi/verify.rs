@@ -127,7 +127,7 @@ impl Verify {
     }
 
     fn verify_one(&self, bundle: Option<&Bundle<'_>>, session: &Session) -> Result<(), Failure> {
-        let Token {
+        let Wanted {
             token,
             proof: carried,
             product: stated,
@@ -183,13 +183,13 @@ impl Verify {
     }
 
     /// The token that is named, or the bundle's.
-    fn token(&self, bundle: Option<&Bundle<'_>>) -> Result<Token, Failure> {
+    fn token(&self, bundle: Option<&Bundle<'_>>) -> Result<Wanted, Failure> {
         let bundled = bundle.map(Bundle::tokens).unwrap_or_default();
         let proof = |entry: &BundledToken<'_>| entry.proof().map(String::from);
         let Some(license) = &self.license else {
             let bundle = bundle.expect("the parser asks for a license or a bundle");
             let Candidate { entry, claims } = self.choice().one(bundle)?;
-            return Ok(Token {
+            return Ok(Wanted {
                 token: entry.token().into(),
                 proof: proof(&entry),
                 product: Some(claims.product),
@@ -200,7 +200,7 @@ impl Verify {
             other => return Err(not_a_license(&other)),
         };
         let entry = bundled.iter().find(|entry| entry.token() == token);
-        Ok(Token {
+        Ok(Wanted {
             proof: entry.and_then(proof),
             token,
             product: None,
@@ -286,7 +286,7 @@ impl Verify {
 }
 
 /// A license that is to be verified.
-struct Token {
+struct Wanted {
     token: String,
     /// The proof that the bundle has for it.
     proof: Option<String>,

@@ -50,6 +50,8 @@ CREATE TABLE tokens (
 CREATE INDEX tokens_by_license ON tokens (license, seq);
 CREATE INDEX tokens_by_key ON tokens (key_id, ends);
 
+-- The newest event about what was revoked: it may say that it is not any more, and then nothing
+-- that was issued is.
 CREATE TABLE revocations (
     class         TEXT    NOT NULL,
     id            TEXT    NOT NULL,

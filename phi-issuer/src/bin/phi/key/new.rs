@@ -94,7 +94,9 @@ impl New {
         let (like, elsewhere) = (scope.is_some(), self.elsewhere()?);
         let key = match elsewhere {
             None => issuer.new_scoped_key(role, scope, session, &context)?,
-            Some(key) => issuer.add_key(role, scope, &key, session, &context)?,
+            Some(key) => issuer
+                .add_key(role, scope, &key, session, &context)
+                .map_err(|error| of_program(error.into(), &key))?,
         };
         session.output().print(&find(&mut issuer, key, session)?)?;
         match role {
@@ -161,6 +163,25 @@ impl New {
             public: custody::public_half(&read_text(&public, MAX_PUBLIC_LEN)?)?,
             program: Program { argv: self.exec },
         }))
+    }
+}
+
+/// What is most likely wrong with a program that was just named.
+fn of_program(failure: Failure, key: &NewKey) -> Failure {
+    let NewKey::Behind { program, .. } = key else {
+        return failure;
+    };
+    let in_one_word = matches!(&*program.argv, [only] if only.contains(char::is_whitespace));
+    match failure.code {
+        "signer-program" if in_one_word => failure.hint(
+            "write the program and each argument as a word of its own, without quotes around \
+             them all; no shell reads them",
+        ),
+        "sign-failed" => failure.hint(
+            "the program signs with another key than the one in --public: hand in the public half \
+             of the key that it has",
+        ),
+        _ => failure,
     }
 }
 

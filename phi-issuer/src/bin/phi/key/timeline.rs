@@ -60,7 +60,7 @@ struct LifeView {
     signs_until: Option<Stamp>,
     /// When it was revoked; null if it was not.
     revoked: Option<Stamp>,
-    /// Live tokens under it.
+    /// Live tokens under it; of a key that was revoked, those that its cut keeps.
     live_tokens: u64,
     /// When the last of them ends; null if there are none, or if one never ends.
     last_ends: Option<Stamp>,
@@ -127,6 +127,9 @@ fn bar(life: &KeyLife, scale: &Scale) -> String {
     match (life.revoked, from) {
         (Some(revoked), _) => {
             fill(life.key.added, Some(revoked), '=');
+            if life.live > 0 {
+                fill(revoked, life.last_ends, '-');
+            }
             fill(revoked, Some(revoked), 'x');
         }
         (None, None) if life.key.state.is_some() => fill(life.key.added, None, '.'),

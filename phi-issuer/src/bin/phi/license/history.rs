@@ -173,6 +173,11 @@ pub(crate) fn text(happening: &Happening) -> String {
                 (_, None) => format!("revoked: {reason}"),
             }
         }
+        Happening::Unrevoked(unrevocation) => match &unrevocation.subject {
+            phi_issuer::Subject::Token(token) => format!("token {token} not revoked any more"),
+            phi_issuer::Subject::Customer(_) => "not revoked any more with the customer".into(),
+            _ => "not revoked any more".into(),
+        },
         Happening::Minted(token) => format!("token {} minted", token.token_id),
         _ => "changed".into(),
     }

@@ -22,6 +22,7 @@ pub(crate) const fn done(act: Act) -> &'static str {
         Act::Rebind => "rebound",
         Act::Withdraw => "withdrawn",
         Act::Revoke => "revoked",
+        Act::Unrevoke => "unrevoked",
         Act::Lapse => "lapsed",
         Act::Expire => "expired",
         _ => "changed",

@@ -1,7 +1,7 @@
 //! The evidence in a report: tokens, revocations, the checkpoint, the proofs, and what they mean.
 
 use maud::{Markup, html};
-use phi_issuer::{AuditRow, Dossier, Event, TokenDossier, TokenStanding};
+use phi_issuer::{AuditRow, Dossier, Event, TokenDossier, TokenStanding, Unrevocation};
 use phi_verify::dangerous_inspect;
 use phi_verify::log::{Hash, Origin};
 
@@ -72,8 +72,10 @@ fn standing(standing: &TokenStanding) -> (bool, String) {
 /// What was taken back.
 pub(super) fn revocations(dossier: &Dossier) -> Markup {
     let row = |row: &AuditRow| {
-        let Event::Revoked(revocation) = &row.entry.event else {
-            return None;
+        let revocation = match &row.entry.event {
+            Event::Revoked(revocation) => revocation,
+            Event::Unrevoked(ended) => return Some(not_any_more(row, ended)),
+            _ => return None,
         };
         let until = time_or(revocation.issued_before, "all of it");
         Some(html! {
@@ -104,6 +106,23 @@ pub(super) fn revocations(dossier: &Dossier) -> Markup {
                 &["When", "What", "Reach", "Class of reason", "Who, and why", "Event"],
                 &rows,
             ))
+        }
+    }
+}
+
+/// That a revocation ended.
+fn not_any_more(row: &AuditRow, ended: &Unrevocation) -> Markup {
+    html! {
+        tr {
+            td { (time(row.recorded)) }
+            td { (ended.subject.class().name()) " " (id(&ended.subject.id())) }
+            td.word { "not revoked any more" }
+            td.word { "" }
+            td.word {
+                (said(&row.entry.actor))
+                @if let Some(reason) = &row.entry.reason { span.why { (said(reason)) } }
+            }
+            td.number { (event(row.entry.seq)) }
         }
     }
 }

@@ -7,6 +7,7 @@ use phi_verify::{KeyId, PublicKey, RoleKeys, Root};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::Followed;
 use crate::failure::Failure;
 use crate::output::{Answer, Page, Tone};
 use crate::view::{RootView, Stamp, hex, shown};
@@ -343,8 +344,11 @@ impl Answer for ProposalAnswer {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(title = "phi root show")]
 pub(crate) struct ShowAnswer {
-    /// Whether it follows the root that was handed in; false if none was.
+    /// Whether it follows the roots that were handed in; false if none was.
     compared: bool,
+    /// How the root is known that it follows.
+    #[serde(skip)]
+    followed: Followed,
     /// Whether enough have signed.
     enough: bool,
     /// What it changes.
@@ -352,17 +356,18 @@ pub(crate) struct ShowAnswer {
 }
 
 impl ShowAnswer {
-    pub(super) fn new(proposal: &Proposal, tally: &Tally, compared: bool) -> Self {
+    pub(crate) fn new(proposal: &Proposal, tally: &Tally, followed: Followed) -> Self {
         Self {
-            compared,
+            compared: followed != Followed::Said,
+            followed,
             enough: tally.is_enough(),
             proposal: ProposalView::new(proposal, tally),
         }
     }
 
-    pub(super) fn show_on(&self, page: &mut Page) {
+    pub(crate) fn show_on(&self, page: &mut Page) {
         self.proposal.show(page);
-        page.field("follows", follows(self.compared, self.proposal.follows));
+        page.field("follows", follows(self.followed, self.proposal.follows));
         page.field("signatures", if self.enough { "enough" } else { "too few" });
     }
 }
@@ -373,15 +378,19 @@ impl Answer for ShowAnswer {
     }
 }
 
-fn follows(compared: bool, follows: Option<u64>) -> String {
-    match (follows, compared) {
-        (None, _) => "nothing: applications will believe this root without proof".into(),
-        (Some(_), true) => "the root that you handed in".into(),
-        (Some(version), false) => {
+fn follows(followed: Followed, version: Option<u64>) -> String {
+    let Some(version) = version else {
+        return "nothing: applications will believe this root without proof".into();
+    };
+    match followed {
+        Followed::Said => {
             format!(
                 "a root {version} that came with the proposal: compare it with yours, --root FILE"
             )
         }
+        Followed::HandedIn => "the root that you handed in".into(),
+        Followed::Chain => "the last root that you handed in, and it the ones before".into(),
+        Followed::Ledger => "the newest root of this issuer's ledger".into(),
     }
 }
 
@@ -393,7 +402,8 @@ pub(crate) struct SignAnswer {
     practice: bool,
     /// The version of the proposed root.
     version: u64,
-    /// Whether the proposal follows the root that was handed in; false if none was.
+    /// Whether the proposal follows the roots that were handed in, or the newest of the issuer's
+    /// own ledger; false for a first root of which there is none.
     compared: bool,
     /// SHA-256 of what was signed, as holders read it to each other.
     read_out: String,
@@ -413,7 +423,7 @@ struct SignatureView {
 }
 
 impl SignAnswer {
-    pub(super) fn new(proposal: &Proposal, files: &[(KeyId, PathBuf)], compared: bool) -> Self {
+    pub(super) fn new(proposal: &Proposal, files: &[(KeyId, PathBuf)], followed: Followed) -> Self {
         let view = |(key_id, file): &(KeyId, PathBuf)| SignatureView {
             key: key_id.to_string(),
             holder: holder(proposal, *key_id),
@@ -422,7 +432,7 @@ impl SignAnswer {
         Self {
             practice: proposal.is_practice(),
             version: proposal.root().version,
-            compared,
+            compared: followed != Followed::Said,
             read_out: spoken(&proposal.hash()),
             signatures: files.iter().map(view).collect(),
         }

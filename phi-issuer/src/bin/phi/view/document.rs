@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use phi_issuer::KeyScope;
 use phi_verify::{
-    Catalog, ClockReset, KeyId, KeyState, Keyset, LicenseKey, Reason, RoleKeys, Root, Rule, Status,
-    Subject, Terms, UnixTime,
+    Catalog, ClockReset, Form, KeyId, KeyState, Keyset, LicenseKey, Reason, RoleKeys, Root, Rule,
+    Status, Subject, Terms, UnixTime,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Names, Stamp, TermsView, cell, counted, hex};
+use super::{Names, ScopeView, Stamp, TermsView, cell, counted, hex};
 use crate::output::Page;
 
 /// A root document.
@@ -126,8 +127,25 @@ pub(crate) struct LicenseKeyView {
     pub(crate) from: Option<Stamp>,
     /// The first time of issue that is no longer accepted.
     pub(crate) until: Option<Stamp>,
+    /// What it may sign; null is everything.
+    pub(crate) scope: Option<ScopeView>,
+    /// Of a key that was cut: how many events of the ledger, from the first, keep its tokens good,
+    /// each with a proof.
+    pub(crate) cut: Option<u64>,
     /// The key, as PASERK `k4.public`.
     pub(crate) public: String,
+}
+
+impl LicenseKeyView {
+    /// What bounds it, in words.
+    fn bounds(&self) -> String {
+        let cut = self
+            .cut
+            .map(|cut| format!("its tokens of the first {cut} events"));
+        let scope = self.scope.as_ref().map(|scope| scope.words.clone());
+        let bounds: Vec<_> = scope.into_iter().chain(cut).collect();
+        bounds.join("; ")
+    }
 }
 
 /// The keys in the order in which they sign; those without a time last.
@@ -153,6 +171,9 @@ impl KeysetView {
                 state: entry.state.name().to_owned(),
                 from: from.map(Stamp::from),
                 until: until.map(Stamp::from),
+                scope: (!entry.scope.is_unlimited())
+                    .then(|| ScopeView::new(&KeyScope::from_wire(&entry.scope))),
+                cut: entry.state.cut(),
                 public: entry.key.to_paserk(),
             }
         };
@@ -177,10 +198,13 @@ impl KeysetView {
                 key.state.clone(),
                 cell(key.from.as_ref()),
                 cell(key.until.as_ref()),
+                key.bounds(),
             ]
         };
         let rows: Vec<_> = self.keys.iter().map(row).collect();
-        page.table(["KEY", "STATE", "FROM", "UNTIL"], &rows);
+        let bounded = rows.iter().any(|row| !row[4].is_empty());
+        let bounds = if bounded { "ONLY" } else { "" };
+        page.table(["KEY", "STATE", "FROM", "UNTIL", bounds], &rows);
     }
 }
 
@@ -203,8 +227,27 @@ pub(crate) struct StatusView {
     pub(crate) covered_keys: Vec<String>,
     /// What is revoked whole.
     pub(crate) rules: Vec<RuleView>,
-    /// How many tokens are revoked one by one. The list holds salted hashes, not ids.
-    pub(crate) revoked_tokens: usize,
+    /// What of it is in filters: what is revoked one by one, and in a delta what is not any more.
+    pub(crate) sections: Vec<SectionView>,
+    /// How many tokens are revoked one by one, where the filter tells: an exact list does. The
+    /// list holds salted hashes, not ids.
+    pub(crate) revoked_tokens: Option<usize>,
+    /// What an earlier list had a rule for and this one has not.
+    pub(crate) unrevoked: Vec<String>,
+    /// Of a delta: the epoch of the full list that it changes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) base: Option<u64>,
+}
+
+/// A filter of a list.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct SectionView {
+    /// `tokens` or `licenses`; in a delta also `tokens removed` and `licenses removed`.
+    pub(crate) class: String,
+    /// `exact`, `bloom`, `cascade` or `ribbon`.
+    pub(crate) kind: String,
+    /// Its size.
+    pub(crate) bytes: usize,
 }
 
 /// The revocation of all that one name covers.
@@ -220,6 +263,8 @@ pub(crate) struct RuleView {
     pub(crate) reason: String,
     /// When it was revoked.
     pub(crate) since: Stamp,
+    /// When nothing that it reaches is valid any more, and lists may leave it out; null is never.
+    pub(crate) ends: Option<Stamp>,
 }
 
 impl StatusView {
@@ -233,7 +278,10 @@ impl StatusView {
             keyset_version: status.keyset.0,
             covered_keys: status.covered_keys.iter().map(KeyId::to_string).collect(),
             rules: status.rules.iter().map(RuleView::new).collect(),
-            revoked_tokens: status.revoked.count_tokens().unwrap_or_default(),
+            sections: sections(status),
+            revoked_tokens: status.revoked.count_tokens(),
+            unrevoked: status.unrevoked.iter().map(Subject::to_string).collect(),
+            base: status.base().map(|base| base.epoch),
         }
     }
 
@@ -248,11 +296,22 @@ impl StatusView {
             "covers",
             format!("tokens of keys {}", self.covered_keys.join(", ")),
         );
-        let tokens = counted(self.revoked_tokens, "token");
+        if let Some(base) = self.base {
+            page.field("delta", format!("to the full list of epoch {base}"));
+        }
+        let tokens = match self.revoked_tokens {
+            Some(count) => counted(count, "token"),
+            None => "tokens in a filter".into(),
+        };
         page.field(
             "revoked",
             format!("{tokens}, {}", counted(self.rules.len(), "rule")),
         );
+        for section in &self.sections {
+            let SectionView { class, kind, bytes } = section;
+            page.field("filter", format!("{class}: {kind}, {bytes} bytes"));
+        }
+        page.each("not any more", self.unrevoked.iter().cloned());
         if self.rules.is_empty() {
             return;
         }
@@ -278,6 +337,29 @@ impl StatusView {
     }
 }
 
+fn sections(status: &Status) -> Vec<SectionView> {
+    let removed = match &status.form {
+        Form::Full { .. } => None,
+        Form::Delta { removed, .. } => Some(removed),
+    };
+    let all = [("", Some(&status.revoked)), (" removed", removed)];
+    let mut sections = Vec::new();
+    for (end, one) in all {
+        let Some(one) = one else { continue };
+        let filters = [("tokens", &one.tokens), ("licenses", &one.licenses)];
+        for (class, filter) in filters {
+            if let Some(filter) = filter {
+                sections.push(SectionView {
+                    class: format!("{class}{end}"),
+                    kind: filter.kind().name().to_owned(),
+                    bytes: filter.body().len(),
+                });
+            }
+        }
+    }
+    sections
+}
+
 impl RuleView {
     fn new(rule: &Rule) -> Self {
         let subject = match &rule.subject {
@@ -292,6 +374,7 @@ impl RuleView {
             issued_before: rule.issued_before.map(Stamp::from),
             reason: Reason::name(rule.reason).to_owned(),
             since: rule.since.into(),
+            ends: rule.ends.map(Stamp::from),
         }
     }
 }

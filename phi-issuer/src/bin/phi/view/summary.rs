@@ -3,6 +3,7 @@
 use phi_issuer::when::Length;
 use phi_issuer::{
     Customer, Event, Issuance, LicenseChange, MintedToken, Publication, Revocation, Subject,
+    Unrevocation,
 };
 use phi_verify::{Allowance, DocumentKind, UnixTime};
 
@@ -55,6 +56,7 @@ pub(crate) fn summary(event: &Event) -> String {
         Event::LicenseChanged(change) => changed(change),
         Event::TokenMinted(token) => minted(token),
         Event::Revoked(revocation) => revoked(revocation),
+        Event::Unrevoked(unrevocation) => unrevoked(unrevocation),
         Event::DocumentPublished(publication) => published(publication),
         Event::CheckpointSigned(checkpoint) => {
             let events = usize::try_from(checkpoint.size).unwrap_or(usize::MAX);
@@ -143,6 +145,19 @@ fn revoked(revocation: &Revocation) -> String {
         (_, Some(before)) => {
             format!("the tokens of {class} {id} of before {before} revoked: {reason}")
         }
+    }
+}
+
+fn unrevoked(unrevocation: &Unrevocation) -> String {
+    let subject = &unrevocation.subject;
+    let what = format!(
+        "{} {} is not revoked any more",
+        subject.class(),
+        subject.id()
+    );
+    match unrevocation.keeps {
+        None => what,
+        Some(seq) => format!("{what}; the cut-off of event {seq} stays"),
     }
 }
 

@@ -1,0 +1,272 @@
+//! The list that the ledger makes at a moment, but for its filters: times, coverage, rules, and
+//! what an earlier list had a rule for and this one has not.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use phi_verify::{
+    DocumentKind, FlagCode, Form, KeyId, LicenseId, PayloadHash, Reason, Rule, Sections, Status,
+    StatusLists, Subject as WireSubject, UnixTime,
+};
+
+use super::{Settled, decoded};
+use crate::{
+    Settings,
+    error::Error,
+    event::{Publication, Revocation, Subject},
+    keys,
+    publish::payload_hash,
+    store::{Query, TokenRow},
+};
+
+/// Whole licenses that stand in rules; where there are more they all go into a section, which
+/// takes one to two bytes each instead of thirty, and has no reasons.
+pub(super) const MAX_LICENSE_RULES: usize = 4096;
+
+const DAY: u64 = 24 * 60 * 60;
+
+/// How long after its end a token stays in the lists: an application whose clock was set back
+/// still takes it for valid.
+pub(super) fn stays(settings: &Settings) -> u64 {
+    DAY + u64::from(settings.status.retention_days) * DAY
+}
+
+/// What is revoked whole, with what is known of the tokens that it reaches.
+#[derive(Default)]
+pub(super) struct Whole {
+    rules: Vec<WholeRule>,
+    licenses: HashMap<LicenseId, Vec<usize>>,
+    customers: HashMap<String, Vec<usize>>,
+    /// Features by their product.
+    products: HashMap<String, Vec<usize>>,
+}
+
+struct WholeRule {
+    subject: Subject,
+    issued_before: Option<UnixTime>,
+    reason: Reason,
+    since: UnixTime,
+    latest: Latest,
+}
+
+/// When the last of some tokens ends.
+#[derive(Clone, Copy)]
+enum Latest {
+    At(UnixTime),
+    Never,
+}
+
+impl Whole {
+    /// What the ledger revokes whole and a list says: not the cut of a key, which is the keyset's,
+    /// and not the revocation of a key that has left the keyset.
+    pub(super) fn of(query: &Query<'_>, now: UnixTime) -> Result<Self, Error> {
+        let gone: BTreeSet<KeyId> = query
+            .keys()?
+            .iter()
+            .filter(|row| row.dropped)
+            .map(|row| row.public.id())
+            .collect();
+        let mut whole = Self::default();
+        for revocation in query.revocations()? {
+            let stands = match &revocation.subject {
+                Subject::Token(_) => false,
+                Subject::Key(id) => revocation.cut.is_none() && !gone.contains(id),
+                _ => true,
+            };
+            if stands {
+                whole.add(revocation);
+            }
+        }
+        for license in query.suspended(now)? {
+            whole.add(Revocation {
+                subject: Subject::License(license.id),
+                issued_before: None,
+                reason: Reason::Suspended,
+                since: license.since(now),
+                cut: None,
+            });
+        }
+        Ok(whole)
+    }
+
+    fn add(&mut self, revocation: Revocation) {
+        let place = self.rules.len();
+        match &revocation.subject {
+            Subject::License(id) => self.licenses.entry(*id).or_default().push(place),
+            Subject::Customer(id) => self.customers.entry(id.clone()).or_default().push(place),
+            Subject::Feature { product, .. } => {
+                self.products
+                    .entry(product.clone())
+                    .or_default()
+                    .push(place);
+            }
+            Subject::Token(_) | Subject::Key(_) => {}
+        }
+        self.rules.push(WholeRule {
+            subject: revocation.subject,
+            issued_before: revocation.issued_before,
+            reason: revocation.reason,
+            since: revocation.since,
+            latest: Latest::At(revocation.since),
+        });
+    }
+
+    /// Takes note of a token: what reaches it cannot end before it.
+    pub(super) fn see(&mut self, token: &TokenRow) {
+        let places = [
+            self.licenses.get(&token.license),
+            self.customers.get(&token.customer),
+            self.products.get(&token.product),
+        ];
+        for place in places.into_iter().flatten().flatten() {
+            let rule = &mut self.rules[*place];
+            if rule
+                .issued_before
+                .is_none_or(|before| token.issued_at < before)
+            {
+                rule.latest = match (rule.latest, token.ends) {
+                    (Latest::At(latest), Some(ends)) => Latest::At(latest.max(ends)),
+                    _ => Latest::Never,
+                };
+            }
+        }
+    }
+
+    /// The rules that have not ended, and the licenses that stand in a section instead.
+    pub(super) fn settle(self, status: &Status, stays: u64) -> (Vec<Rule>, Vec<LicenseId>) {
+        let now = status.this_update;
+        let mut rules = Vec::new();
+        let mut licenses = Vec::new();
+        for rule in self.rules {
+            let ends = rule.ends(now, stays);
+            if ends.is_some_and(|ends| ends <= now) {
+                continue;
+            }
+            if let Subject::License(id) = rule.subject
+                && rule.issued_before.is_none()
+                && rule.reason != Reason::Suspended
+            {
+                licenses.push((id, rules.len()));
+            }
+            rules.push(Rule {
+                subject: on_wire(&rule.subject, status),
+                issued_before: rule.issued_before,
+                reason: rule.reason,
+                since: rule.since,
+                ends,
+            });
+        }
+        if licenses.len() <= MAX_LICENSE_RULES {
+            return (rules, Vec::new());
+        }
+        let places: BTreeSet<_> = licenses.iter().map(|(_, place)| *place).collect();
+        let rules = rules.into_iter().enumerate();
+        let rules = rules.filter(|(place, _)| !places.contains(place));
+        (
+            rules.map(|(_, rule)| rule).collect(),
+            licenses.into_iter().map(|(id, _)| id).collect(),
+        )
+    }
+}
+
+impl WholeRule {
+    /// From when on no token that the rule reaches can be accepted, nor one be minted that it
+    /// would reach.
+    fn ends(&self, now: UnixTime, stays: u64) -> Option<UnixTime> {
+        let open = match self.subject {
+            // Whoever stole a key signs what never ends.
+            Subject::Key(_) => true,
+            // Of a product tokens are minted on, and those of before the cut-off are.
+            Subject::Feature { .. } => self.issued_before.is_none_or(|before| before > now),
+            _ => false,
+        };
+        match self.latest {
+            Latest::At(latest) if !open => Some(latest.plus(stays)),
+            _ => None,
+        }
+    }
+}
+
+/// A subject as this list names it.
+pub(super) fn on_wire(subject: &Subject, status: &Status) -> WireSubject {
+    match subject {
+        Subject::License(id) => WireSubject::License(*id),
+        Subject::Customer(id) => WireSubject::Customer(status.customer_hash(id)),
+        Subject::Key(id) => WireSubject::Key(*id),
+        Subject::Feature { product, code } => {
+            WireSubject::Feature(product.clone(), FlagCode::new(*code))
+        }
+        Subject::Token(_) => unreachable!("tokens stand in sections"),
+    }
+}
+
+/// A full list that says nothing yet: who made it when, and for which tokens it can speak.
+pub(super) fn begin(
+    query: &Query<'_>,
+    settings: &Settings,
+    salt: [u8; 16],
+    now: UnixTime,
+) -> Result<Status, Error> {
+    let keyset = query
+        .newest(DocumentKind::Keyset, "")?
+        .ok_or_else(|| Error::NotFound {
+            what: "published document of kind",
+            name: DocumentKind::Keyset.to_string(),
+            hint: "run `phi keyset publish`",
+        })?;
+    let held = query.newest(DocumentKind::Status, "")?;
+    let mut covered_keys: Vec<_> = keys::license_keys(query)?
+        .iter()
+        .map(|entry| entry.key.id())
+        .collect();
+    covered_keys.sort_unstable();
+    let times = settings.status;
+    let after = |days: u32| now.plus(u64::from(days) * DAY);
+    Ok(Status {
+        issuer: settings.issuer.clone(),
+        epoch: held.as_ref().map_or(1, |held| held.version + 1),
+        this_update: now,
+        next_update: after(times.next_update_days),
+        hard_expiry: after(times.hard_expiry_days),
+        keyset: (keyset.version, payload_hash(&keyset)?),
+        form: Form::Full {
+            previous: held.as_ref().map(payload_hash).transpose()?,
+            salt,
+        },
+        covered_keys,
+        rules: Vec::new(),
+        revoked: Sections::default(),
+        unrevoked: Vec::new(),
+    })
+}
+
+/// What earlier lists had a rule for that has not ended and that this one has not, or not as wide.
+/// A list that takes nothing back says of all lists before it what there is to say.
+pub(super) fn unrevoked(query: &Query<'_>, list: &Status) -> Result<Vec<WireSubject>, Error> {
+    let lists = StatusLists::new(list, None).map_err(Error::NotVerified)?;
+    let mut found = BTreeMap::new();
+    let mut epoch = list.epoch;
+    while epoch > 1 {
+        epoch -= 1;
+        let Some(earlier) = query.full_list(epoch)? else {
+            break;
+        };
+        let earlier = decoded(&earlier)?;
+        for rule in lists.missing(&earlier, None) {
+            // A key that is gone left the keyset too, and no list says more about it.
+            if !matches!(rule.subject, WireSubject::Key(_)) {
+                found.insert(rule.subject.clone(), ());
+            }
+        }
+        if earlier.unrevoked.is_empty() {
+            break;
+        }
+    }
+    Ok(found.into_keys().collect())
+}
+
+/// A list that was published, with the hash of its payload.
+pub(super) fn settled(publication: &Publication) -> Result<Settled, Error> {
+    let hash: PayloadHash = payload_hash(publication)?;
+    let status = decoded(publication)?;
+    Ok(Settled { status, hash })
+}

@@ -1,0 +1,122 @@
+//! What may not vanish: everything that the newest list took back is taken back by the next one,
+//! unless it has ended or an event since says that it is taken back no more.
+
+use std::collections::BTreeSet;
+
+use phi_verify::{Reason, RuleClass, Status, StatusLists, Subject as WireSubject};
+
+use super::{Settled, gate::Ended};
+use crate::{
+    error::Error,
+    event::Subject,
+    license::{self, Past, State},
+    store::Query,
+};
+
+/// The revocations of a list that events since have ended.
+pub(super) fn ended_since(query: &Query<'_>, list: &Settled, now: &Status) -> Result<Ended, Error> {
+    let mut ended = Ended::default();
+    let seq = query.seq_of_list(list.status.epoch)?;
+    for unrevocation in query.unrevoked_since(seq)? {
+        let subject = unrevocation.subject;
+        ended.subjects.insert((subject.class(), subject.id()));
+    }
+    for rule in &list.status.rules {
+        if let WireSubject::License(id) = rule.subject
+            && rule.reason == Reason::Suspended
+        {
+            // By the events, not by what the tables say: suspended then and not now.
+            let state = |time| {
+                let found = license::replayed(query, id, Past::Time(time));
+                found.map(|(license, time)| license.state(time))
+            };
+            let then = state(list.status.this_update);
+            let now = state(now.this_update)?;
+            if then.is_ok_and(|then| then == State::Suspended) && now != State::Suspended {
+                ended.suspensions.insert(id);
+            }
+        }
+    }
+    Ok(ended)
+}
+
+/// The rules of a list that the next one lacks, though nothing ended them.
+pub(super) fn lost_rules(
+    query: &Query<'_>,
+    before: &Settled,
+    next: &StatusLists<'_>,
+    ended: &Ended,
+) -> Result<BTreeSet<(RuleClass, String)>, Error> {
+    let mut lost = BTreeSet::new();
+    let list = next.newest();
+    for rule in next.missing(&before.status, None) {
+        let (subject, known) = match &rule.subject {
+            WireSubject::License(id) => {
+                let suspended = rule.reason == Reason::Suspended;
+                (
+                    Subject::License(*id),
+                    suspended && ended.suspensions.contains(id),
+                )
+            }
+            WireSubject::Key(id) => {
+                let mut keys = query.keys()?.into_iter();
+                let gone = keys.any(|row| row.public.id() == *id && row.dropped);
+                (Subject::Key(*id), gone)
+            }
+            WireSubject::Feature(product, code) => {
+                let (product, code) = (product.clone(), code.get());
+                (Subject::Feature { product, code }, false)
+            }
+            // They are compared below, by their names.
+            WireSubject::Customer(_) => continue,
+        };
+        if !known && !ended.has(&subject) {
+            lost.insert((subject.class(), subject.id()));
+        }
+    }
+    lost.extend(lost_customers(query, &before.status, list, ended)?);
+    Ok(lost)
+}
+
+/// Customers stand in every list under another salt; the ledger knows their names.
+fn lost_customers(
+    query: &Query<'_>,
+    before: &Status,
+    next: &Status,
+    ended: &Ended,
+) -> Result<BTreeSet<(RuleClass, String)>, Error> {
+    let mut lost = BTreeSet::new();
+    let of_customers = |rule: &&phi_verify::Rule| rule.subject.class() == RuleClass::Customer;
+    let mut left = before.rules.iter().filter(of_customers).count();
+    if left == 0 {
+        return Ok(lost);
+    }
+    let ends = |ends: Option<phi_verify::UnixTime>| ends.is_some_and(|at| at <= next.this_update);
+    for customer in query.customers()? {
+        let (then, now) = (
+            WireSubject::Customer(before.customer_hash(&customer.id)),
+            WireSubject::Customer(next.customer_hash(&customer.id)),
+        );
+        for rule in before.rules.iter().filter(|rule| rule.subject == then) {
+            left = left.saturating_sub(1);
+            let as_wide = next
+                .rules
+                .iter()
+                .filter(|one| one.subject == now)
+                .any(|one| {
+                    one.issued_before
+                        .is_none_or(|to| rule.issued_before.is_some_and(|from| from <= to))
+                });
+            let subject = Subject::Customer(customer.id.clone());
+            if !as_wide && !ends(rule.ends) && !ended.has(&subject) {
+                lost.insert((subject.class(), subject.id()));
+            }
+        }
+    }
+    // A customer whom the ledger does not know any more was revoked in it once.
+    if left > 0 {
+        let words = format!("{left} that the ledger does not know");
+        lost.insert((RuleClass::Customer, words));
+    }
+    Ok(lost)
+}
