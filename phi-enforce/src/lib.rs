@@ -56,7 +56,9 @@
 //!
 //! # Stores
 //! [`Sqlite`] is a file, for the nodes of one process. Everything that is given out is in its usage
-//! log ([`Sqlite::usage`], [`Sqlite::period_usage`]).
+//! log ([`Sqlite::usage`], [`Sqlite::period_usage`]). With the feature `postgres` a PostgreSQL server
+//! is one too, for the nodes of many processes and machines: `Postgres` has the same log, and its
+//! limits hold when a standby takes over that commits waited for.
 //!
 //! # Time
 //! Both clocks come from a [`Clock`]: [`SystemClock`], or one of the application's own. When the wall
@@ -69,6 +71,7 @@
 //! # Features
 //! | feature | default | what it adds |
 //! | --- | --- | --- |
+//! | `postgres` | no | `Postgres`, the store on a server, for the nodes of many machines |
 //! | `failpoints` | no | points at which tests kill the process; never in what ships |
 
 #[macro_use]

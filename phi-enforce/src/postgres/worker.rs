@@ -24,7 +24,7 @@ impl Worker {
         make: impl FnOnce() -> Result<Session, StoreError> + Send + 'static,
     ) -> Result<Self, StoreError> {
         let (queue, work) = channel::<Work>();
-        let (ready, made) = sync_channel(1);
+        let (ready, begun) = sync_channel(1);
         let thread = thread::Builder::new()
             .name("phi-enforce-postgres".into())
             .spawn(move || {
@@ -41,7 +41,7 @@ impl Worker {
                 }
             })
             .map_err(|error| StoreError::unusable(&error))?;
-        made.recv().map_err(|_| stopped())??;
+        begun.recv().map_err(|_| stopped())??;
         Ok(Self {
             queue: Some(queue),
             thread: Some(thread),

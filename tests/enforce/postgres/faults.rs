@@ -11,8 +11,8 @@ use std::{
 };
 
 use phi_enforce::{
-    Ask, Caller, Fault, Finding, Held, Incarnation, Outcome, Postgres, PostgresOptions, Return,
-    Store as _, StoreError, SystemClock,
+    Act, Ask, Caller, Epoch, Fault, Finding, Held, Incarnation, Outcome, Postgres, PostgresOptions,
+    Return, Store as _, StoreError, SystemClock,
 };
 use phi_tests::{
     postgres::{Schema, Server, Stop, is_there},
@@ -176,15 +176,15 @@ impl Spender<'_> {
     fn run(self) -> Story {
         let mut story = Story::default();
         let incarnation = Incarnation::from_bytes([self.name; 16]);
-        let store = self.open().unwrap();
+        let line = self.open().unwrap();
         let mut caller: Option<Caller> = None;
         let mut label = None;
         while !self.over.load(Ordering::SeqCst) {
             let Some(known) = &mut caller else {
-                caller = self.introduce(&store, incarnation, None, 0);
+                caller = introduce(&line, incarnation, None, 0);
                 continue;
             };
-            match store.grant(*known, &[self.ask]) {
+            match line.grant(*known, &[self.ask]) {
                 Ok(Outcome::Done(done)) => {
                     let grant = done.value[0];
                     story.held += grant.units;
@@ -196,7 +196,7 @@ impl Spender<'_> {
                 Ok(Outcome::StaleEpoch) => {
                     story.stale += 1;
                     let seen = Some((known.epoch, known.seen));
-                    let again = self.introduce(&store, incarnation, seen, known.request + 1);
+                    let again = introduce(&line, incarnation, seen, known.request + 1);
                     let Some(again) = again else { continue };
                     let held = label.map(|label| {
                         let (key, units) = (CALLS, story.held);
@@ -204,7 +204,7 @@ impl Spender<'_> {
                     });
                     let held: Vec<Held> = held.into_iter().collect();
                     *known = again;
-                    while !matches!(store.reassert(*known, &held), Ok(Outcome::Done(_)))
+                    while !matches!(line.reassert(*known, &held), Ok(Outcome::Done(_)))
                         && !self.over.load(Ordering::SeqCst)
                     {
                         story.failed += 1;
@@ -223,22 +223,21 @@ impl Spender<'_> {
         }
         story
     }
+}
 
-    fn introduce(
-        &self,
-        store: &Postgres,
-        incarnation: Incarnation,
-        seen: Option<(phi_enforce::Epoch, u64)>,
-        request: u64,
-    ) -> Option<Caller> {
-        let hello = store.hello(incarnation, "spender", seen).ok()?;
-        Some(Caller {
-            incarnation,
-            epoch: hello.epoch,
-            request: request.max(1),
-            seen: hello.seq,
-        })
-    }
+fn introduce(
+    store: &Postgres,
+    incarnation: Incarnation,
+    seen: Option<(Epoch, u64)>,
+    request: u64,
+) -> Option<Caller> {
+    let hello = store.hello(incarnation, "spender", seen).ok()?;
+    Some(Caller {
+        incarnation,
+        epoch: hello.epoch,
+        request: request.max(1),
+        seen: hello.seq,
+    })
 }
 
 /// Runs nodes while the server suffers, until the whole limit is spent, and a little longer.
@@ -333,9 +332,7 @@ fn a_standby_that_takes_over_exceeds_nothing() {
     assert_eq!(found, []);
     let error = open_postgres(&standby.url("postgres"), &clock()).unwrap_err();
     assert_eq!(error.fault(), Fault::Unfit, "{error}");
-    let (one, other) = (primary.port(), standby.port());
-    let urls = format!("postgres://phi@127.0.0.1:{one},127.0.0.1:{other}/postgres");
-    let stories = spend(&urls, 2_000, |spent, away| {
+    let stories = spend(&both(&primary, &standby), 2_000, |spent, away| {
         spend_more(spent, 100);
         let away = away.write();
         primary.stop(Stop::Immediate).unwrap();
@@ -345,13 +342,19 @@ fn a_standby_that_takes_over_exceeds_nothing() {
     });
     // Each noticed that the history is told by another server, and said what it holds.
     assert!(stories.iter().all(|story| story.stale > 0), "{stories:?}");
-    let store = open_postgres(&standby.url("postgres"), &clock()).unwrap();
-    assert_eq!(store.period_usage().unwrap()[0].charged(), 2_000);
+    assert_eq!(reasserted(&standby, 2_000), 0, "it had everything");
+}
+
+fn both(primary: &Server, standby: &Server) -> String {
+    let (one, other) = (primary.port(), standby.port());
+    format!("postgres://phi@127.0.0.1:{one},127.0.0.1:{other}/postgres")
+}
+
+/// How often a node told of what the store did not know, in a store that adds up in the end.
+fn reasserted(server: &Server, limit: u64) -> usize {
+    let store = open_postgres(&server.url("postgres"), &clock()).unwrap();
+    assert_eq!(store.period_usage().unwrap()[0].charged(), limit);
     assert_eq!(store.audit().unwrap(), Vec::<String>::new());
-    let events = store.usage(0, usize::MAX).unwrap();
-    let forgotten = events
-        .iter()
-        .filter(|event| event.act == phi_enforce::Act::Reasserted)
-        .count();
-    assert_eq!(forgotten, 0, "a standby that was waited for has everything");
+    let events = store.usage(0, usize::MAX).unwrap().into_iter();
+    events.filter(|event| event.act == Act::Reasserted).count()
 }
