@@ -20,6 +20,9 @@ pub const LONGEST_LEASE: Duration = Duration::from_secs(30);
 /// A lease shorter than this is over before a disk that is busy has answered.
 const SHORTEST_LEASE: Duration = Duration::from_millis(100);
 
+/// More than a store counts between two backups: a hundred thousand a second for half a day.
+const FORGOTTEN: u64 = 1 << 32;
+
 /// Whether a store is what was left by the last run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum History {
@@ -132,9 +135,11 @@ impl<L: Ledger> Desk<L> {
         self.learning = Some((self.epoch, until));
     }
 
-    /// The store went back: what it gave out since is not in it.
+    /// The store went back: what it gave out since is not in it. Its counter goes on above
+    /// everything that it may have forgotten, so that fences still rise.
     pub(crate) fn raise_epoch(&mut self) {
         self.epoch.restores += 1;
+        self.seq = self.seq.saturating_add(FORGOTTEN);
         self.learn();
     }
 

@@ -21,6 +21,14 @@ use crate::{
 const DAY: u64 = 24 * 60 * 60 * 1000;
 
 impl Room {
+    /// Whether no more are seated than may be.
+    fn fits(self, extra: u64) -> bool {
+        match self.seats {
+            Allowance::Unlimited => true,
+            Allowance::Limited(seats) => self.taken <= seats.saturating_add(extra),
+        }
+    }
+
     fn free(self, extra: u64) -> Allowance {
         match self.seats {
             Allowance::Unlimited => Allowance::Unlimited,
@@ -74,15 +82,24 @@ fn acquire<L: Ledger>(
     if let Some(wait) = desk.learning() {
         return Ok(SeatAnswer::Learning { wait });
     }
-    let room = terms(desk, claim)?;
-    let found = desk.ledger.place_of(room, &claim.occupant)?;
-    let queued = match found {
-        Some(known) if known.place == Place::Seat => {
+    let mut room = terms(desk, claim)?;
+    let mut queued = desk.ledger.place_of(room, &claim.occupant)?;
+    // A store that went back has seats that were given up since. As long as there are too many, none
+    // of them is taken for that of whoever asks.
+    let crowded = !room.fits(claim.extra);
+    if let Some(known) = queued.take_if(|found| found.place == Place::Seat) {
+        if !crowded {
             return again(desk, caller, claim, room, known);
         }
-        queued => queued,
-    };
-    if desk.ledger.has_seat(room, &claim.occupant.holder)? {
+        if known.incarnation != caller.incarnation {
+            // The other run may be on it.
+            return full(desk, claim, room, 0, None);
+        }
+        // The run that asks for it is not.
+        leave(desk, caller, claim.pool, room, &known, Act::SeatReleased)?;
+        room = terms(desk, claim)?;
+    }
+    if !crowded && desk.ledger.has_seat(room, &claim.occupant.holder)? {
         return seat(desk, caller, claim, room, queued);
     }
     let before = queued.as_ref().map_or(u64::MAX, |queued| queued.id);
@@ -94,8 +111,18 @@ fn acquire<L: Ledger>(
         Patience::Leave => None,
         Patience::Queue => Some(queue(desk, caller, claim, room, queued)?),
     };
+    full(desk, claim, room, ahead, queued)
+}
+
+fn full<L: Ledger>(
+    desk: &mut Desk<L>,
+    claim: &Claim,
+    room: Room,
+    ahead: u64,
+    queued: Option<u64>,
+) -> Result<SeatAnswer, StoreError> {
     Ok(SeatAnswer::Full {
-        ahead: queued.map(|_| ahead),
+        ahead: (claim.patience == Patience::Queue).then_some(ahead),
         silent: desk.ledger.silent(room, queued.unwrap_or(0), MAX_SEEN)?,
     })
 }
@@ -367,10 +394,11 @@ pub(crate) fn reassert<L: Ledger>(
     if found.as_ref().is_some_and(|found| found.id > fence) {
         return Ok(());
     }
+    // Another seat of the same occupant, from before it was given this one, counts already.
+    let joined = desk.ledger.has_seat(room, &occupant.holder)?;
     if let Some(found) = found {
         desk.ledger.remove_place(room, &found)?;
     }
-    let joined = desk.ledger.has_seat(room, &occupant.holder)?;
     let taken = if joined { room.taken } else { room.taken + 1 };
     // The pool before who is in it.
     set_taken(desk, pool, room, taken)?;

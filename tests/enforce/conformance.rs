@@ -55,6 +55,8 @@ on_every_engine! {
     history::a_store_that_starts_again_knows_everything,
     history::a_store_that_went_back_learns,
     history::a_store_that_went_back_is_told_of_seats,
+    history::a_store_that_is_said_to_be_restored_gives_nothing_out,
+    history::a_seat_that_was_given_up_does_not_come_back,
     history::a_grant_that_never_arrived_is_free_again,
     history::learning_goes_on_after_a_start,
     history::a_seat_is_reasserted_only_while_the_store_learns,

@@ -28,6 +28,8 @@ pub(crate) trait Rig {
     fn back_up(&mut self);
     /// Puts the copy in place of the state, without a word to the store.
     fn roll_back(&mut self);
+    /// Puts the copy in place of the state, and says so.
+    fn restore(&mut self);
     /// What the engine's own audit finds.
     fn audit(&self) -> Vec<String>;
 
@@ -117,7 +119,11 @@ impl SqliteRig {
     }
 
     fn start(&self) {
-        let store = open(&self.path(), &self.clock).unwrap();
+        self.start_with(sqlite_options(&self.clock));
+    }
+
+    fn start_with(&self, options: SqliteOptions) {
+        let store = Sqlite::open(&self.path(), options).unwrap();
         *self.line.0.lock().unwrap() = Some(Arc::new(store));
     }
 
@@ -153,8 +159,12 @@ pub(crate) fn fast_disk() -> PathBuf {
 }
 
 pub(crate) fn open(path: &Path, clock: &Arc<HandClock>) -> Result<Sqlite, StoreError> {
+    Sqlite::open(path, sqlite_options(clock))
+}
+
+fn sqlite_options(clock: &Arc<HandClock>) -> SqliteOptions {
     let options = SqliteOptions::new(Arc::<HandClock>::clone(clock));
-    Sqlite::open(path, options.longest_lease(LONGEST).dangerous_on_any_disk())
+    options.longest_lease(LONGEST).dangerous_on_any_disk()
 }
 
 impl Rig for SqliteRig {
@@ -181,6 +191,12 @@ impl Rig for SqliteRig {
         self.stop();
         self.copy("copy.db", "phi-enforce.db");
         self.start();
+    }
+
+    fn restore(&mut self) {
+        self.stop();
+        self.copy("copy.db", "phi-enforce.db");
+        self.start_with(sqlite_options(&self.clock).restored());
     }
 
     fn audit(&self) -> Vec<String> {
@@ -226,7 +242,11 @@ impl PostgresRig {
     }
 
     fn start(&self) {
-        let store = open_postgres(&self.schema.url(), &self.clock).unwrap();
+        self.start_with(options(&self.clock));
+    }
+
+    fn start_with(&self, options: PostgresOptions) {
+        let store = Postgres::open(&self.schema.url(), None, options).unwrap();
         *self.line.0.lock().unwrap() = Some(Arc::new(store));
     }
 
@@ -236,6 +256,12 @@ impl PostgresRig {
 
     pub(crate) fn postgres(&self) -> Arc<Postgres> {
         self.line.store()
+    }
+
+    fn put_back(&self) {
+        self.each_table(|table| format!("TRUNCATE {table} CASCADE;"));
+        let name = self.copy.as_ref().unwrap().name();
+        self.each_table(|table| format!("INSERT INTO {table} TABLE {name}.{table};"));
     }
 
     /// What this says of each table.
@@ -279,10 +305,14 @@ impl Rig for PostgresRig {
 
     fn roll_back(&mut self) {
         self.stop();
-        self.each_table(|table| format!("TRUNCATE {table} CASCADE;"));
-        let name = self.copy.as_ref().unwrap().name();
-        self.each_table(|table| format!("INSERT INTO {table} TABLE {name}.{table};"));
+        self.put_back();
         self.start();
+    }
+
+    fn restore(&mut self) {
+        self.stop();
+        self.put_back();
+        self.start_with(options(&self.clock).restored());
     }
 
     fn audit(&self) -> Vec<String> {

@@ -434,12 +434,12 @@ impl Ledger for File {
             About::Units { key, label, units } => {
                 let (license, code) = (key.license.as_bytes(), key.quota.get());
                 let (period, number) = (number_of(label.period), signed(label.number));
-                let (units, none) = (signed(*units), None::<&str>);
+                let (units, empty) = (signed(*units), None::<&str>);
                 self.change(
                     sql,
                     params![
-                        seq, at, node, request, act, license, code, period, number, units, none,
-                        none, none
+                        seq, at, node, request, act, license, code, period, number, units, empty,
+                        empty, empty
                     ],
                 )
             }
@@ -449,12 +449,12 @@ impl Ledger for File {
                 occupant,
             } => {
                 let (license, code) = (pool.license.as_bytes(), pool.limit.get());
-                let (fence, none) = (signed(*fence), None::<i64>);
+                let (fence, empty) = (signed(*fence), None::<i64>);
                 let (holder, session) = (&occupant.holder, &occupant.session);
                 self.change(
                     sql,
                     params![
-                        seq, at, node, request, act, license, code, none, none, 1, fence, holder,
+                        seq, at, node, request, act, license, code, empty, empty, 1, fence, holder,
                         session
                     ],
                 )

@@ -156,3 +156,50 @@ pub(super) fn a_new_store_learns_from_nodes_of_the_old_one(rig: &mut dyn Rig) {
     assert_eq!(other.units(ask(10, 3)), 0);
     assert_eq!(other.units(ask(10, 2)), 2);
 }
+
+/// Nobody who remembers is needed when the store is told.
+pub(super) fn a_store_that_is_said_to_be_restored_gives_nothing_out(rig: &mut dyn Rig) {
+    let (mut one, mut other) = (Client::new(rig.store(), 1), Client::new(rig.store(), 2));
+    rig.back_up();
+    let grant = one.grant(ask(10, 9));
+    let fence = one.fence(claim(1, "ann"));
+    rig.restore();
+    // The one that saw nothing of it asks first.
+    assert_eq!(other.try_grant(ask(10, 2)), Outcome::StaleEpoch);
+    other.hello(rig.store());
+    assert!(matches!(
+        other.try_grant(ask(10, 2)),
+        Outcome::Learning { .. }
+    ));
+    one.hello(rig.store());
+    one.reassert(&[held(grant, 9)]);
+    one.caller.seen = 0;
+    rig.learned();
+    assert_eq!(other.units(ask(10, 2)), 0);
+    assert!(other.fence(claim(1, "bob")) > fence, "fences still rise");
+}
+
+/// A store that went back has a seat again that was given up, beside the one that was given instead.
+pub(super) fn a_seat_that_was_given_up_does_not_come_back(rig: &mut dyn Rig) {
+    let (mut one, mut other) = (Client::new(rig.store(), 1), Client::new(rig.store(), 2));
+    one.fence(claim(1, "ann"));
+    rig.back_up();
+    one.release("ann", "");
+    let fence = other.fence(claim(1, "bob"));
+    rig.restore();
+    one.hello(rig.store());
+    other.hello(rig.store());
+    other.reassert(&[Held::Seat {
+        pool: SEATS,
+        fence,
+        occupant: occupant("bob", ""),
+        lease: LEASE,
+    }]);
+    rig.learned();
+    // The same holder on another machine is no way around it.
+    let mut third = Client::new(rig.store(), 3);
+    third.full(claim(1, "ann"));
+    one.full(claim(1, "ann"));
+    assert_eq!(other.renew(fence), SeatAnswer::Renewed);
+    assert_eq!(other.taken(), 1);
+}

@@ -503,7 +503,8 @@ impl World {
         self.report.kills += 1;
     }
 
-    /// The store loses the last moments: no node is away for as long as it learns.
+    /// A backup is restored, and the last moments are forgotten: no node is away for as long as the
+    /// store learns.
     fn go_back(&mut self) {
         self.rig.back_up();
         let until = self.now + Duration::from_secs(2);
@@ -511,7 +512,7 @@ impl World {
             self.one_event();
             self.observe();
         }
-        self.rig.roll_back();
+        self.rig.restore();
         self.report.epochs += 1;
         let until = self.now + evictor_wait(LEASE) + Duration::from_secs(5);
         while self.now < until {
