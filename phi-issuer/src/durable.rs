@@ -233,23 +233,21 @@ fn check_private(file: &File, metadata: &fs::Metadata, path: &Path) -> Result<()
 
 /// The file system of an open file, if it is one that keeps no permissions: those that its files
 /// seem to have are said when it is mounted.
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 fn without_permissions(file: &File) -> Option<&'static str> {
-    #[cfg(target_os = "linux")]
-    {
-        // The numbers of linux/magic.h.
-        return match rustix::fs::fstatfs(file).ok()?.f_type {
-            0x4d44 => Some("vfat"),
-            0x2011_bab0 => Some("exfat"),
-            0x5346_544e | 0x7366_746e => Some("ntfs"),
-            _ => None,
-        };
+    // The numbers of linux/magic.h.
+    match rustix::fs::fstatfs(file).ok()?.f_type {
+        0x4d44 => Some("vfat"),
+        0x2011_bab0 => Some("exfat"),
+        0x5346_544e | 0x7366_746e => Some("ntfs"),
+        _ => None,
     }
-    #[cfg(not(target_os = "linux"))]
-    {
-        let _ = file;
-        None
-    }
+}
+
+/// Other systems are not asked.
+#[cfg(all(unix, not(target_os = "linux")))]
+const fn without_permissions(_: &File) -> Option<&'static str> {
+    None
 }
 
 /// Opens a file to be read.

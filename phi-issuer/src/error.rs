@@ -495,6 +495,7 @@ impl Error {
     }
 
     /// The next step, where there is one.
+    #[expect(clippy::too_many_lines, reason = "a sentence for each variant")]
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::AlreadyExists { .. } => "choose another name".into(),

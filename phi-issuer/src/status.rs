@@ -318,7 +318,9 @@ fn make(
     let mut whole = Whole::of(query, now)?;
     query.each_token_page(since, |page| {
         step.done(page.len());
-        page.iter().for_each(|token| whole.see(token));
+        for token in &page {
+            whole.see(token);
+        }
         Ok(())
     })?;
     let (rules, licenses) = whole.settle(&full, stays);

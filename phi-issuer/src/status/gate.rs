@@ -5,7 +5,7 @@
 //! threads or more ask. How the lists were made does not matter here, and nothing of it is known.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     num::NonZero,
     sync::{
         Arc, Mutex,
@@ -262,7 +262,7 @@ fn template() -> Claims {
         minimum: Minimum::default(),
         max_status_age: None,
         mint_epoch: 0,
-        extensions: Default::default(),
+        extensions: BTreeMap::default(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The list that the ledger makes at a moment, but for its filters: times, coverage, rules, and
 //! what an earlier list had a rule for and this one has not.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use phi_verify::{
     DocumentKind, FlagCode, Form, KeyId, LicenseId, PayloadHash, Reason, Rule, Sections, Status,
@@ -243,12 +243,11 @@ pub(super) fn begin(
     })
 }
 
-/// What earlier lists had a rule for that has not ended and that this one has not, or not as wide.
-/// A list that brings
-/// nothing back has in its rules what those before it had.
+/// What earlier lists had a rule for that has not ended and that this one has not, or not as
+/// wide. A list that brings nothing back has in its rules what those before it had.
 pub(super) fn unrevoked(query: &Query<'_>, list: &Status) -> Result<Vec<WireSubject>, Error> {
     let lists = StatusLists::new(list, None).map_err(Error::NotVerified)?;
-    let mut found = BTreeMap::new();
+    let mut found = BTreeSet::new();
     let mut epoch = list.epoch;
     while epoch > 1 {
         epoch -= 1;
@@ -259,7 +258,7 @@ pub(super) fn unrevoked(query: &Query<'_>, list: &Status) -> Result<Vec<WireSubj
         for rule in lists.missing(&earlier, None) {
             // A key that is gone left the keyset too, and no list says more about it.
             if !matches!(rule.subject, WireSubject::Key(_)) {
-                found.insert(rule.subject.clone(), ());
+                found.insert(rule.subject.clone());
             }
         }
         // A section does not name its licenses: those of the rules before it are further back.
@@ -267,7 +266,7 @@ pub(super) fn unrevoked(query: &Query<'_>, list: &Status) -> Result<Vec<WireSubj
             break;
         }
     }
-    Ok(found.into_keys().collect())
+    Ok(found.into_iter().collect())
 }
 
 /// A list that was published, with the hash of its payload.

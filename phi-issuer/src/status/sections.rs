@@ -27,10 +27,12 @@ struct Sets {
 
 impl Sets {
     fn put(&mut self, id: SaltedId, member: bool) {
-        match member {
-            true => self.members.push(id),
-            false => self.others.push(id),
-        }
+        let ids = if member {
+            &mut self.members
+        } else {
+            &mut self.others
+        };
+        ids.push(id);
     }
 
     /// Ids that nobody has, so that the numbers are powers of two and say no more than that.
@@ -166,9 +168,10 @@ impl Universe<'_> {
             let (in_base, now) = (knows(base, token), self.revoked.names(token.id));
             let id = SaltedId::of_token(how.salt, token.id);
             let before = in_base && says(&base.revoked.tokens, SaltedId::of_token(&salt, token.id));
-            match before {
-                true => removed.put(id, !now),
-                false => added.put(id, now),
+            if before {
+                removed.put(id, !now);
+            } else {
+                added.put(id, now);
             }
             if has_licenses {
                 seen.entry(token.license).or_default()[usize::from(in_base)] = true;

@@ -8,8 +8,9 @@ use std::{fs, io};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ciborium::Value;
 use phi_verify::{
-    Binding, BundleBuilder, DocumentKind, Extension, Fingerprint, FlagCode, Form, KeyState,
-    Keyset, LicenseId, LicenseKey, ListId, Minimum, Reason, Rule, Scope, Sections, Status, Subject, TokenId, armor,
+    Binding, BundleBuilder, DocumentKind, Extension, Fingerprint, FlagCode, Form, KeyState, Keyset,
+    LicenseId, LicenseKey, ListId, Minimum, Reason, Rule, Scope, Sections, Status, Subject,
+    TokenId, armor,
     filter::Filter,
     log::{ConsistencyProof, Hash, Leaf, Proof},
 };
@@ -197,10 +198,19 @@ fn filters() -> io::Result<()> {
     for (name, body) in [
         ("exact", [&[0][..], &[1; 8], &[2; 8]].concat()),
         ("bloom", [&[1, 40, 3][..], &noise(5)].concat()),
-        ("cascade", [&two_layers[..], &noise(4), &[1, 1, 0xac, 2]].concat()),
+        (
+            "cascade",
+            [&two_layers[..], &noise(4), &[1, 1, 0xac, 2]].concat(),
+        ),
         ("cascade-tail", vec![2, 0, 0, 1, 7]),
-        ("ribbon", [&[3, 1, 3, 1, 2, 9, 4, 1][..], &noise(3 * 2 + 4)].concat()),
-        ("ribbon-shards", [&two_shards[..], &noise(2 * (2 * 70 + 388))].concat()),
+        (
+            "ribbon",
+            [&[3, 1, 3, 1, 2, 9, 4, 1][..], &noise(3 * 2 + 4)].concat(),
+        ),
+        (
+            "ribbon-shards",
+            [&two_shards[..], &noise(2 * (2 * 70 + 388))].concat(),
+        ),
     ] {
         seed("filter", name, &body)?;
     }

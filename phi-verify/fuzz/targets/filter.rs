@@ -16,7 +16,11 @@ fuzz_target!(|data: &[u8]| {
     for byte in 0..=15_u8 {
         // Ids at the ends of what there is, and some that the body names.
         let mut id = [byte.wrapping_mul(17); 16];
-        for (place, from) in id.iter_mut().zip(body.iter().skip(usize::from(byte))).step_by(2) {
+        for (place, from) in id
+            .iter_mut()
+            .zip(body.iter().skip(usize::from(byte)))
+            .step_by(2)
+        {
             *place ^= *from;
         }
         let answer = filter.contains(SaltedId::from_bytes(id));

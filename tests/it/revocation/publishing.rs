@@ -11,8 +11,7 @@ use phi_tests::{
     workshop::{self, PRODUCT, at, passphrase},
 };
 use phi_verify::{
-    LicenseId, Reason, RevocationPolicy, RuleClass, Status, TokenId, TrustState, UnixTime, Verdict,
-    Verifier,
+    LicenseId, Reason, RevocationPolicy, RuleClass, Status, TokenId, UnixTime, Verdict, Verifier,
     dangerous_inspect::{self, Document},
 };
 
