@@ -369,7 +369,8 @@ impl Said<'_> {
                 _ => whole,
             },
             Verdict::Good => !whole && !alone && claims.mint_epoch < newest,
-            Verdict::NotCovered => !whole && claims.mint_epoch >= newest,
+            // A rule that had ended left the list; what was minted later was brought back first.
+            Verdict::NotCovered => claims.mint_epoch >= newest,
             Verdict::Probable => false,
         };
         let (token, base) = (claims.token_id, self.lists.base().epoch);
