@@ -407,8 +407,13 @@ fn gate(
         Some(held) => shrink::ended_since(query, held, &full.status)?,
         None => Ended::default(),
     };
+    // What the list itself says that it brings back is no event of the ledger.
+    let silent = Status {
+        unrevoked: Vec::new(),
+        ..full.status.clone()
+    };
     let mut lost = match &held {
-        Some(held) => shrink::lost_rules(query, held, &alone, &ended)?,
+        Some(held) => shrink::lost_rules(query, held, &lists(&silent, None)?, &ended)?,
         None => BTreeSet::new(),
     };
     let bare = held.as_ref().map(|held| Status {

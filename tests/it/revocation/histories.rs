@@ -355,9 +355,7 @@ impl Said<'_> {
         }
         // A key leaves the keyset when all that it signed has ended.
         let covered = &self.lists.newest().covered_keys;
-        let known = token.claims.mint_epoch < self.lists.newest().epoch;
-        if known && covered.binary_search(&token.key_id).is_err() {
-            assert!(token.ends <= self.now);
+        if covered.binary_search(&token.key_id).is_err() && token.ends <= self.now {
             return None;
         }
         let claims = &token.claims;
@@ -371,7 +369,8 @@ impl Said<'_> {
                 _ => whole,
             },
             Verdict::Good => !whole && !alone && claims.mint_epoch < newest,
-            Verdict::NotCovered => !whole && claims.mint_epoch >= newest,
+            // A rule that had ended left the list; what was minted later was brought back first.
+            Verdict::NotCovered => claims.mint_epoch >= newest,
             Verdict::Probable => false,
         };
         let (token, base) = (claims.token_id, self.lists.base().epoch);
