@@ -95,8 +95,8 @@ pub use publish::Published;
 pub use revoke::RevokeRequest;
 pub use rows::{MAX_ROWS_BYTES, RowFormat};
 pub use status::{
-    ByLedger, ByList, Filters, ListDiff, ListName, Numbers, Padding, RuleChange, Side,
-    StatusPublished, StatusReport, StatusRequest, TokenChange, TokenCheck,
+    ByLedger, ByList, Filters, ListDiff, ListName, Numbers, Padding, PolicyAnswer, RuleChange,
+    Side, StatusPublished, StatusReport, StatusRequest, TokenChange, TokenCheck,
 };
 pub use store::StoreError;
 pub use unrevoke::Unrevoked;

@@ -15,7 +15,7 @@ mod shrink;
 
 use std::collections::BTreeSet;
 
-pub use check::{ByLedger, ByList, TokenCheck};
+pub use check::{ByLedger, ByList, PolicyAnswer, TokenCheck};
 pub use diff::{ListDiff, ListName, RuleChange, Side, TokenChange};
 use phi_verify::{
     DocumentKind, Form, PayloadHash, RuleClass, Status, StatusLists, UnixTime, UnsignedDocument,

@@ -99,7 +99,7 @@ fn s2_full_lists_and_deltas_of_one_epoch_speak_for_one_list() {
     };
     let unlike = later(chain.full(3));
     let other = Chain {
-        full: [&chain.full[..2], &[unlike.clone()]].concat(),
+        full: [&chain.full[..2], std::slice::from_ref(&unlike)].concat(),
         epochs: chain.epochs.clone(),
     };
     let error = Error::Equivocation {

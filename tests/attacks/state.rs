@@ -216,7 +216,7 @@ fn a_document_that_was_put_into_a_state_is_verified() {
 fn a_stored_delta_goes_with_its_base_and_is_verified() {
     let (anchor, bytes) = (snakeoil::anchor(), full_with_delta().to_bytes());
     let alone = altered(&bytes, 2, |fields| {
-        fields.retain(|(key, _)| *key != 4.into())
+        fields.retain(|(key, _)| *key != 4.into());
     });
     let restored = TrustState::from_bytes(&anchor, &alone).unwrap();
     assert_eq!(restored.refused[0].error.code(), "delta-base");
@@ -234,7 +234,7 @@ fn a_stored_delta_goes_with_its_base_and_is_verified() {
     assert_eq!(restored.refused[0].error.code(), "signatures-missing");
     assert_eq!(restored.trust.status().map(|list| list.epoch), Some(1));
     let removed = altered(&bytes, 2, |fields| {
-        fields.retain(|(key, _)| *key != 13.into())
+        fields.retain(|(key, _)| *key != 13.into());
     });
     assert_eq!(
         again(&anchor, &removed).status().map(|list| list.epoch),
@@ -908,6 +908,7 @@ fn a_process_killed_at_every_step_on_a_real_disk() {
 /// hash and as the newest.
 #[test]
 fn what_one_copy_says_undoes_nothing_that_both_know() {
+    type Change = fn(&mut Vec<(Value, Value)>);
     let folders = Folders::new();
     let mut trust = snakeoil::trust().with_installation(MACHINE);
     let reset = Seed::Status.sign(&snakeoil::clock_reset().unsigned());
@@ -917,7 +918,7 @@ fn what_one_copy_says_undoes_nothing_that_both_know() {
     }
     let saved = folders.save(trust);
     let late = saved.observed_floor();
-    let forged: [fn(&mut Vec<(Value, Value)>); 3] = [
+    let forged: [Change; 3] = [
         // Nothing was ever observed, and no reset was used.
         |fields| {
             fields.retain(|(key, _)| *key != 7.into() && *key != 8.into());

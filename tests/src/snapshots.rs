@@ -136,17 +136,19 @@ impl Snapshot {
         let (mut license_added, mut license_removed) = (BTreeSet::new(), BTreeSet::new());
         for token in self.tokens.iter().filter(|token| self.knows(token)) {
             let (in_base, revoked) = (before.knows(token), self.revoked.contains(&token.id));
-            match in_base && before.revoked.contains(&token.id) {
-                true => removed.insert((token.id, !revoked)),
-                false => added.insert((token.id, revoked)),
-            };
+            if in_base && before.revoked.contains(&token.id) {
+                removed.insert((token.id, !revoked));
+            } else {
+                added.insert((token.id, revoked));
+            }
             // A license is asked about through its tokens: by those that the base knows in the
             // base, by the others in the delta alone.
             let (license, dead) = (token.license, self.dead.contains(&token.license));
-            match in_base && before.dead.contains(&license) {
-                true => license_removed.insert((license, !dead)),
-                false => license_added.insert((license, dead)),
-            };
+            if in_base && before.dead.contains(&license) {
+                license_removed.insert((license, !dead));
+            } else {
+                license_added.insert((license, dead));
+            }
         }
         let token = |id| SaltedId::of_token(&salt, id);
         let license = |id| SaltedId::of_license(&salt, id);
@@ -194,10 +196,8 @@ fn section<T: Ord>(
     let ids: BTreeSet<_> = ids.into_iter().collect();
     let (mut members, mut others) = (Vec::new(), Vec::new());
     for (id, is_member) in ids {
-        match is_member {
-            true => members.push(salted(id)),
-            false => others.push(salted(id)),
-        }
+        let set = if is_member { &mut members } else { &mut others };
+        set.push(salted(id));
     }
     (!members.is_empty()).then(|| make(&members, &others).expect("there are members"))
 }

@@ -540,9 +540,9 @@ fn a_hash_is_read_out_whole() {
 /// Applications would refuse everything that ends before the time of the root.
 #[test]
 fn a_root_that_was_made_tomorrow_is_not_assembled() {
+    const DAY: u64 = 24 * 60 * 60;
     let hands = hands("alice bob");
     let mut rig = Rig::held(&hands, 2);
-    const DAY: u64 = 24 * 60 * 60;
     let mut propose = |seconds| {
         let later = rig.context.now.plus(seconds);
         rig.issuer

@@ -40,7 +40,8 @@ pub(crate) fn keep_in_memory<T: ?Sized>(secret: &T) {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use rustix::process::{DumpableBehavior, Resource, dumpable_behavior, getrlimit};
 

@@ -37,7 +37,7 @@ pub struct TokenCheck {
     pub list: Option<ByList>,
     /// Whether an application that has everything published accepts it, by its policy; and if
     /// not, why.
-    pub policies: Vec<Answered>,
+    pub policies: Vec<PolicyAnswer>,
 }
 
 /// What the ledger says of a token.
@@ -145,7 +145,7 @@ fn by_list(held: &Settled, row: &TokenRow, now: UnixTime) -> Result<ByList, Erro
 }
 
 /// A policy, and what an application that has it answers.
-pub type Answered = (RevocationPolicy, Result<(), VerifyError>);
+pub type PolicyAnswer = (RevocationPolicy, Result<(), VerifyError>);
 
 /// What applications answer that have all that is published, each by its policy. On which machine
 /// a token is bound to they are is not asked, as far as the ledger knows the machine.
@@ -154,7 +154,7 @@ fn policies(
     token: &str,
     row: &TokenRow,
     now: UnixTime,
-) -> Result<Vec<Answered>, Error> {
+) -> Result<Vec<PolicyAnswer>, Error> {
     let trust = trust_state(query)?;
     let license = license::find(query, row.license)?;
     let machine = license.machine.as_ref();

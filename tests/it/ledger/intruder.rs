@@ -239,9 +239,10 @@ fn events_that_were_taken_out_of_the_store_do_not_undo_a_published_keyset() {
         let folder = tempfile::tempdir().unwrap();
         let (mut issuer, stolen) = revoked(folder.path());
         issuer.publish_keyset(&passphrase(), &at(NOW)).unwrap();
-        let forget = match forgotten {
-            false => "",
-            true => "DELETE FROM publications WHERE kind = 'keyset' AND version > 1;",
+        let forget = if forgotten {
+            "DELETE FROM publications WHERE kind = 'keyset' AND version > 1;"
+        } else {
+            ""
         };
         let sql = format!(
             "{UNBOUND} {forget} DELETE FROM revocations WHERE id = '{stolen}';

@@ -319,10 +319,8 @@ impl World<'_> {
             return;
         }
         if let Deed::RevokeCustomer(customer) = step.deed {
-            let expected = match self.customer_revoked(customer, now) {
-                false => Ok(()),
-                true => Err("not-allowed"),
-            };
+            let revoked = self.customer_revoked(customer, now);
+            let expected = if revoked { Err("not-allowed") } else { Ok(()) };
             let subject = Subject::Customer(CUSTOMERS[customer].into());
             let found = self.issuer.revoke(&revocation(subject), &context);
             if self.agree(found, expected, now).is_some() {
@@ -331,10 +329,8 @@ impl World<'_> {
             return;
         }
         if let Deed::UnrevokeCustomer(customer) = step.deed {
-            let expected = match self.customer_revoked(customer, now) {
-                true => Ok(()),
-                false => Err("not-allowed"),
-            };
+            let revoked = self.customer_revoked(customer, now);
+            let expected = if revoked { Ok(()) } else { Err("not-allowed") };
             let subject = Subject::Customer(CUSTOMERS[customer].into());
             let found = self.issuer.unrevoke(&subject, &context);
             if self.agree(found, expected, now).is_some() {

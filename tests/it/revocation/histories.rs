@@ -100,7 +100,7 @@ impl World {
         world
     }
 
-    /// SplitMix64: every run of a seed is the same.
+    /// `SplitMix64`: every run of a seed is the same.
     fn below(&mut self, range: usize) -> usize {
         self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.random;

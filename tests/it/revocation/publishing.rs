@@ -118,7 +118,7 @@ fn a_list_is_a_function_of_ledger_salt_and_time() {
     assert_eq!(issuer.tokens_of(license).unwrap().len(), 40);
 }
 
-/// Mozilla's CRLite once published a set that an outage upstream had emptied (crlite #18). Here a
+/// Mozilla's `CRLite` once published a set that an outage upstream had emptied (crlite #18). Here a
 /// revocation is lost in the store, and no event says that it was taken back.
 #[test]
 fn crlite_18_a_set_that_shrank_by_itself_is_not_published() {

@@ -260,6 +260,7 @@ pub enum Expected {
 /// What an accepted input says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[expect(clippy::large_enum_variant, reason = "a vector has one, in a box")]
 pub enum Outcome {
     /// A license.
     License(LicenseView),

@@ -3,7 +3,7 @@
 mod check;
 mod diff;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use phi_issuer::durable::{self, Mode};
@@ -198,9 +198,10 @@ impl Publish {
             return Ok(());
         };
         let svg = path.extension().is_some_and(|end| end == "svg");
-        let (png, svg): (Option<&Path>, Option<&Path>) = match svg {
-            true => (None, Some(path)),
-            false => (Some(path), None),
+        let (png, svg) = if svg {
+            (None, Some(path))
+        } else {
+            (Some(path), None)
         };
         write_qr(&word, png, svg, Mode::Public)
     }

@@ -173,17 +173,14 @@ impl Said {
     }
 
     fn words(&self) -> String {
-        let mut words = self.verdict.clone();
-        if let Some(rule) = self.rule.as_ref().filter(|rule| *rule != "token") {
-            words.push_str(&format!(" with its {rule}"));
-        }
-        if let Some(since) = &self.since {
-            words.push_str(&format!(" since {since}"));
-        }
-        if let Some(reason) = &self.reason {
-            words.push_str(&format!(": {reason}"));
-        }
-        words
+        let rule = self.rule.as_ref().filter(|rule| *rule != "token");
+        let parts = [
+            rule.map(|rule| format!(" with its {rule}")),
+            self.since.as_ref().map(|since| format!(" since {since}")),
+            self.reason.as_ref().map(|reason| format!(": {reason}")),
+        ];
+        let parts: String = parts.into_iter().flatten().collect();
+        format!("{}{parts}", self.verdict)
     }
 }
 
