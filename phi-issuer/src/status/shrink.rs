@@ -3,13 +3,15 @@
 
 use std::collections::BTreeSet;
 
-use phi_verify::{Reason, RuleClass, Status, StatusLists, Subject as WireSubject};
+use phi_verify::{
+    LicenseId, Reason, RuleClass, Status, StatusLists, Subject as WireSubject, UnixTime,
+};
 
 use super::{Settled, gate::Ended};
 use crate::{
     error::Error,
     event::Subject,
-    license::{self, Past, State},
+    license::{self, State},
     store::Query,
 };
 
@@ -26,18 +28,31 @@ pub(super) fn ended_since(query: &Query<'_>, list: &Settled, now: &Status) -> Re
             && rule.reason == Reason::Suspended
         {
             // By the events, not by what the tables say: suspended then and not now.
-            let state = |time| {
-                let found = license::replayed(query, id, Past::Time(time));
-                found.map(|(license, time)| license.state(time))
-            };
-            let then = state(list.status.this_update);
-            let now = state(now.this_update)?;
-            if then.is_ok_and(|then| then == State::Suspended) && now != State::Suspended {
+            let then = state_before(query, id, seq, list.status.this_update)?;
+            let now = state_before(query, id, u64::MAX, now.this_update)?;
+            if then == Some(State::Suspended) && now != Some(State::Suspended) {
                 ended.suspensions.insert(id);
             }
         }
     }
     Ok(ended)
+}
+
+/// The state of a license by its events before one, not by those until a time: what came after a
+/// list may bear the same second.
+fn state_before(
+    query: &Query<'_>,
+    license: LicenseId,
+    seq: u64,
+    time: UnixTime,
+) -> Result<Option<State>, Error> {
+    let mut record = None;
+    for entry in query.changes_of_license(license)? {
+        if entry.seq < seq {
+            license::fold(&mut record, &entry)?;
+        }
+    }
+    Ok(record.map(|record| record.state(time)))
 }
 
 /// The rules of a list that the next one lacks, though nothing ended them.
@@ -80,11 +95,7 @@ pub(super) fn lost_rules(
 
 /// Whether the ledger still takes the subject back as far as the list did: then nothing was lost,
 /// and all that the rule reached has ended. Lists of older versions do not say when rules end.
-fn stands(
-    query: &Query<'_>,
-    subject: &Subject,
-    before: Option<phi_verify::UnixTime>,
-) -> Result<bool, Error> {
+fn stands(query: &Query<'_>, subject: &Subject, before: Option<UnixTime>) -> Result<bool, Error> {
     let standing = query.revocation(subject.class(), &subject.id())?;
     Ok(standing.is_some_and(|standing| {
         standing
@@ -106,7 +117,7 @@ fn lost_customers(
     if left == 0 {
         return Ok(lost);
     }
-    let ends = |ends: Option<phi_verify::UnixTime>| ends.is_some_and(|at| at <= next.this_update);
+    let ends = |ends: Option<UnixTime>| ends.is_some_and(|at| at <= next.this_update);
     for customer in query.customers()? {
         let (then, now) = (
             WireSubject::Customer(before.customer_hash(&customer.id)),

@@ -160,7 +160,8 @@ fn thiefs_proof(token: &str) -> String {
     format!("c2sp.org/tlog-proof@v1\nextra {entry}\nindex 0\n\n{text}\n{line}")
 }
 
-/// The last list there can be, which takes nothing back.
+/// The last list there can be, which takes nothing back and says so: a rule that a list leaves out
+/// without a word is missed.
 fn forged_list(app: &Application<'_>, week: usize) -> Vec<u8> {
     let keyset = app.trust.keyset().expect("imported when it was installed");
     let published = app.history.weeks[..=app.imported].iter().rev();
@@ -168,6 +169,7 @@ fn forged_list(app: &Application<'_>, week: usize) -> Vec<u8> {
     let held = published.find(|held| held.version == keyset.version);
     let hash = held.unwrap().unsigned().payload_hash();
     let this_update = week_begins(week);
+    let held_rules = app.trust.status().into_iter().flat_map(|list| &list.rules);
     let status = Status {
         issuer: ISSUER.into(),
         epoch: u64::MAX - 1,
@@ -182,7 +184,7 @@ fn forged_list(app: &Application<'_>, week: usize) -> Vec<u8> {
         covered_keys: keyset.keys().iter().map(|entry| entry.key.id()).collect(),
         rules: Vec::new(),
         revoked: Sections::default(),
-        unrevoked: Vec::new(),
+        unrevoked: held_rules.map(|rule| rule.subject.clone()).collect(),
     };
     sign_all(&status.unsigned(), &[History::status_key(1)])
 }
