@@ -243,28 +243,34 @@ pub(super) fn begin(
     })
 }
 
-/// What earlier lists had a rule for that has not ended and that this one has not, or not as
-/// wide. A list that brings nothing back has in its rules what those before it had.
+/// What earlier lists had a rule for and this one has not, or not as wide: what the list before
+/// said of those before it, and what has come back since.
+///
+/// A rule that bore no end is missed by whoever holds it, however late; so nothing leaves this
+/// list but what is revoked again, whole.
 pub(super) fn unrevoked(query: &Query<'_>, list: &Status) -> Result<Vec<WireSubject>, Error> {
+    let Some(before) = query.full_list(list.epoch - 1)? else {
+        return Ok(Vec::new());
+    };
+    let before = decoded(&before)?;
     let lists = StatusLists::new(list, None).map_err(Error::NotVerified)?;
-    let mut found = BTreeSet::new();
-    let mut epoch = list.epoch;
-    while epoch > 1 {
-        epoch -= 1;
-        let Some(earlier) = query.full_list(epoch)? else {
-            break;
-        };
-        let earlier = decoded(&earlier)?;
-        for rule in lists.missing(&earlier, None) {
-            // A key that is gone left the keyset too, and no list says more about it.
-            if !matches!(rule.subject, WireSubject::Key(_)) {
-                found.insert(rule.subject.clone());
-            }
+    let missing = lists.missing(&before, None);
+    let mut found: BTreeSet<_> = missing.map(|rule| rule.subject.clone()).collect();
+    // A section does not name its licenses: they are found by their events.
+    for unrevocation in query.unrevoked_since(query.seq_of_list(before.epoch)?)? {
+        if !matches!(unrevocation.subject, Subject::Token(_)) {
+            found.insert(on_wire(&unrevocation.subject, list));
         }
-        // A section does not name its licenses: those of the rules before it are further back.
-        if earlier.unrevoked.is_empty() && earlier.revoked.licenses.is_none() {
-            break;
-        }
+    }
+    found.extend(before.unrevoked);
+    // A customer stands in every list under another salt; a key that is gone left the keyset too.
+    found.retain(|subject| matches!(subject, WireSubject::License(_) | WireSubject::Feature(..)));
+    let again = list
+        .rules
+        .iter()
+        .filter(|rule| rule.issued_before.is_none());
+    for rule in again {
+        found.remove(&rule.subject);
     }
     Ok(found.into_iter().collect())
 }

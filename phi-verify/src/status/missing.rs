@@ -1,6 +1,6 @@
 //! What a later list may not leave out in silence: the rules of an earlier one.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Status, StatusLists,
@@ -32,6 +32,7 @@ impl StatusLists<'_> {
             let widest = reach.entry(&rule.subject).or_insert(rule.issued_before);
             *widest = wider(*widest, rule.issued_before);
         }
+        let unrevoked: BTreeSet<_> = newest.unrevoked.iter().collect();
         earlier.rules.iter().filter(move |rule| {
             let (subject, made) = (&rule.subject, newest.this_update);
             let ended = rule.ends.is_some_and(|ends| ends <= made);
@@ -46,7 +47,7 @@ impl StatusLists<'_> {
                 }),
                 Subject::Feature(..) => false,
             };
-            !(ended || kept || elsewhere() || newest.unrevoked.contains(subject))
+            !(ended || kept || elsewhere() || unrevoked.contains(subject))
         })
     }
 }
