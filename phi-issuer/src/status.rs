@@ -343,7 +343,7 @@ fn make(
         full.revoked = sections;
         report.full = numbers;
     }
-    full.unrevoked = list::unrevoked(query, &full)?;
+    full.unrevoked = list::unrevoked(query, &full, since)?;
     let unsigned = full.unsigned();
     report.full.bytes = unsigned.payload().len() as u64;
     let full = read_again(&unsigned)?;

@@ -244,11 +244,13 @@ pub(super) fn begin(
 }
 
 /// What earlier lists had a rule for and this one has not, or not as wide: what the list before
-/// said of those before it, and what has come back since.
-///
-/// A rule that bore no end is missed by whoever holds it, however late; so nothing leaves this
-/// list but what is revoked again, whole.
-pub(super) fn unrevoked(query: &Query<'_>, list: &Status) -> Result<Vec<WireSubject>, Error> {
+/// said of those before it, and what has come back since. `stay` is the time since which tokens
+/// have ended that are in the list still.
+pub(super) fn unrevoked(
+    query: &Query<'_>,
+    list: &Status,
+    stay: UnixTime,
+) -> Result<Vec<WireSubject>, Error> {
     let Some(before) = query.full_list(list.epoch - 1)? else {
         return Ok(Vec::new());
     };
@@ -265,14 +267,53 @@ pub(super) fn unrevoked(query: &Query<'_>, list: &Status) -> Result<Vec<WireSubj
     found.extend(before.unrevoked);
     // A customer stands in every list under another salt; a key that is gone left the keyset too.
     found.retain(|subject| matches!(subject, WireSubject::License(_) | WireSubject::Feature(..)));
-    let again = list
-        .rules
-        .iter()
-        .filter(|rule| rule.issued_before.is_none());
-    for rule in again {
-        found.remove(&rule.subject);
+    for rule in &list.rules {
+        if rule.issued_before.is_none() {
+            found.remove(&rule.subject);
+        }
+    }
+    for subject in over(query, list, stay, &found)? {
+        found.remove(&subject);
     }
     Ok(found.into_iter().collect())
+}
+
+/// Those of which every rule has ended that a list ever had. The lists are read only where a
+/// license has had neither tokens nor events for long enough.
+fn over(
+    query: &Query<'_>,
+    list: &Status,
+    stay: UnixTime,
+    subjects: &BTreeSet<WireSubject>,
+) -> Result<BTreeSet<WireSubject>, Error> {
+    let mut over = BTreeSet::new();
+    for subject in subjects {
+        let WireSubject::License(id) = subject else {
+            continue;
+        };
+        let live = query.count_live_tokens(&Subject::License(*id), stay, None)? > 0;
+        if !live
+            && query
+                .trail_of_license(*id)?
+                .iter()
+                .all(|entry| entry.time <= stay)
+        {
+            over.insert(subject.clone());
+        }
+    }
+    let mut epoch = list.epoch;
+    while epoch > 1 && !over.is_empty() {
+        epoch -= 1;
+        let Some(earlier) = query.full_list(epoch)? else {
+            break;
+        };
+        for rule in decoded(&earlier)?.rules {
+            if rule.ends.is_none_or(|ends| ends > list.this_update) {
+                over.remove(&rule.subject);
+            }
+        }
+    }
+    Ok(over)
 }
 
 /// A list that was published, with the hash of its payload.
