@@ -160,7 +160,9 @@ fn migrate(link: &mut Link, system: i64) -> Result<(), Trouble> {
 
 /// The version of the tables, or 0 where there is nothing.
 fn version(link: &mut Link) -> Result<i64, Trouble> {
-    let sql = "SELECT (to_regclass('phi_enforce') IS NOT NULL)::int::bigint,
+    // Not by `to_regclass`: within a transaction it may go on denying what another has made since.
+    let sql = "SELECT (SELECT count(*) FROM pg_class WHERE relname = 'phi_enforce'
+                       AND relnamespace = current_schema()::regnamespace),
                       (SELECT count(*) FROM pg_class
                        WHERE relnamespace = current_schema()::regnamespace AND NOT EXISTS
                        (SELECT 1 FROM pg_depend WHERE classid = 'pg_class'::regclass

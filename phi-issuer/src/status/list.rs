@@ -259,9 +259,11 @@ pub(super) fn unrevoked(
     let missing = lists.missing(&before, None);
     let mut found: BTreeSet<_> = missing.map(|rule| rule.subject.clone()).collect();
     // A section does not name its licenses: they are found by their events.
-    for unrevocation in query.unrevoked_since(query.seq_of_list(before.epoch)?)? {
-        if !matches!(unrevocation.subject, Subject::Token(_)) {
-            found.insert(on_wire(&unrevocation.subject, list));
+    if before.revoked.licenses.is_some() {
+        for unrevocation in query.unrevoked_since(query.seq_of_list(before.epoch)?)? {
+            if let Subject::License(id) = unrevocation.subject {
+                found.insert(WireSubject::License(id));
+            }
         }
     }
     found.extend(before.unrevoked);
