@@ -1,0 +1,1 @@
+//! A server that enforces Phi licenses: flags, quotas and seats over HTTP and gRPC.

@@ -1,0 +1,3 @@
+//! The `phi-node` command.
+
+fn main() {}
