@@ -42,6 +42,27 @@ pub enum Fault {
     Unusable,
 }
 
+impl Fault {
+    /// The stable code of what is wrong.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::InUse => "store-in-use",
+            Self::Damaged => "store-damaged",
+            Self::Full => "disk-full",
+            Self::ReadOnly => "store-read-only",
+            Self::Foreign => "store-foreign",
+            Self::Newer => "store-newer",
+            Self::Address => "store-address",
+            Self::Unreachable => "store-unreachable",
+            Self::NoAccess => "store-no-access",
+            Self::Busy => "store-busy",
+            Self::Unfit => "store-unfit",
+            Self::Request => "store-request",
+            Self::Unusable => "store-unusable",
+        }
+    }
+}
+
 impl StoreError {
     pub(crate) fn new(fault: Fault, detail: impl Into<String>) -> Self {
         Self {
@@ -61,21 +82,7 @@ impl StoreError {
 
     /// The stable code of the error.
     pub const fn code(&self) -> &'static str {
-        match self.fault {
-            Fault::InUse => "store-in-use",
-            Fault::Damaged => "store-damaged",
-            Fault::Full => "disk-full",
-            Fault::ReadOnly => "store-read-only",
-            Fault::Foreign => "store-foreign",
-            Fault::Newer => "store-newer",
-            Fault::Address => "store-address",
-            Fault::Unreachable => "store-unreachable",
-            Fault::NoAccess => "store-no-access",
-            Fault::Busy => "store-busy",
-            Fault::Unfit => "store-unfit",
-            Fault::Request => "store-request",
-            Fault::Unusable => "store-unusable",
-        }
+        self.fault.code()
     }
 
     /// What to do.

@@ -1,8 +1,14 @@
 //! The gate: what an application asks before it does something.
 
+#[cfg(feature = "async")]
+mod awaited;
+#[cfg(feature = "http")]
+mod terms;
+
 use std::{
     collections::BTreeMap,
     fmt,
+    ops::ControlFlow,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -301,24 +307,34 @@ impl Gate {
         let hub = &self.ward.hub;
         loop {
             let known = hub.answers();
-            let answer = attempt();
-            let now = hub.clock.now().boot;
-            let again = matches!(
-                answer,
-                Err(Refusal::NotYet | Refusal::Full { ahead: Some(_) })
-            );
-            if !again {
-                return answer;
+            match hub.judge(attempt(), until) {
+                ControlFlow::Break(answer) => return answer,
+                ControlFlow::Continue(most) => hub.wait(known, most),
             }
-            if now >= until {
-                return Err(match answer {
-                    Err(Refusal::NotYet) => Refusal::Unavailable(hub.agent().fault()),
-                    Err(other) => other,
-                    Ok(_) => Refusal::NotYet,
-                });
-            }
-            hub.wait(known, until.since(now));
         }
+    }
+}
+
+impl Hub {
+    /// Whether this is the answer for a caller who waits until then, or how long another one is
+    /// waited for.
+    fn judge<T>(
+        &self,
+        answer: Result<T, Refusal>,
+        until: Boot,
+    ) -> ControlFlow<Result<T, Refusal>, Duration> {
+        let refusal = match answer {
+            Err(refusal @ (Refusal::NotYet | Refusal::Full { ahead: Some(_) })) => refusal,
+            answer => return ControlFlow::Break(answer),
+        };
+        let now = self.clock.now().boot;
+        if now < until {
+            return ControlFlow::Continue(until.since(now));
+        }
+        ControlFlow::Break(Err(match refusal {
+            Refusal::NotYet => Refusal::Unavailable(self.agent().fault()),
+            other => other,
+        }))
     }
 }
 

@@ -71,6 +71,8 @@
 //! # Features
 //! | feature | default | what it adds |
 //! | --- | --- | --- |
+//! | `async` | no | `Gate::take_async` and `Gate::lease_async`, which a tokio task awaits |
+//! | `http` | no | `Rejection`: what a refusal is over HTTP and gRPC, and the `RateLimit` fields |
 //! | `postgres` | no | `Postgres`, the store on a server, for the nodes of many machines |
 //! | `failpoints` | no | points at which tests kill the process; never in what ships |
 
@@ -88,7 +90,11 @@ mod period;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod quotas;
+#[cfg(feature = "http")]
+mod rate_limit;
 mod refusal;
+#[cfg(feature = "http")]
+mod rejection;
 mod request;
 mod rows;
 mod seats;
@@ -110,7 +116,11 @@ pub use node::{ManualNode, Node};
 pub use period::Label;
 #[cfg(feature = "postgres")]
 pub use postgres::{Finding, Postgres, PostgresOptions};
+#[cfg(feature = "http")]
+pub use rate_limit::RateLimit;
 pub use refusal::Refusal;
+#[cfg(feature = "http")]
+pub use rejection::{GrpcCode, Rejection};
 pub use request::{Answer, Request};
 pub use sqlite::{Sqlite, SqliteOptions};
 pub use store::{

@@ -3,13 +3,14 @@
 use std::{
     fmt,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     thread::{self, JoinHandle, Thread},
     time::Duration,
 };
 
+use event_listener::{Event, EventListener, Listener as _};
 use phi_verify::License;
 
 use crate::{
@@ -30,8 +31,8 @@ pub(crate) struct Hub {
     pub(crate) clock: Arc<dyn Clock>,
     watch: JumpWatch,
     agent: Mutex<Agent>,
-    /// Signalled when an answer has been taken, after it was counted.
-    heard: Condvar,
+    /// Tells threads and tasks that an answer has been taken, after it was counted.
+    heard: Event,
     answers: AtomicU64,
     low: Arc<Mutex<Vec<usize>>>,
     courier: OnceLock<Thread>,
@@ -54,7 +55,7 @@ impl Hub {
             watch: JumpWatch::new(clock.now()),
             low: Arc::clone(&agent.quotas.low),
             agent: Mutex::new(agent),
-            heard: Condvar::new(),
+            heard: Event::new(),
             answers: AtomicU64::new(0),
             courier: OnceLock::new(),
             clock,
@@ -103,17 +104,23 @@ impl Hub {
 
     /// Waits for an answer after the one of this number, at most this long.
     pub(crate) fn wait(&self, known: u64, most: Duration) {
-        let agent = self.agent();
-        // Answers are counted under the lock: none comes unseen between this and the waiting.
-        if self.answers() == known {
-            drop(self.heard.wait_timeout(agent, most));
+        if let Some(listener) = self.listen(known) {
+            listener.wait_timeout(most);
         }
+    }
+
+    /// Listens for an answer after the one of this number, unless there was one.
+    pub(crate) fn listen(&self, known: u64) -> Option<EventListener> {
+        let listener = self.heard.listen();
+        // Answers are counted before it is told: one that came unseen before the listening began
+        // is seen here.
+        (self.answers() == known).then_some(listener)
     }
 
     fn tell(&self, agent: MutexGuard<'_, Agent>) {
         self.answers.fetch_add(1, Ordering::Release);
         drop(agent);
-        self.heard.notify_all();
+        self.heard.notify(usize::MAX);
     }
 
     fn next(&self) -> Step {

@@ -89,7 +89,9 @@ impl fmt::Display for Refusal {
                 write!(f, "the store learns what is held, for {} s", wait.as_secs())
             }
             Self::Unavailable(None) => f.write_str("the store does not answer"),
-            Self::Unavailable(Some(fault)) => write!(f, "the store gives nothing out: {fault:?}"),
+            Self::Unavailable(Some(fault)) => {
+                write!(f, "the store gives nothing out: {}", fault.code())
+            }
             Self::SeatLost => f.write_str("the seat is lost"),
             Self::SeatLate => f.write_str("the seat was not renewed in time"),
             Self::NameTooLong => f.write_str("the name of a holder or a session is too long"),

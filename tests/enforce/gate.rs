@@ -27,24 +27,24 @@ use crate::{
 const EXPORT: FlagCode = FlagCode::new(0);
 
 /// A node whose requests a test carries.
-struct Desk {
-    rig: SqliteRig,
-    node: ManualNode,
+pub(crate) struct Desk {
+    pub(crate) rig: SqliteRig,
+    pub(crate) node: ManualNode,
 }
 
 impl Desk {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let rig = SqliteRig::new();
         let node = manual(&rig, 1);
         Self { rig, node }
     }
 
-    fn gate(&self, claims: &Claims) -> Gate {
+    pub(crate) fn gate(&self, claims: &Claims) -> Gate {
         self.node.gate(&verify(claims), Policy::default())
     }
 
     /// Carries requests until there is none.
-    fn settle(&self) {
+    pub(crate) fn settle(&self) {
         settle(&self.node, &*self.rig.store());
     }
 
@@ -69,7 +69,7 @@ impl Desk {
         }
     }
 
-    fn charged(&self) -> u64 {
+    pub(crate) fn charged(&self) -> u64 {
         let usage = self.rig.sqlite().period_usage().unwrap();
         let calls = usage.iter().filter(|usage| usage.key.quota == CALLS);
         calls.map(phi_enforce::PeriodUsage::charged).sum()
@@ -94,14 +94,14 @@ fn settle(node: &ManualNode, store: &dyn Store) {
     }
 }
 
-fn occupant(holder: &str) -> Occupant {
+pub(crate) fn occupant(holder: &str) -> Occupant {
     Occupant {
         holder: holder.into(),
         session: String::new(),
     }
 }
 
-fn calls(limit: u64) -> Claims {
+pub(crate) fn calls(limit: u64) -> Claims {
     claims(limited(limit, Period::Lifetime), 2)
 }
 
@@ -527,7 +527,7 @@ fn without_a_store_what_is_in_the_hand_is_spent_and_no_more() {
 }
 
 /// Nodes with threads of their own on one store, and callers that wait for it.
-fn threaded(rig: &SqliteRig, name: &str) -> Node {
+pub(crate) fn threaded(rig: &SqliteRig, name: &str) -> Node {
     Node::start(rig.store(), Arc::new(SystemClock), name).unwrap()
 }
 

@@ -6,6 +6,7 @@
     reason = "a test that unwraps an error has failed"
 )]
 
+mod awaited;
 mod client;
 mod conformance;
 mod gate;
