@@ -1,1 +1,3 @@
 //! A server that enforces Phi licenses: flags, quotas and seats over HTTP and gRPC.
+
+pub mod clients;
