@@ -85,12 +85,7 @@ impl Block {
     /// The block of ids of `N` bytes.
     #[inline]
     fn new<const N: usize>(salt: &[u8; 16], class: u8) -> Self {
-        const {
-            assert!(
-                N <= 16 && N % 4 == 0,
-                "an id is whole words of a quarter's length"
-            )
-        };
+        const { assert!(N == 8 || N == 16, "an id is two words or four") };
         let mut bytes = [0; 64];
         bytes[..11].copy_from_slice(DOMAIN);
         bytes[11..27].copy_from_slice(salt);
