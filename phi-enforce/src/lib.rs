@@ -112,7 +112,7 @@ pub use error::{Fault, StoreError};
 #[cfg(feature = "failpoints")]
 pub use failpoint::FAIL_POINTS;
 pub use gate::{Gate, LEASE, Lease, Policy, QuotaPolicy, SeatPolicy, Standing, Taken};
-pub use node::{ManualNode, Node};
+pub use node::{Health, ManualNode, Node};
 pub use period::Label;
 #[cfg(feature = "postgres")]
 pub use postgres::{Finding, Postgres, PostgresOptions};
