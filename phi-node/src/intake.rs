@@ -62,7 +62,8 @@ pub struct Report {
 impl Report {
     /// Whether no part was refused.
     pub fn is_good(&self) -> bool {
-        let refused = |part: &Part| matches!(part.outcome, Outcome::Refused(_));
+        let refused =
+            |part: &Part| matches!(part.outcome, Outcome::Refused(_) | Outcome::NoRoom);
         !self.parts.iter().any(refused)
     }
 }
@@ -124,6 +125,8 @@ pub enum Outcome {
     Waiting(Box<Error>),
     /// It is refused, and everything is as before.
     Refused(Box<Error>),
+    /// It holds, and there is no room for more licenses.
+    NoRoom,
 }
 
 impl Outcome {
@@ -135,6 +138,7 @@ impl Outcome {
             Self::Passed => "passed",
             Self::Waiting(_) => "waiting",
             Self::Refused(_) => "refused",
+            Self::NoRoom => "no-room",
         }
     }
 
@@ -142,7 +146,7 @@ impl Outcome {
     pub const fn error(&self) -> Option<&Error> {
         match self {
             Self::Waiting(error) | Self::Refused(error) => Some(error),
-            Self::Updated | Self::Unchanged | Self::Passed => None,
+            Self::Updated | Self::Unchanged | Self::Passed | Self::NoRoom => None,
         }
     }
 }

@@ -1,3 +1,6 @@
 //! A server that enforces Phi licenses: flags, quotas and seats over HTTP and gRPC.
 
 pub mod clients;
+pub mod intake;
+pub mod licenses;
+pub mod sessions;
