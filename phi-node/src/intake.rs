@@ -62,8 +62,7 @@ pub struct Report {
 impl Report {
     /// Whether no part was refused.
     pub fn is_good(&self) -> bool {
-        let refused =
-            |part: &Part| matches!(part.outcome, Outcome::Refused(_) | Outcome::NoRoom);
+        let refused = |part: &Part| matches!(part.outcome, Outcome::Refused(_) | Outcome::NoRoom);
         !self.parts.iter().any(refused)
     }
 }

@@ -21,9 +21,9 @@ use std::{
 use arc_swap::ArcSwap;
 use phi_enforce::{Clock, Gate, Policy};
 use phi_verify::{
-    Bundle, Catalog, Error, FlagCode, Imported, License, LicenseId, LimitCode,
-    PartName, PartOutcome, QuotaCode, RevocationPolicy, TrustState, UnixTime, UntrustedDocument,
-    Verifier, dangerous_inspect,
+    Bundle, Catalog, Error, FlagCode, Imported, License, LicenseId, LimitCode, PartName,
+    PartOutcome, QuotaCode, RevocationPolicy, TrustState, UnixTime, UntrustedDocument, Verifier,
+    dangerous_inspect,
 };
 
 pub use self::{
@@ -414,7 +414,8 @@ impl Trust {
             root: trust.root().version,
             keyset: trust.keyset().map(|keyset| keyset.version),
             status: trust.status().map(|status| status.epoch),
-            freshness: freshness.map_or_else(|| "missing".into(), |freshness| freshness.to_string()),
+            freshness: freshness
+                .map_or_else(|| "missing".into(), |freshness| freshness.to_string()),
         }
     }
 }

@@ -36,9 +36,7 @@ use std::{
     time::Duration,
 };
 
-use phi_enforce::{
-    Boot, Clock, Gate, Lease, Occupant, Pool, RHO, Refusal, evictor_wait,
-};
+use phi_enforce::{Boot, Clock, Gate, Lease, Occupant, Pool, RHO, Refusal, evictor_wait};
 use phi_verify::{LicenseId, LimitCode};
 
 /// Seats whose clients are silent are looked for this often, all at once: a seat is free again this
@@ -270,7 +268,10 @@ impl Sessions {
         let now = self.clock.now().boot;
         let silent: Vec<String> = {
             let all = self.all.read().unwrap_or_else(PoisonError::into_inner);
-            let silent = all.by_id.iter().filter(|(_, session)| session.is_silent(now));
+            let silent = all
+                .by_id
+                .iter()
+                .filter(|(_, session)| session.is_silent(now));
             silent.map(|(id, _)| id.clone()).collect()
         };
         if silent.is_empty() {
@@ -279,7 +280,11 @@ impl Sessions {
         let mut all = self.write();
         for id in silent {
             // It may have been heard of meanwhile.
-            if all.by_id.get(&id).is_some_and(|session| session.is_silent(now)) {
+            if all
+                .by_id
+                .get(&id)
+                .is_some_and(|session| session.is_silent(now))
+            {
                 all.remove(&id);
             }
         }

@@ -377,7 +377,11 @@ fn a_seat_that_was_promised_is_not_given_back_before() {
     gate.refuse("revoked");
     assert_eq!(lease.promise(), Err(Refusal::SeatLost));
     desk.settle();
-    assert_eq!(seated(), 1, "a license that is refused takes back no promise");
+    assert_eq!(
+        seated(),
+        1,
+        "a license that is refused takes back no promise"
+    );
     gate.replace(&verify(&license)).unwrap();
     let again = desk.lease(&gate, "ann").unwrap();
     assert_eq!(again.check(), Ok(()), "whoever has the promise may go on");

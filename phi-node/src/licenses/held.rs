@@ -28,11 +28,7 @@ pub(super) struct Unheld(pub(super) Box<Error>);
 
 impl Held {
     /// Takes a token whose signature holds, whatever else is said of it.
-    pub(super) fn take(
-        text: &str,
-        proof: Option<&str>,
-        judge: &Judge<'_>,
-    ) -> Result<Self, Unheld> {
+    pub(super) fn take(text: &str, proof: Option<&str>, judge: &Judge<'_>) -> Result<Self, Unheld> {
         let (license, revision, product, verdict) = match judge.verify(text, proof) {
             Ok(license) => {
                 let claims = license.claims();
@@ -125,7 +121,13 @@ pub(super) enum Spoken<'a> {
 pub(super) fn spoken(tokens: &[Held]) -> BTreeMap<LicenseId, Spoken<'_>> {
     let mut all: Vec<&Held> = tokens.iter().collect();
     // The newest revision first, and of one revision what is in force.
-    all.sort_by_key(|held| (held.license, u64::MAX - held.revision, held.verdict.is_err()));
+    all.sort_by_key(|held| {
+        (
+            held.license,
+            u64::MAX - held.revision,
+            held.verdict.is_err(),
+        )
+    });
     let mut found = BTreeMap::new();
     for held in all {
         let spoken = match &held.verdict {
@@ -133,9 +135,8 @@ pub(super) fn spoken(tokens: &[Held]) -> BTreeMap<LicenseId, Spoken<'_>> {
             Err(error) => Spoken::Refused(held, error),
         };
         let known = found.entry(held.license).or_insert(spoken);
-        let not_begun = |spoken: &Spoken<'_>| {
-            matches!(spoken, Spoken::Refused(_, Error::NotYetValid { .. }))
-        };
+        let not_begun =
+            |spoken: &Spoken<'_>| matches!(spoken, Spoken::Refused(_, Error::NotYetValid { .. }));
         if not_begun(known) && !not_begun(&spoken) {
             *known = spoken;
         }
