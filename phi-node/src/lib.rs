@@ -2,6 +2,7 @@
 
 pub mod clients;
 pub mod engine;
+pub mod http;
 pub mod intake;
 pub mod licenses;
 pub mod service;

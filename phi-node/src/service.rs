@@ -23,9 +23,9 @@ use tokio::sync::Semaphore;
 
 pub use self::{
     answers::{
-        Checked, DocumentAnswer, LicenseAnswer, LimitAnswer, Limited, LimitedBy, Occupied,
-        PartAnswer, QuotaAnswer, Readiness, Reason, SeatAnswer, SeatDay, TakenAnswer, TrustAnswer,
-        UsageAnswer, Used, Where,
+        Checked, DocumentAnswer, LicenseAnswer, LicensesAnswer, LimitAnswer, Limited, LimitedBy,
+        Occupied, PartAnswer, QuotaAnswer, Readiness, Reason, SeatAnswer, SeatDay, TakenAnswer,
+        TrustAnswer, UsageAnswer, Used, Where,
     },
     denied::Denied,
 };
@@ -257,11 +257,14 @@ impl Service {
     ///
     /// # Errors
     /// [`Denied`].
-    pub fn licenses(&self, client: &Client) -> Result<Vec<LicenseAnswer>, Denied> {
+    pub fn licenses(&self, client: &Client) -> Result<LicensesAnswer, Denied> {
         allowed(client, Right::Read)?;
         let shelf = self.licenses.shelf();
         let covered = covered(client, &shelf);
-        Ok(covered.map(|entry| LicenseAnswer::of(entry)).collect())
+        Ok(LicensesAnswer {
+            trust: TrustAnswer::of(&shelf.trust),
+            licenses: covered.map(|entry| LicenseAnswer::of(entry)).collect(),
+        })
     }
 
     /// One license.
@@ -350,9 +353,6 @@ impl Service {
         Readiness {
             ready: reasons.is_empty(),
             reasons,
-            trust: TrustAnswer::of(&shelf.trust),
-            licenses: shelf.licenses.len(),
-            seats: self.sessions.len(),
         }
     }
 

@@ -169,6 +169,15 @@ impl From<Place> for Where {
     }
 }
 
+/// What a node believes, and its licenses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct LicensesAnswer {
+    /// What it believes.
+    pub trust: TrustAnswer,
+    /// Every license that the client may use.
+    pub licenses: Vec<LicenseAnswer>,
+}
+
 /// A license of the node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct LicenseAnswer {
@@ -445,12 +454,6 @@ pub struct Readiness {
     pub ready: bool,
     /// Why it cannot.
     pub reasons: Vec<Reason>,
-    /// What it believes.
-    pub trust: TrustAnswer,
-    /// How many licenses it has, in force or not.
-    pub licenses: usize,
-    /// How many seats its clients have.
-    pub seats: usize,
 }
 
 /// What a node believes.
