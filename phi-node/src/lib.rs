@@ -3,7 +3,13 @@
 mod files;
 
 pub mod clients;
+pub mod engine;
 pub mod entry;
+pub mod http;
+pub mod intake;
+pub mod licenses;
 pub mod limits;
 pub mod listener;
+pub mod service;
+pub mod sessions;
 pub mod tls;
