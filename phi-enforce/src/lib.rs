@@ -74,6 +74,7 @@
 //! | `async` | no | `Gate::take_async` and `Gate::lease_async`, which a tokio task awaits |
 //! | `http` | no | `Rejection`: what a refusal is over HTTP and gRPC, and the `RateLimit` fields |
 //! | `postgres` | no | `Postgres`, the store on a server, for the nodes of many machines |
+//! | `tower` | no | `GateLayer`, which asks a gate before an axum, tonic or other `tower` service |
 //! | `failpoints` | no | points at which tests kill the process; never in what ships |
 
 #[macro_use]
@@ -84,7 +85,11 @@ mod clock;
 mod desk;
 mod error;
 mod gate;
+#[cfg(feature = "tower")]
+mod layer;
 mod ledger;
+#[cfg(feature = "tower")]
+mod needs;
 mod node;
 mod period;
 #[cfg(feature = "postgres")]
@@ -112,6 +117,10 @@ pub use error::{Fault, StoreError};
 #[cfg(feature = "failpoints")]
 pub use failpoint::FAIL_POINTS;
 pub use gate::{Gate, LEASE, Lease, Policy, QuotaPolicy, SeatPolicy, Standing, Taken};
+#[cfg(feature = "tower")]
+pub use layer::{GateBody, GateLayer, GateService};
+#[cfg(feature = "tower")]
+pub use needs::{Admitted, Demand, Needs, Undeclared};
 pub use node::{Health, ManualNode, Node};
 pub use period::Label;
 #[cfg(feature = "postgres")]

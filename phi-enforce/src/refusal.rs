@@ -43,6 +43,8 @@ pub enum Refusal {
     SeatLate,
     /// A holder's or a session's name is longer than [`MAX_NAME`](crate::MAX_NAME) bytes.
     NameTooLong,
+    /// Nobody said what the request needs.
+    Undeclared,
     /// The node is stopping.
     Stopping,
     /// The answer is not there yet: ask again. Calls that wait do not say this.
@@ -63,6 +65,7 @@ impl Refusal {
             Self::SeatLost => "seat-lost",
             Self::SeatLate => "seat-late",
             Self::NameTooLong => "name-too-long",
+            Self::Undeclared => "undeclared",
             Self::Stopping => "node-stopping",
             Self::NotYet => "not-yet",
         }
@@ -95,6 +98,7 @@ impl fmt::Display for Refusal {
             Self::SeatLost => f.write_str("the seat is lost"),
             Self::SeatLate => f.write_str("the seat was not renewed in time"),
             Self::NameTooLong => f.write_str("the name of a holder or a session is too long"),
+            Self::Undeclared => f.write_str("nothing was declared for this request"),
             Self::Stopping => f.write_str("the node is stopping"),
             Self::NotYet => f.write_str("the answer is not there yet"),
         }

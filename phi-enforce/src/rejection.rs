@@ -64,7 +64,7 @@ impl GrpcCode {
 /// The table: the statuses of a refusal, and when it is worth asking again.
 fn row(refusal: Refusal, now: UnixTime) -> (StatusCode, GrpcCode, Option<Duration>) {
     match refusal {
-        Refusal::Unlicensed(_) | Refusal::Ended(_) | Refusal::NotGranted => {
+        Refusal::Unlicensed(_) | Refusal::Ended(_) | Refusal::NotGranted | Refusal::Undeclared => {
             (StatusCode::FORBIDDEN, GrpcCode::PermissionDenied, None)
         }
         // When the period ends: what other nodes give back before is nothing to count on.
@@ -297,7 +297,8 @@ mod tests {
                 Refusal::Unavailable(None) => Refusal::SeatLost,
                 Refusal::SeatLost => Refusal::SeatLate,
                 Refusal::SeatLate => Refusal::NameTooLong,
-                Refusal::NameTooLong => Refusal::Stopping,
+                Refusal::NameTooLong => Refusal::Undeclared,
+                Refusal::Undeclared => Refusal::Stopping,
                 Refusal::Stopping => Refusal::NotYet,
                 Refusal::NotYet => return all,
             });

@@ -21,9 +21,9 @@ use crate::{
 const LONG: Duration = Duration::from_secs(3600);
 
 /// Runs everything on this thread.
-fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
+        .enable_all()
         .build();
     runtime.unwrap().block_on(future)
 }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use phi_enforce::{
     Ask, Caller, Claim, Grant, Held, Hello, Incarnation, Occupant, Outcome, Overage, Patience,
-    Pool, QuotaKey, Return, SeatAnswer, SeatOp, Seen, Store,
+    Place, Pool, QuotaKey, Return, SeatAnswer, SeatOp, Seen, Store,
 };
 use phi_verify::{Allowance, LicenseId, LimitCode, Period, Quota, QuotaCode};
 
@@ -193,6 +193,18 @@ impl Client {
     pub(crate) fn taken(&mut self) -> u64 {
         match self.seat(SeatOp::List { pool: SEATS }) {
             SeatAnswer::Listed { taken, .. } => taken,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// How many wait for a seat.
+    #[track_caller]
+    pub(crate) fn queued(&mut self) -> usize {
+        match self.seat(SeatOp::List { pool: SEATS }) {
+            SeatAnswer::Listed { occupants, .. } => {
+                let all = occupants.iter();
+                all.filter(|one| one.place == Place::Queue).count()
+            }
             other => panic!("{other:?}"),
         }
     }

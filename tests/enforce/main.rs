@@ -10,6 +10,7 @@ mod awaited;
 mod client;
 mod conformance;
 mod gate;
+mod layer;
 mod licenses;
 mod postgres;
 mod rig;
