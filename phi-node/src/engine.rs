@@ -77,6 +77,9 @@ pub struct Opening {
     pub longest_lease: Duration,
     /// Whether it was brought back from a backup.
     pub history: History,
+    /// Whether a file may be on a disk that is in memory or on a network: limits are exceeded after
+    /// a power cut, or when two machines have the file open.
+    pub any_disk: bool,
 }
 
 /// Whether a store is what the last run left.
@@ -191,6 +194,9 @@ fn open_file(path: &Path, opening: &Opening, clock: Arc<dyn Clock>) -> Result<En
     let mut options = SqliteOptions::new(clock).longest_lease(opening.longest_lease);
     if opening.history == History::Restored {
         options = options.restored();
+    }
+    if opening.any_disk {
+        options = options.dangerous_on_any_disk();
     }
     Ok(Engine::Sqlite(Arc::new(Sqlite::open(path, options)?)))
 }

@@ -54,8 +54,8 @@ pub struct Terms {
     pub policies: Policies,
 }
 
-/// Makes a gate: a node's, or that of a simulation.
-pub type MakeGate = Box<dyn Fn(&License, Policy) -> Gate + Send + Sync>;
+/// Makes a gate: a node's, as long as it runs, or that of a simulation.
+pub type MakeGate = Box<dyn Fn(&License, Policy) -> Option<Gate> + Send + Sync>;
 
 /// The licenses of a node.
 pub struct Licenses {
@@ -133,12 +133,13 @@ impl Entry {
     /// The gate, which answers for the license.
     ///
     /// # Errors
-    /// The code of the verification error, if the license was never in force here.
+    /// The code of the verification error, if the license was never in force here, or of a node
+    /// that is stopping.
     pub fn gate(&self) -> Result<&Gate, &'static str> {
         match (&self.gate, &self.standing) {
             (Some(gate), _) => Ok(gate),
             (None, Standing::Refused(error)) => Err(error.code()),
-            (None, Standing::InForce(_)) => Err("unlicensed"),
+            (None, Standing::InForce(_)) => Err("node-stopping"),
         }
     }
 
@@ -383,8 +384,8 @@ impl Licenses {
                     let same = known.is_some_and(|known| known.standing == standing);
                     same || gate.replace(license).is_ok()
                 });
-                let gate = gate.unwrap_or_else(|| (self.gate)(license, policy.clone()));
-                (Some(gate), standing)
+                let gate = gate.or_else(|| (self.gate)(license, policy.clone()));
+                (gate, standing)
             }
             Spoken::Refused(_, error) => {
                 let gate = known.and_then(|known| known.gate.clone());

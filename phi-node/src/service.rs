@@ -9,16 +9,17 @@ mod denied;
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
 use phi_enforce::{
-    Clock, MAX_NAME, MAX_SLICE, Node, Pool, RateLimit, Refusal, Rejection, StoreError,
+    Clock, Gate, Health, MAX_NAME, MAX_SLICE, Node, Policy, Pool, RateLimit, Refusal, Rejection,
+    StoreError,
 };
-use phi_verify::{LicenseId, UnixTime};
+use phi_verify::{License, LicenseId, UnixTime};
 use tokio::sync::Semaphore;
 
 pub use self::{
@@ -49,7 +50,7 @@ pub struct Service {
     licenses: Licenses,
     sessions: Sessions,
     engine: Engine,
-    node: Arc<Node>,
+    node: Running,
     clock: Arc<dyn Clock>,
     waiting: Semaphore,
     /// What the store said when it was asked last.
@@ -60,6 +61,41 @@ pub struct Service {
 impl fmt::Debug for Service {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Service").finish_non_exhaustive()
+    }
+}
+
+/// The node behind the gates, until it is closed.
+#[derive(Clone, Debug)]
+pub struct Running(Arc<Mutex<Option<Node>>>);
+
+impl Running {
+    /// This node.
+    pub fn new(node: Node) -> Self {
+        Self(Arc::new(Mutex::new(Some(node))))
+    }
+
+    /// A gate for the license, as long as the node runs.
+    pub fn gate(&self, license: &License, policy: Policy) -> Option<Gate> {
+        let node = self.node();
+        node.as_ref().map(|node| node.gate(license, policy))
+    }
+
+    fn health(&self) -> Health {
+        let health = self.node().as_ref().map(Node::health);
+        health.unwrap_or(Health {
+            fault: None,
+            learning: None,
+        })
+    }
+
+    fn close(&self) {
+        let node = self.node().take();
+        // It is dropped when nobody waits for the lock.
+        drop(node);
+    }
+
+    fn node(&self) -> MutexGuard<'_, Option<Node>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -80,7 +116,7 @@ pub struct Claim {
 
 impl Service {
     /// The calls of this node.
-    pub fn new(licenses: Licenses, engine: Engine, node: Arc<Node>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(licenses: Licenses, engine: Engine, node: Running, clock: Arc<dyn Clock>) -> Self {
         Self {
             licenses,
             sessions: Sessions::new(Arc::clone(&clock)),
@@ -376,6 +412,12 @@ impl Service {
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Release);
         self.sessions.drain();
+    }
+
+    /// Gives back what the node has and nobody spent. Nothing is admitted any more. It waits for
+    /// the store, two seconds at most.
+    pub fn close(&self) {
+        self.node.close();
     }
 
     /// The time on the node's wall clock.

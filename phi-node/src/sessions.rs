@@ -31,13 +31,14 @@ use std::{
     fmt,
     sync::{
         Arc, PoisonError, RwLock,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use phi_enforce::{Boot, Clock, Gate, Lease, Occupant, Pool, RHO, Refusal, evictor_wait};
 use phi_verify::{LicenseId, LimitCode};
+use tokio::sync::watch;
 
 /// Seats whose clients are silent are looked for this often, all at once: a seat is free again this
 /// much later at the most.
@@ -111,7 +112,7 @@ pub struct Seat {
 pub struct Sessions {
     clock: Arc<dyn Clock>,
     all: RwLock<All>,
-    draining: AtomicBool,
+    draining: watch::Sender<bool>,
 }
 
 impl fmt::Debug for Sessions {
@@ -176,7 +177,7 @@ impl Sessions {
         Self {
             clock,
             all: RwLock::default(),
-            draining: AtomicBool::new(false),
+            draining: watch::Sender::new(false),
         }
     }
 
@@ -196,12 +197,19 @@ impl Sessions {
             return Err(Refusal::Stopping);
         }
         let occupant = claimed.occupant();
-        let lease = match most {
-            None => gate.lease_async(claimed.limit, &occupant).await?,
-            Some(most) => {
-                let waiting = gate.lease_within_async(claimed.limit, &occupant, most);
-                waiting.await?
+        let lease = async {
+            match most {
+                None => gate.lease_async(claimed.limit, &occupant).await,
+                Some(most) => {
+                    gate.lease_within_async(claimed.limit, &occupant, most)
+                        .await
+                }
             }
+        };
+        let mut draining = self.draining.subscribe();
+        let lease = tokio::select! {
+            lease = lease => lease?,
+            _ = draining.wait_for(|draining| *draining) => return Err(Refusal::Stopping),
         };
         self.seat(claimed, lease, came)
     }
@@ -294,7 +302,7 @@ impl Sessions {
     /// [`Sessions::is_empty`] says when every client has stopped, or said so.
     pub fn drain(&self) {
         let _all = self.write();
-        self.draining.store(true, Ordering::Release);
+        self.draining.send_replace(true);
     }
 
     /// Whether no client can be on a seat any more.
@@ -309,7 +317,7 @@ impl Sessions {
     }
 
     fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Acquire)
+        *self.draining.borrow()
     }
 
     fn write(&self) -> std::sync::RwLockWriteGuard<'_, All> {
