@@ -23,6 +23,9 @@ const NODES: usize = 4;
 /// Users of each node: together they are more than there are seats.
 const USERS: usize = 2;
 pub(super) const SEAT_LIMIT: usize = 3;
+/// The first user of each node is of a group for which a seat is kept.
+const CREW: &str = "crew";
+const CREW_SEATS: usize = 1;
 const CALL_LIMIT: u64 = 400;
 const LEASE: Duration = LONGEST;
 /// How long everything goes wrong, in real time.
@@ -113,6 +116,8 @@ pub(super) struct Report {
     pub(super) refused: u64,
     pub(super) seats: u64,
     pub(super) most_seats: usize,
+    /// Of those for whom no seat is kept.
+    pub(super) most_others: usize,
     pub(super) kills: u64,
     pub(super) jumps: u64,
     pub(super) lost: u64,
@@ -321,7 +326,8 @@ impl World {
             SEATS,
             SeatPolicy {
                 lease: LEASE,
-                extra: 0,
+                reserved: [(CREW, CREW_SEATS as u64)].into_iter().collect(),
+                ..SeatPolicy::default()
             },
         );
         let gate = node.gate(&self.license, policy);
@@ -457,7 +463,12 @@ impl World {
             holder: format!("user {index}.{user}"),
             session: String::new(),
         };
-        if let Ok(lease) = node.gate.try_lease(SEATS, &occupant, Patience::Queue) {
+        let gate = if user == 0 {
+            node.gate.of_group(CREW)
+        } else {
+            node.gate.clone()
+        };
+        if let Ok(lease) = gate.try_lease(SEATS, &occupant, Patience::Queue) {
             let stay = Duration::from_millis(1000 + self.dice.below(20_000));
             node.leases.insert(user, (lease, now + stay));
             self.report.seats += 1;
@@ -536,6 +547,13 @@ impl World {
             .collect();
         let used = holders.len();
         self.report.most_seats = self.report.most_seats.max(used);
+        let others = holders.iter().filter(|holder| holder.ends_with(".1"));
+        let others = others.count();
+        self.report.most_others = self.report.most_others.max(others);
+        if others > SEAT_LIMIT - CREW_SEATS && self.report.wrong.is_empty() {
+            let problem = format!("{others} sit, and a seat of the crew's is taken");
+            self.report.wrong.push(problem);
+        }
         if used > SEAT_LIMIT && self.report.wrong.is_empty() {
             let problem = format!("{used} seats in use at {:?}", self.now);
             self.report.wrong.push(problem);
