@@ -15,6 +15,7 @@ use phi_tests::snakeoil::NOW;
 use phi_verify::{License, Period};
 
 use crate::{
+    dice::Dice,
     licenses::{CALLS, SEATS, claims, limited, verify},
     rig::{LONGEST, Rig as _, SqliteRig},
 };
@@ -127,34 +128,6 @@ pub(super) struct Report {
     pub(super) bound: u64,
     pub(super) lasted: Duration,
     pub(super) wrong: Vec<String>,
-}
-
-/// Steele, Lea and Flood, "Fast splittable pseudorandom number generators": `SplitMix64`.
-#[derive(Debug)]
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut word = self.0;
-        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        word ^ (word >> 31)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.roll() % bound.max(1)
-    }
-
-    /// True in so many of a thousand.
-    fn falls(&mut self, thousandths: u64) -> bool {
-        self.below(1000) < thousandths
-    }
-
-    fn within(&mut self, most: Duration) -> Duration {
-        let micros = u64::try_from(most.as_micros()).unwrap();
-        Duration::from_micros(1 + self.below(micros))
-    }
 }
 
 /// A clock that runs at its own rate of real time, in thousandths.
@@ -274,7 +247,7 @@ fn incarnation(number: u64) -> Incarnation {
 
 impl World {
     fn new(seed: u64, plan: Plan, belief: Belief) -> Self {
-        let mut dice = Dice(seed);
+        let mut dice = Dice::new(seed);
         let period = if seed.is_multiple_of(2) {
             Period::Lifetime
         } else {
