@@ -13,6 +13,10 @@ use crate::service::Denied;
 const DOMAIN: &str = "phi.enforce";
 
 /// The status of a call that was denied, with all that HTTP would say.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it ends the way of an error, as `map_err` hands it over"
+)]
 pub(super) fn status(denied: Denied) -> Status {
     let mut details = ErrorDetails::new();
     details.set_error_info(reason(denied.code()), DOMAIN, known(&denied));
