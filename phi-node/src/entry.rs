@@ -4,8 +4,8 @@
 //! that forgets it. A route finds the [`Client`] in the request's extensions; what it may do beyond
 //! that is compared by the service.
 //!
-//! Without a client there are `/livez`, `/readyz` and the health service of gRPC, which say nothing
-//! about licenses and are asked by what starts and stops nodes. `/metrics` needs the right
+//! Without a client there are `/livez`, `/readyz` and the health check of gRPC, which are asked by what
+//! starts and stops nodes. `/metrics` needs the right
 //! `metrics`, because it names clients and counts what they use. Everything else needs a client,
 //! `/openapi.json` and the reflection of gRPC too: whoever has no key has nothing to read there.
 
@@ -163,12 +163,10 @@ enum Place {
 impl Place {
     fn of(path: &str) -> Self {
         match path {
-            "/livez"
-            | "/readyz"
-            | "/grpc.health.v1.Health/Check"
-            | "/grpc.health.v1.Health/Watch" => Self::Open,
+            // To watch is to keep a node busy, and needs a client.
+            "/livez" | "/readyz" | "/grpc.health.v1.Health/Check" => Self::Open,
             "/metrics" => Self::Metrics,
-            "/v1/documents" | "/phi.enforce.v1.Enforce/ImportDocument" => Self::Documents,
+            "/v1/documents" | "/phi.enforce.v1.Enforcement/ImportDocument" => Self::Documents,
             _ => Self::Other,
         }
     }

@@ -5,6 +5,7 @@ mod files;
 pub mod clients;
 pub mod engine;
 pub mod entry;
+pub mod grpc;
 pub mod http;
 pub mod inbox;
 pub mod intake;

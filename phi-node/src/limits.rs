@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use phi_verify::MAX_BUNDLE;
+use crate::intake::MAX_INTAKE;
 
 /// The limits of a listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,7 +71,7 @@ impl Default for Limits {
             header_bytes: 16 << 10,
             headers: 64,
             body_bytes: 64 << 10,
-            document_bytes: MAX_BUNDLE + (1 << 10),
+            document_bytes: MAX_INTAKE + (1 << 10),
             documents: 4,
             body_time: Duration::from_secs(15),
             request_time: Duration::from_secs(75),

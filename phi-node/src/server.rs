@@ -18,7 +18,7 @@ use tracing::{info, warn};
 use crate::{
     engine::{Engine, OpenError, Opening},
     entry::Entry,
-    http,
+    grpc, http,
     inbox::{Inbox, LOOK, News, Told},
     intake::Outcome,
     licenses::{self, Licenses, Terms},
@@ -148,7 +148,7 @@ impl Server {
     /// ready from then on, clients are told to go elsewhere, their seats are given up when they
     /// have stopped, requests that are under way are answered, and what was not spent goes back.
     ///
-    /// `others` are routes beside those of HTTP: gRPC, metrics.
+    /// `others` are routes beside those of the calls: metrics.
     pub async fn serve(
         self,
         listener: Listener,
@@ -165,7 +165,8 @@ impl Server {
             service.drain();
             emptied(&service).await;
         };
-        let routes = http::routes(Arc::clone(&self.service)).merge(others);
+        let routes = http::routes(Arc::clone(&self.service));
+        let routes = routes.merge(grpc::routes(&self.service)).merge(others);
         let drained = listener.serve(entry, routes, stopped).await;
         chores.shutdown().await;
         let service = Arc::clone(&self.service);

@@ -73,7 +73,7 @@ impl Answer {
                 "credentials-conflict",
             ),
             Self::NotFromHere => (StatusCode::FORBIDDEN, PERMISSION_DENIED, "loopback-only"),
-            Self::NoRight(_) => (StatusCode::FORBIDDEN, PERMISSION_DENIED, "scope-missing"),
+            Self::NoRight(_) => (StatusCode::FORBIDDEN, PERMISSION_DENIED, "scope"),
             Self::TooManyHeaders(_) => {
                 let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
                 (status, RESOURCE_EXHAUSTED, "headers-too-many")

@@ -75,7 +75,7 @@ async fn everybody_else_is_refused() {
         }
         let grpc = format!("{headers}Content-Type: application/grpc\r\n");
         let answer = server
-            .ask_with("POST /phi.enforce.v1.Enforce/Check", &grpc, "")
+            .ask_with("POST /phi.enforce.v1.Enforcement/Check", &grpc, "")
             .await;
         assert_status(&answer, 200);
         assert!(answer.contains("grpc-status: 16\r\n"), "{answer}");
@@ -108,7 +108,7 @@ async fn metrics_need_the_right_unless_said() {
     .keyed(server.key);
     let answer = server.ask("GET /metrics", "").await;
     assert_status(&answer, 403);
-    assert!(answer.contains("scope-missing"), "{answer}");
+    assert!(answer.contains("\"code\":\"scope\""), "{answer}");
     assert_status(&server.ask("POST /v1/echo", "").await, 200);
     server.stop();
     let open = Metrics::Anyone;

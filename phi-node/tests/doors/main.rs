@@ -7,5 +7,8 @@
 
 mod abuse;
 mod admission;
+mod calls;
+mod grpc;
+mod node;
 mod server;
 mod tls;

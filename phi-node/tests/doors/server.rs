@@ -64,17 +64,9 @@ impl Server {
         let key = clients::add(&clients, "web", &Scopes::new(Right::ALL)).unwrap();
         let who = who.unwrap_or_else(|| Who::Listed(Clients::load(&clients).unwrap()));
         let entry = Entry::new(who, metrics, limits);
-        let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), protection).unwrap();
-        let address = listener.address();
         let (answers, waiting) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
-        let (stop, stopped) = oneshot::channel();
         let routes = routes(Arc::clone(&answers), Arc::clone(&waiting));
-        let served = tokio::spawn(async move {
-            let stopped = async {
-                let _ = stopped.await;
-            };
-            listener.serve(entry, routes, stopped).await
-        });
+        let (address, stop, served) = serve(protection, entry, routes);
         Self {
             address,
             answers,
@@ -93,10 +85,7 @@ impl Server {
 
     /// Sends these bytes on a connection of their own; what comes back until it ends.
     pub(crate) async fn say(&self, bytes: &[u8]) -> String {
-        let mut stream = self.connect().await;
-        // Who is refused early may be cut off while it sends.
-        let _ = stream.write_all(bytes).await;
-        rest_of(&mut stream).await
+        say(self.address, bytes).await
     }
 
     /// A request with the key, and the connection closed after it.
@@ -126,6 +115,32 @@ impl Server {
     pub(crate) async fn drained(self) -> Drained {
         within(self.served).await.unwrap()
     }
+}
+
+/// Serves these routes on a port of their own: where, how it is stopped, and its end.
+pub(crate) fn serve(
+    protection: Protection,
+    entry: Entry,
+    routes: Router,
+) -> (SocketAddr, oneshot::Sender<()>, JoinHandle<Drained>) {
+    let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), protection).unwrap();
+    let address = listener.address();
+    let (stop, stopped) = oneshot::channel();
+    let served = tokio::spawn(async move {
+        let stopped = async {
+            let _ = stopped.await;
+        };
+        listener.serve(entry, routes, stopped).await
+    });
+    (address, stop, served)
+}
+
+/// What comes back for these bytes on a connection of their own, until it ends.
+pub(crate) async fn say(address: SocketAddr, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    // Who is refused early may be cut off while it sends.
+    let _ = stream.write_all(bytes).await;
+    rest_of(&mut stream).await
 }
 
 fn routes(answers: Arc<Semaphore>, waiting: Arc<Semaphore>) -> Router {
