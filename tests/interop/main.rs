@@ -11,10 +11,22 @@ mod pasetors;
 mod peer;
 mod sample;
 
+use std::process::Command;
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use peer::Peer;
 use phi_tests::snakeoil::{self, Seed};
 use sample::{ASSERTION, Sample, large_claims, phi_reads};
+
+/// The document of phi-node's HTTP API, by a reader of OpenAPI that knows nothing of Phi.
+#[test]
+fn the_published_openapi_document_is_valid() {
+    let document = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.json");
+    let mut validator = Command::new(peer::installed("PHI_INTEROP_PYTHON"));
+    validator.args(["-m", "openapi_spec_validator", document]);
+    let output = validator.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
 
 #[test]
 fn every_peer_verifies_what_phi_minted() {

@@ -152,7 +152,7 @@ impl Drop for Script {
     }
 }
 
-fn installed(variable: &str) -> PathBuf {
+pub(crate) fn installed(variable: &str) -> PathBuf {
     let Some(path) = env::var_os(variable) else {
         panic!("{variable} is not set: run `cargo xtask test --only interop`, which installs it")
     };
