@@ -3,6 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use phi_verify::UnixTime;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
@@ -51,6 +52,8 @@ pub(crate) struct Desk<L> {
     learning: Option<(Epoch, Boot)>,
     longest_lease: Duration,
     longest_ever: Duration,
+    /// The latest second by which a seat was lent.
+    latest: u64,
 }
 
 /// Which kind of request an answer is kept for: another kind under the same number is a mistake.
@@ -79,6 +82,7 @@ impl<L: Ledger> Desk<L> {
             learning: None,
             longest_lease,
             longest_ever: longest_lease,
+            latest: meta.latest,
         };
         desk.know(meta);
         desk
@@ -89,6 +93,7 @@ impl<L: Ledger> Desk<L> {
         // A lease that was given out before is waited for, whatever is given out from now on.
         self.longest_ever = self.longest_lease.max(meta.longest_lease);
         (self.epoch, self.seq) = (meta.epoch, meta.seq);
+        self.latest = meta.latest;
         let goes_on = self.learning.filter(|(epoch, _)| *epoch == meta.epoch);
         self.learning = goes_on.filter(|_| meta.learning);
         if meta.learning && goes_on.is_none() {
@@ -103,6 +108,7 @@ impl<L: Ledger> Desk<L> {
             seq: self.seq,
             learning: self.learning().is_some(),
             longest_lease: self.longest_ever,
+            latest: self.latest,
         }
     }
 
@@ -122,6 +128,14 @@ impl<L: Ledger> Desk<L> {
     pub(crate) const fn next(&mut self) -> u64 {
         self.seq += 1;
         self.seq
+    }
+
+    /// The second in which a seat is lent: never before one in which another was, so that a clock
+    /// that is set back makes out nothing for a time that is over.
+    pub(crate) fn lending_time(&mut self) -> UnixTime {
+        let now = self.now().wall.second().seconds();
+        self.latest = self.latest.max(now);
+        UnixTime::EPOCH.plus(self.latest)
     }
 
     /// Nodes that were heard of lately, and at least the one that asks.
@@ -317,6 +331,15 @@ pub(crate) fn check_ops(ops: &[SeatOp]) -> Result<(), StoreError> {
             check_occupant(&claim.occupant, claim.group.as_deref())?;
             check_reserved(&claim.reserved)?;
             check_lease(claim.lease)
+        }
+        SeatOp::Borrow(loan) => {
+            check_occupant(&loan.claim.occupant, loan.claim.group.as_deref())?;
+            check_reserved(&loan.claim.reserved)?;
+            if loan.machine.len() <= MAX_NAME {
+                return Ok(());
+            }
+            let problem = "a machine has more bytes than sixteen components";
+            Err(StoreError::new(Fault::Request, problem))
         }
         _ => Ok(()),
     })

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "async")]
 mod awaited;
+mod borrow;
 #[cfg(feature = "http")]
 mod terms;
 
@@ -63,6 +64,17 @@ pub struct SeatPolicy {
     /// How many seats are kept for the holders of which group ([`Gate::of_group`]). They fill those
     /// first, and share the others with everybody.
     pub reserved: Reserved,
+    /// Whether and how seats may be taken along ([`Gate::borrow`]); not at all unless said.
+    pub borrowing: Option<Borrowing>,
+}
+
+/// How seats may be taken along by machines without a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Borrowing {
+    /// For how long at most.
+    pub longest: Duration,
+    /// How many of a hundred seats may be away at once, rounded down.
+    pub percent: u8,
 }
 
 impl Default for SeatPolicy {
@@ -71,6 +83,7 @@ impl Default for SeatPolicy {
             lease: LEASE,
             extra: 0,
             reserved: Reserved::default(),
+            borrowing: None,
         }
     }
 }

@@ -28,6 +28,8 @@ pub(crate) struct Meta {
     pub(crate) learning: bool,
     /// The longest lease that was ever given out.
     pub(crate) longest_lease: Duration,
+    /// The latest second by which a seat was lent.
+    pub(crate) latest: u64,
 }
 
 /// The newest request of a node.
@@ -81,6 +83,18 @@ pub(crate) struct Occupied {
     pub(crate) incarnation: Incarnation,
     pub(crate) heard: u64,
     pub(crate) lease: Duration,
+}
+
+/// A seat that was taken along.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Lent {
+    pub(crate) id: u64,
+    pub(crate) occupant: Occupant,
+    pub(crate) group: Option<String>,
+    pub(crate) machine: Vec<u8>,
+    /// In seconds, as the end.
+    pub(crate) since: u64,
+    pub(crate) until: u64,
 }
 
 /// What an engine keeps.
@@ -153,6 +167,20 @@ pub(crate) trait Ledger: fmt::Debug {
     fn silent(&mut self, room: Room, before: u64, most: usize) -> Result<Vec<Seen>, StoreError>;
     /// Everyone, those first that were silent longest.
     fn list(&mut self, room: Room, most: usize) -> Result<Vec<Listed>, StoreError>;
+
+    fn loan(&mut self, room: Room, id: u64) -> Result<Option<Lent>, StoreError>;
+    fn loan_of(
+        &mut self,
+        room: Room,
+        occupant: &Occupant,
+        machine: &[u8],
+    ) -> Result<Option<Lent>, StoreError>;
+    /// How many seats of the pool are away.
+    fn lent(&mut self, room: Room) -> Result<u64, StoreError>;
+    /// Those whose end is not after this second, some at a time.
+    fn loans_ended(&mut self, room: Room, at: u64) -> Result<Vec<Lent>, StoreError>;
+    fn set_loan(&mut self, room: Room, loan: &Lent) -> Result<(), StoreError>;
+    fn remove_loan(&mut self, room: Room, loan: &Lent) -> Result<(), StoreError>;
 
     fn append(&mut self, event: &UsageEvent) -> Result<(), StoreError>;
 }

@@ -81,6 +81,7 @@
 mod failpoint;
 
 mod agent;
+mod borrowed;
 mod clock;
 mod desk;
 mod error;
@@ -104,12 +105,14 @@ mod rejection;
 mod request;
 mod rows;
 mod seats;
+mod site_key;
 mod slice;
 mod sqlite;
 mod store;
 mod usage;
 
 pub use agent::Step;
+pub use borrowed::{BorrowError, BorrowedSeat, MAX_BORROWED_SEAT, Machine};
 #[cfg(target_os = "linux")]
 pub use clock::SystemClock;
 pub use clock::{Boot, Clock, HandClock, JUMP, Moment, RHO, Wall, evictor_wait, holder_share};
@@ -117,7 +120,7 @@ pub use desk::LONGEST_LEASE;
 pub use error::{Fault, StoreError};
 #[cfg(feature = "failpoints")]
 pub use failpoint::FAIL_POINTS;
-pub use gate::{Gate, LEASE, Lease, Policy, QuotaPolicy, SeatPolicy, Standing, Taken};
+pub use gate::{Borrowing, Gate, LEASE, Lease, Policy, QuotaPolicy, SeatPolicy, Standing, Taken};
 pub use groups::{MAX_GROUPS, Reserved};
 #[cfg(feature = "tower")]
 pub use layer::{GateBody, GateLayer, GateService};
@@ -133,10 +136,12 @@ pub use refusal::Refusal;
 #[cfg(feature = "http")]
 pub use rejection::{GrpcCode, Rejection};
 pub use request::{Answer, Request};
+pub use seats::LOAN_MARGIN;
+pub use site_key::SiteKey;
 pub use sqlite::{Sqlite, SqliteOptions};
 pub use store::{
-    Ask, Caller, Claim, Done, Epoch, Grant, Held, Hello, Incarnation, Listed, MAX_BATCH, MAX_NAME,
-    MAX_SEEN, MAX_SLICE, Occupant, Outcome, Overage, Patience, Place, Pool, QuotaKey, Return,
-    SeatAnswer, SeatOp, Seen, Store,
+    Ask, Caller, Claim, Done, Epoch, Grant, Held, Hello, Incarnation, Listed, Loan, MAX_BATCH,
+    MAX_NAME, MAX_SEEN, MAX_SLICE, Occupant, Outcome, Overage, Patience, Place, Pool, QuotaKey,
+    Return, SeatAnswer, SeatOp, Seen, Store,
 };
 pub use usage::{About, Act, PeriodUsage, SeatUsage, UsageEvent};

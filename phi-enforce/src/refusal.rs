@@ -43,6 +43,8 @@ pub enum Refusal {
     SeatLate,
     /// A holder's or a session's name is longer than [`MAX_NAME`](crate::MAX_NAME) bytes.
     NameTooLong,
+    /// The policy does not let seats of this limit be taken along, or not until a time that is past.
+    NotBorrowable,
     /// Nobody said what the request needs.
     Undeclared,
     /// The node is stopping.
@@ -65,6 +67,7 @@ impl Refusal {
             Self::SeatLost => "seat-lost",
             Self::SeatLate => "seat-late",
             Self::NameTooLong => "name-too-long",
+            Self::NotBorrowable => "not-borrowable",
             Self::Undeclared => "undeclared",
             Self::Stopping => "node-stopping",
             Self::NotYet => "not-yet",
@@ -98,6 +101,7 @@ impl fmt::Display for Refusal {
             Self::SeatLost => f.write_str("the seat is lost"),
             Self::SeatLate => f.write_str("the seat was not renewed in time"),
             Self::NameTooLong => f.write_str("the name of a holder or a session is too long"),
+            Self::NotBorrowable => f.write_str("seats of this limit are not lent"),
             Self::Undeclared => f.write_str("nothing was declared for this request"),
             Self::Stopping => f.write_str("the node is stopping"),
             Self::NotYet => f.write_str("the answer is not there yet"),

@@ -64,9 +64,11 @@ impl GrpcCode {
 /// The table: the statuses of a refusal, and when it is worth asking again.
 fn row(refusal: Refusal, now: UnixTime) -> (StatusCode, GrpcCode, Option<Duration>) {
     match refusal {
-        Refusal::Unlicensed(_) | Refusal::Ended(_) | Refusal::NotGranted | Refusal::Undeclared => {
-            (StatusCode::FORBIDDEN, GrpcCode::PermissionDenied, None)
-        }
+        Refusal::Unlicensed(_)
+        | Refusal::Ended(_)
+        | Refusal::NotGranted
+        | Refusal::Undeclared
+        | Refusal::NotBorrowable => (StatusCode::FORBIDDEN, GrpcCode::PermissionDenied, None),
         // When the period ends: what other nodes give back before is nothing to count on.
         Refusal::Exhausted {
             resets,
@@ -297,7 +299,8 @@ mod tests {
                 Refusal::Unavailable(None) => Refusal::SeatLost,
                 Refusal::SeatLost => Refusal::SeatLate,
                 Refusal::SeatLate => Refusal::NameTooLong,
-                Refusal::NameTooLong => Refusal::Undeclared,
+                Refusal::NameTooLong => Refusal::NotBorrowable,
+                Refusal::NotBorrowable => Refusal::Undeclared,
                 Refusal::Undeclared => Refusal::Stopping,
                 Refusal::Stopping => Refusal::NotYet,
                 Refusal::NotYet => return all,

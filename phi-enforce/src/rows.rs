@@ -7,7 +7,7 @@ use phi_verify::{Allowance, LicenseId, LimitCode, Period, QuotaCode, UnixTime};
 use crate::{
     clock::Wall,
     error::{Fault, StoreError},
-    ledger::{Occupied, Room},
+    ledger::{Lent, Occupied, Room},
     period::Label,
     store::{Incarnation, Listed, Occupant, Place, Pool, QuotaKey, Seen},
     usage::{About, Act, PeriodUsage, SeatUsage, UsageEvent},
@@ -97,6 +97,21 @@ pub(crate) const fn place_number(place: Place) -> i64 {
     }
 }
 
+/// The columns id, holder, session, team, machine, since and until.
+pub(crate) fn lent(row: &impl Row) -> Result<Lent, StoreError> {
+    Ok(Lent {
+        id: row.unsigned(0)?,
+        occupant: Occupant {
+            holder: row.words(1)?,
+            session: row.words(2)?,
+        },
+        group: Some(row.words(3)?).filter(|group| !group.is_empty()),
+        machine: row.bytes(4)?.ok_or_else(unreadable)?,
+        since: row.unsigned(5)?,
+        until: row.unsigned(6)?,
+    })
+}
+
 /// The columns name and number.
 pub(crate) fn counted(row: &impl Row) -> Result<(String, u64), StoreError> {
     Ok((row.words(0)?, row.unsigned(1)?))
@@ -166,14 +181,27 @@ pub(crate) fn event(row: &impl Row) -> Result<UsageEvent, StoreError> {
             label: label(row, 7)?,
             units: row.unsigned(9)?,
         },
-        Some(_) => About::Seat {
-            pool: pool(row, 5)?,
-            fence: row.unsigned(10)?,
-            occupant: Occupant {
+        Some(_) => {
+            let (pool, fence) = (pool(row, 5)?, row.unsigned(10)?);
+            let occupant = Occupant {
                 holder: row.words(11)?,
                 session: row.words(12)?,
-            },
-        },
+            };
+            // Of a loan its end stands where the period of units does.
+            match row.int(8)? {
+                None => About::Seat {
+                    pool,
+                    fence,
+                    occupant,
+                },
+                Some(_) => About::Loan {
+                    pool,
+                    fence,
+                    occupant,
+                    until: UnixTime::new(row.unsigned(8)?).ok_or_else(unreadable)?,
+                },
+            }
+        }
     };
     Ok(UsageEvent {
         seq: row.unsigned(0)?,
@@ -218,7 +246,7 @@ pub(crate) const OCCUPANTS: &str =
      ORDER BY place, heard LIMIT $3";
 
 /// Each finds rows that contradict others, and says so in its one column.
-pub(crate) const CONTRADICTIONS: [&str; 4] = [
+pub(crate) const CONTRADICTIONS: [&str; 5] = [
     "SELECT 'a counter of quota ' || quota || ' is not what the log comes to'
      FROM counters AS c
      WHERE granted - returned <> (
@@ -236,12 +264,18 @@ pub(crate) const CONTRADICTIONS: [&str; 4] = [
      FROM pools
      WHERE taken <> (
          SELECT count(DISTINCT holder) FROM places
-         WHERE places.pool = pools.pool AND place = 0)",
+         WHERE places.pool = pools.pool AND place = 0)
+         + (SELECT count(*) FROM loans WHERE loans.pool = pools.pool)",
     "SELECT 'pool ' || code || ' has other holders of group ' || g.name || ' than are counted'
      FROM (SELECT pool, team AS name FROM places WHERE place = 0 AND team <> ''
+           UNION SELECT pool, team FROM loans WHERE team <> ''
            UNION SELECT pool, name FROM teams) AS g
      JOIN pools USING (pool) LEFT JOIN teams AS t ON t.pool = g.pool AND t.name = g.name
      WHERE coalesce(t.taken, 0) <> (
          SELECT count(DISTINCT holder) FROM places AS p
-         WHERE p.pool = g.pool AND p.place = 0 AND p.team = g.name)",
+         WHERE p.pool = g.pool AND p.place = 0 AND p.team = g.name)
+         + (SELECT count(*) FROM loans AS l WHERE l.pool = g.pool AND l.team = g.name)",
+    "SELECT 'loan ' || id || ' is not what the log says'
+     FROM loans WHERE NOT EXISTS (
+         SELECT 1 FROM usage WHERE act = 10 AND fence = loans.id AND label = loans.ends)",
 ];

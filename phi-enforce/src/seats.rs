@@ -3,23 +3,26 @@
 
 use std::time::Duration;
 
-use phi_verify::Allowance;
+use phi_verify::{Allowance, UnixTime};
 
 use crate::{
     desk::{Desk, Kind},
     error::{Fault, StoreError},
     groups::{Count, Crowd},
-    ledger::{Ledger, Occupied, Room},
+    ledger::{Ledger, Lent, Occupied, Room},
     quotas::bounded,
     store::{
-        Caller, Claim, Incarnation, MAX_SEEN, Occupant, Outcome, Patience, Place, Pool, SeatAnswer,
-        SeatOp, Seen,
+        Caller, Claim, Incarnation, Loan, MAX_SEEN, Occupant, Outcome, Patience, Place, Pool,
+        SeatAnswer, SeatOp, Seen,
     },
     usage::{About, Act},
 };
 
 /// Milliseconds in a day.
 const DAY: u64 = 24 * 60 * 60 * 1000;
+/// A seat that was taken along is free so long after its end: as much time as `phi-verify` lets a
+/// clock live twice that is set back again and again, and an hour for clocks that differ.
+pub const LOAN_MARGIN: Duration = Duration::from_secs((2 * 24 + 1) * 60 * 60);
 
 impl Room {
     /// Whether no more are seated than may be.
@@ -73,6 +76,8 @@ fn step<L: Ledger>(
         } => release(desk, caller, *pool, occupant, *incarnation),
         SeatOp::Evict { pool, seen } => evict(desk, caller, *pool, *seen),
         SeatOp::List { pool } => list(desk, *pool),
+        SeatOp::Borrow(loan) => borrow(desk, caller, loan),
+        SeatOp::HandBack { pool, fence } => hand_back(desk, caller, *pool, *fence),
     }
 }
 
@@ -115,6 +120,9 @@ fn acquire<L: Ledger>(
     let places_ahead = ahead.values().sum();
     if has_room(desk, claim, room, ahead)? {
         return seat(desk, caller, claim, room, queued);
+    }
+    if end_loans(desk, caller, claim.pool, room)? == Ended::Some {
+        return acquire(desk, caller, claim);
     }
     let queued = match claim.patience {
         Patience::Leave => None,
@@ -415,6 +423,132 @@ fn evict<L: Ledger>(
     };
     leave(desk, caller, pool, room, &found, Act::SeatEvicted)?;
     Ok(SeatAnswer::Evicted)
+}
+
+/// A seat of its own that no node renews: it is free again when it is handed back, or long after its
+/// end by the store's clock.
+fn borrow<L: Ledger>(
+    desk: &mut Desk<L>,
+    caller: Caller,
+    loan: &Loan,
+) -> Result<SeatAnswer, StoreError> {
+    if let Some(wait) = desk.learning() {
+        return Ok(SeatAnswer::Learning { wait });
+    }
+    let claim = &loan.claim;
+    let mut room = terms(desk, claim)?;
+    if end_loans(desk, caller, claim.pool, room)? == Ended::Some {
+        room = terms(desk, claim)?;
+    }
+    let from = desk.lending_time();
+    let until = loan.until.min(from.plus(loan.longest));
+    let known = desk.ledger.loan_of(room, &claim.occupant, &loan.machine)?;
+    if until <= from {
+        return full(desk, claim, room, 0, None);
+    }
+    let lent = match known {
+        // The document that it has stays good, so the seat is kept for the longer of both.
+        Some(known) => Lent {
+            until: known.until.max(until.seconds()),
+            ..known
+        },
+        None => {
+            let ahead = desk.ledger.queued_before(room, u64::MAX)?;
+            let away = desk.ledger.lent(room)?;
+            if away >= loan.most || !has_room(desk, claim, room, ahead)? {
+                return full(desk, claim, room, 0, None);
+            }
+            set_taken(desk, claim.pool, room, room.taken + 1)?;
+            Lent {
+                id: desk.next(),
+                occupant: claim.occupant.clone(),
+                group: sits(desk, room, claim.group.clone())?,
+                machine: loan.machine.clone(),
+                since: from.seconds(),
+                until: until.seconds(),
+            }
+        }
+    };
+    desk.ledger.set_loan(room, &lent)?;
+    log_loan(desk, caller, Act::SeatBorrowed, claim.pool, &lent)?;
+    Ok(SeatAnswer::Borrowed {
+        fence: lent.id,
+        from: UnixTime::EPOCH.plus(lent.since),
+        until: UnixTime::EPOCH.plus(lent.until),
+    })
+}
+
+fn hand_back<L: Ledger>(
+    desk: &mut Desk<L>,
+    caller: Caller,
+    pool: Pool,
+    fence: u64,
+) -> Result<SeatAnswer, StoreError> {
+    if let Some(room) = desk.ledger.room(pool)?
+        && let Some(lent) = desk.ledger.loan(room, fence)?
+    {
+        return_loan(desk, caller, Act::SeatHandedBack, pool, &lent)?;
+    }
+    Ok(SeatAnswer::Released)
+}
+
+/// Whether any loan was over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    None,
+    Some,
+}
+
+/// Frees seats whose loans ended so long ago that no clock goes on with them.
+fn end_loans<L: Ledger>(
+    desk: &mut Desk<L>,
+    caller: Caller,
+    pool: Pool,
+    room: Room,
+) -> Result<Ended, StoreError> {
+    let now = desk.now().wall.second();
+    let over = now.minus(LOAN_MARGIN.as_secs()).seconds();
+    let ended = desk.ledger.loans_ended(room, over)?;
+    for lent in &ended {
+        return_loan(desk, caller, Act::LoanEnded, pool, lent)?;
+    }
+    Ok(if ended.is_empty() {
+        Ended::None
+    } else {
+        Ended::Some
+    })
+}
+
+fn return_loan<L: Ledger>(
+    desk: &mut Desk<L>,
+    caller: Caller,
+    act: Act,
+    pool: Pool,
+    lent: &Lent,
+) -> Result<(), StoreError> {
+    let Some(room) = desk.ledger.room(pool)? else {
+        return Ok(());
+    };
+    desk.ledger.remove_loan(room, lent)?;
+    rises(desk, room, lent.group.as_deref())?;
+    set_taken(desk, pool, room, room.taken.saturating_sub(1))?;
+    log_loan(desk, caller, act, pool, lent)
+}
+
+fn log_loan<L: Ledger>(
+    desk: &mut Desk<L>,
+    caller: Caller,
+    act: Act,
+    pool: Pool,
+    lent: &Lent,
+) -> Result<(), StoreError> {
+    let about = About::Loan {
+        pool,
+        fence: lent.id,
+        occupant: lent.occupant.clone(),
+        until: UnixTime::EPOCH.plus(lent.until),
+    };
+    desk.log(caller, act, about)
 }
 
 fn list<L: Ledger>(desk: &mut Desk<L>, pool: Pool) -> Result<SeatAnswer, StoreError> {

@@ -228,6 +228,7 @@ fn sit(file: File, options: SqliteOptions) -> Result<Desk, StoreError> {
         seq: 0,
         learning: false,
         longest_lease: options.longest_lease,
+        latest: 0,
     };
     let meta = file.meta(new)?;
     let mut desk = Desk::new(file, options.clock, options.longest_lease, meta);

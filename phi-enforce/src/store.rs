@@ -6,7 +6,7 @@
 
 use std::{fmt, time::Duration};
 
-use phi_verify::{Allowance, LicenseId, LimitCode, Period, Quota, QuotaCode};
+use phi_verify::{Allowance, LicenseId, LimitCode, Period, Quota, QuotaCode, UnixTime};
 use serde::{Deserialize, Serialize};
 
 use crate::{error::StoreError, groups::Reserved, period::Label};
@@ -275,6 +275,32 @@ pub enum SeatOp {
         /// In this pool.
         pool: Pool,
     },
+    /// Take a seat along, away from the store. The same occupant on the same machine has the same
+    /// one.
+    Borrow(Loan),
+    /// Give up a seat that was taken along, before its end.
+    HandBack {
+        /// In this pool.
+        pool: Pool,
+        /// The number of the seat.
+        fence: u64,
+    },
+}
+
+/// A request for a seat that is taken along. It is a seat of its own, whatever others the holder
+/// has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loan {
+    /// The seat; nobody queues for one to take along, and nobody renews it.
+    pub claim: Claim,
+    /// The machine, as the same bytes each time.
+    pub machine: Vec<u8>,
+    /// No longer than this from now, in seconds.
+    pub longest: u64,
+    /// Until when at most.
+    pub until: UnixTime,
+    /// No more than this many of the pool's are away at once.
+    pub most: u64,
 }
 
 /// A request for a seat.
@@ -372,6 +398,15 @@ pub enum SeatAnswer {
     Lost,
     /// The seat or the place is given up.
     Released,
+    /// The seat is taken along.
+    Borrowed {
+        /// The number of the seat.
+        fence: u64,
+        /// When it begins.
+        from: UnixTime,
+        /// When it ends.
+        until: UnixTime,
+    },
     /// Who was silent has lost the place.
     Evicted,
     /// Who was silent is not any more, or is gone.

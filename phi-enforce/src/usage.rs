@@ -30,10 +30,16 @@ pub enum Act {
     SeatTakenOver = 8,
     /// A seat that the store had forgotten is taken again.
     SeatReasserted = 9,
+    /// A seat was taken along, or for longer.
+    SeatBorrowed = 10,
+    /// A seat that was taken along was given up before its end.
+    SeatHandedBack = 11,
+    /// A seat that was taken along is free again, because its end is long past.
+    LoanEnded = 12,
 }
 
 impl Act {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 12] = [
         Self::Granted,
         Self::Returned,
         Self::Reasserted,
@@ -43,6 +49,9 @@ impl Act {
         Self::SeatEvicted,
         Self::SeatTakenOver,
         Self::SeatReasserted,
+        Self::SeatBorrowed,
+        Self::SeatHandedBack,
+        Self::LoanEnded,
     ];
 
     pub(crate) fn from_number(number: u64) -> Option<Self> {
@@ -71,6 +80,27 @@ pub enum About {
         /// Who was on it.
         occupant: Occupant,
     },
+    /// A seat that was taken along.
+    Loan {
+        /// In this pool.
+        pool: Pool,
+        /// Its number.
+        fence: u64,
+        /// Who has it.
+        occupant: Occupant,
+        /// When it ends.
+        until: UnixTime,
+    },
+}
+
+impl About {
+    /// In seconds, when a loan ends.
+    pub(crate) const fn until(&self) -> Option<u64> {
+        match self {
+            Self::Loan { until, .. } => Some(until.seconds()),
+            Self::Units { .. } | Self::Seat { .. } => None,
+        }
+    }
 }
 
 /// One event of the usage log.

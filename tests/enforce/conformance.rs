@@ -55,6 +55,8 @@ on_every_engine! {
     seats::who_cannot_be_seated_holds_up_nobody,
     seats::reservations_that_change_take_nobodys_seat,
     seats::a_store_that_went_back_is_told_of_groups,
+    seats::a_seat_that_is_away_is_taken,
+    seats::a_clock_that_is_set_back_lends_nothing_of_the_past,
     seats::a_claim_keeps_to_the_rules,
     history::a_stranger_has_to_introduce_itself,
     history::a_store_that_starts_again_knows_everything,

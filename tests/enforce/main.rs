@@ -7,6 +7,7 @@
 )]
 
 mod awaited;
+mod borrowed;
 mod client;
 mod conformance;
 mod dice;

@@ -213,7 +213,7 @@ pub(crate) struct PostgresRig {
 }
 
 /// Every table of the store, pools before who is in them.
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 11] = [
     "phi_enforce",
     "nodes",
     "quotas",
@@ -221,6 +221,7 @@ const TABLES: [&str; 10] = [
     "holdings",
     "pools",
     "teams",
+    "loans",
     "places",
     "seat_days",
     "usage",

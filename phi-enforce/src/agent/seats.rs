@@ -141,10 +141,20 @@ impl Seat {
     }
 }
 
+/// A step that is taken once, for a caller who waits for the answer.
+#[derive(Debug)]
+struct Errand {
+    op: SeatOp,
+    /// Not before this time.
+    at: Boot,
+    answer: Option<SeatAnswer>,
+}
+
 /// What each operation on its way is about.
 #[derive(Debug)]
 enum About {
     Seat(SeatKey, Duration),
+    Errand(SeatOp),
     Evicted(Pool, u64),
 }
 
@@ -158,6 +168,7 @@ impl About {
 #[derive(Debug)]
 pub(crate) struct Seats {
     all: BTreeMap<SeatKey, Seat>,
+    errands: Vec<Errand>,
     /// The longest lease that the store gives.
     pub(super) longest_lease: Duration,
     /// Nobody is given a seat before.
@@ -171,6 +182,7 @@ impl Default for Seats {
     fn default() -> Self {
         Self {
             all: BTreeMap::new(),
+            errands: Vec::new(),
             longest_lease: Duration::MAX,
             learning: None,
             asked: Vec::new(),
@@ -212,6 +224,25 @@ impl Seats {
         let seat = Seat::wanted(terms, patience, Arc::default());
         self.all.insert(key.clone(), seat);
         SeatView::Pending
+    }
+
+    /// The answer to a step, if it is there; whoever asks again has it done again.
+    pub(crate) fn errand(&mut self, op: &SeatOp) -> Option<SeatAnswer> {
+        let Some(at) = self.errands.iter().position(|errand| errand.op == *op) else {
+            self.errands.push(Errand {
+                op: op.clone(),
+                at: Boot::default(),
+                answer: None,
+            });
+            return None;
+        };
+        self.errands[at].answer.as_ref()?;
+        self.errands.swap_remove(at).answer
+    }
+
+    /// Nobody waits for the answer any more.
+    pub(crate) fn forget_errand(&mut self, op: &SeatOp) {
+        self.errands.retain(|errand| errand.op != *op);
     }
 
     /// What everybody shares who has a lease of the seat.
@@ -257,6 +288,7 @@ impl Seats {
     }
 
     pub(super) fn release_all(&mut self) {
+        self.errands.clear();
         self.all.values_mut().for_each(Seat::leave);
     }
 
@@ -288,16 +320,23 @@ impl Seats {
         }
     }
 
+    fn errands_due(&self) -> impl Iterator<Item = Boot> + '_ {
+        let waiting = self.errands.iter().filter(|errand| errand.answer.is_none());
+        waiting.map(|errand| {
+            self.learning
+                .map_or(errand.at, |until| errand.at.max(until))
+        })
+    }
+
     pub(super) fn is_due(&self, now: Boot) -> bool {
-        self.all
-            .values()
-            .any(|seat| self.due_at(seat).is_some_and(|at| at <= now))
+        let mut seats = self.all.values().filter_map(|seat| self.due_at(seat));
+        seats.any(|at| at <= now) || self.errands_due().any(|at| at <= now)
     }
 
     /// How long nothing is due.
     pub(super) fn rest(&self, now: Boot) -> Duration {
         let next = self.all.values().filter_map(|seat| self.due_at(seat));
-        let next = next.min();
+        let next = next.chain(self.errands_due()).min();
         next.map_or(Duration::MAX, |at| at.since(now))
     }
 
@@ -305,6 +344,16 @@ impl Seats {
     pub(super) fn due(&mut self, now: Boot, incarnation: Incarnation) -> Vec<SeatOp> {
         let mut ops = Vec::new();
         self.asked.clear();
+        let waits = |errand: &&Errand| {
+            let at = self
+                .learning
+                .map_or(errand.at, |until| errand.at.max(until));
+            errand.answer.is_none() && at <= now
+        };
+        for errand in self.errands.iter().filter(waits).take(MAX_SEEN) {
+            ops.push(errand.op.clone());
+            self.asked.push(About::Errand(errand.op.clone()));
+        }
         for (key, seat) in &self.all {
             if self.due_at(seat).is_none_or(|at| at > now) {
                 continue;
@@ -376,6 +425,14 @@ impl Seats {
             match about {
                 About::Evicted(pool, id) => {
                     self.watched.remove(&(pool, id));
+                }
+                About::Errand(op) => {
+                    let waiting = self.errands.iter_mut().find(|errand| errand.op == op);
+                    if let SeatAnswer::Learning { wait } = answer {
+                        learning = Some(wait);
+                    } else if let Some(errand) = waiting {
+                        errand.answer = Some(answer);
+                    }
                 }
                 About::Seat(key, lease) => {
                     if let SeatAnswer::Learning { wait } = answer {
@@ -454,8 +511,16 @@ impl Seats {
     pub(super) fn undone(&mut self, now: Boot) {
         self.watched.clear();
         for about in std::mem::take(&mut self.asked) {
-            let About::Seat(key, _) = about else {
-                continue;
+            let key = match about {
+                About::Seat(key, _) => key,
+                About::Errand(op) => {
+                    let mut waiting = self.errands.iter_mut();
+                    if let Some(errand) = waiting.find(|errand| errand.op == op) {
+                        errand.at = now.plus(POLL);
+                    }
+                    continue;
+                }
+                About::Evicted(..) => continue,
             };
             if let Some(seat) = self.all.get_mut(&key)
                 && matches!(seat.state, State::Wanted(_))

@@ -143,7 +143,7 @@ fn migrate(link: &mut Link, system: i64) -> Result<(), Trouble> {
         let new = said(
             "INSERT INTO phi_enforce VALUES (1, 0, $1, $2,
                  ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::bigint,
-                 0, 0, 0, 0)",
+                 0, 0, 0, 0, 0)",
             vec![Box::new(name.as_bytes().to_vec()), Box::new(system)],
         );
         link.trip(None, &[new])?;

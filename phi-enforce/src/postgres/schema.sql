@@ -5,7 +5,8 @@
 -- no gaps that are filled later, and nothing is decided on what another is about to change. `seq`
 -- rises with everything that happens; fences, places in queues, pools and the numbers of the usage
 -- log are drawn from it. `system` and `timeline` are the server's, when the history was last looked
--- at. `learning` is set while nodes say what they hold.
+-- at. `learning` is set while nodes say what they hold, `latest` the latest second by which a seat
+-- was lent.
 CREATE TABLE phi_enforce (
     one BIGINT PRIMARY KEY CHECK (one = 1),
     version BIGINT NOT NULL,
@@ -15,7 +16,8 @@ CREATE TABLE phi_enforce (
     restores BIGINT NOT NULL,
     seq BIGINT NOT NULL,
     learning BIGINT NOT NULL,
-    longest_lease BIGINT NOT NULL
+    longest_lease BIGINT NOT NULL,
+    latest BIGINT NOT NULL
 ) WITH (fillfactor = 10);
 
 -- Runs of nodes, each with its newest request and the answer to it, and when it was heard of.
@@ -98,6 +100,21 @@ CREATE TABLE places (
 );
 CREATE INDEX places_by_silence ON places (pool, heard);
 CREATE INDEX places_in_queue ON places (pool, place, id);
+
+-- Seats that machines took along: each counts as taken until long after its end. Times are in
+-- seconds.
+CREATE TABLE loans (
+    id BIGINT PRIMARY KEY,
+    pool BIGINT NOT NULL REFERENCES pools,
+    holder TEXT COLLATE "C" NOT NULL,
+    session TEXT COLLATE "C" NOT NULL,
+    team TEXT COLLATE "C" NOT NULL,
+    machine BYTEA NOT NULL,
+    since BIGINT NOT NULL,
+    ends BIGINT NOT NULL,
+    UNIQUE (pool, holder, session, machine)
+);
+CREATE INDEX loans_by_end ON loans (pool, ends);
 
 -- The most seats that were taken at once on a day, and how often one was.
 CREATE TABLE seat_days (

@@ -58,6 +58,7 @@ impl Session {
             seq: 0,
             learning: false,
             longest_lease: options.longest_lease,
+            latest: 0,
         };
         let clock = options.clock.clone();
         let mut session = Self {

@@ -19,10 +19,10 @@ use crate::{
     desk::signed,
     error::{Fault, StoreError},
     groups::Count,
-    ledger::{Answered, Counter, LIVE, Ledger, Meta, Occupied, Room, Terms},
+    ledger::{Answered, Counter, LIVE, Ledger, Lent, Meta, Occupied, Room, Terms},
     period::Label,
     rows::{self, Row},
-    store::{Epoch, Incarnation, Listed, Occupant, Place, Pool, QuotaKey, Seen},
+    store::{Epoch, Incarnation, Listed, MAX_SEEN, Occupant, Place, Pool, QuotaKey, Seen},
     usage::UsageEvent,
 };
 
@@ -68,6 +68,10 @@ pub(super) struct Sheet {
     pools: BTreeMap<u64, Pool>,
     /// Holders of groups on seats, by the pool's number.
     teams: BTreeMap<(u64, String), Slot<u64>>,
+    /// Pools of which seats are away.
+    away: BTreeSet<u64>,
+    /// What is written about them.
+    loans: Vec<Said>,
     /// Pools in which somebody queues.
     queues: BTreeSet<u64>,
     /// Places by their number, with the pool's.
@@ -144,6 +148,8 @@ impl Sheet {
             rooms: BTreeMap::new(),
             pools: BTreeMap::new(),
             teams: BTreeMap::new(),
+            away: BTreeSet::new(),
+            loans: Vec::new(),
             queues: BTreeSet::new(),
             places: BTreeMap::new(),
             holders: BTreeMap::new(),
@@ -192,6 +198,8 @@ impl Sheet {
         self.rooms.clear();
         self.pools.clear();
         self.teams.clear();
+        self.away.clear();
+        self.loans.clear();
         self.queues.clear();
         self.places.clear();
         self.holders.clear();
@@ -313,6 +321,9 @@ impl Sheet {
         if row.unsigned(6)? != 0 {
             self.queues.insert(room.row);
         }
+        if row.unsigned(7)? != 0 {
+            self.away.insert(room.row);
+        }
         self.pools.insert(room.row, pool);
         self.rooms.entry(pool).or_insert(Slot::stored(Some(room)));
         Ok(())
@@ -426,6 +437,7 @@ impl Sheet {
         if !teams.is_empty() {
             all.push(tables::set_seated(&teams));
         }
+        all.append(&mut self.loans);
         if !self.removed.is_empty() {
             let removed = std::mem::take(&mut self.removed);
             all.push(tables::remove_places(removed.into_iter()));
@@ -522,6 +534,7 @@ fn head_of(row: &Record) -> Result<Head, StoreError> {
             seq: row.unsigned(2)?,
             learning: row.unsigned(3)? != 0,
             longest_lease: Duration::from_millis(row.unsigned(4)?),
+            latest: row.unsigned(10)?,
         },
         version: int(5)?,
         system: int(6)?,
@@ -732,6 +745,45 @@ impl Ledger for Sheet {
     fn list(&mut self, room: Room, most: usize) -> Result<Vec<Listed>, StoreError> {
         let found = self.ask(tables::list(room.row, most))?;
         found.iter().map(rows::listed).collect()
+    }
+
+    fn loan(&mut self, room: Room, id: u64) -> Result<Option<Lent>, StoreError> {
+        let found = self.ask(tables::loan(room.row, id))?;
+        found.first().map(rows::lent).transpose()
+    }
+
+    fn loan_of(
+        &mut self,
+        room: Room,
+        occupant: &Occupant,
+        machine: &[u8],
+    ) -> Result<Option<Lent>, StoreError> {
+        let found = self.ask(tables::loan_of(room.row, occupant, machine))?;
+        found.first().map(rows::lent).transpose()
+    }
+
+    fn lent(&mut self, room: Room) -> Result<u64, StoreError> {
+        let count = self.ask(tables::lent(room.row))?;
+        count.first().map_or(Ok(0), |row| row.unsigned(0))
+    }
+
+    fn loans_ended(&mut self, room: Room, at: u64) -> Result<Vec<Lent>, StoreError> {
+        if !self.away.contains(&room.row) {
+            return Ok(Vec::new());
+        }
+        let found = self.ask(tables::loans_ended(room.row, at, MAX_SEEN))?;
+        found.iter().map(rows::lent).collect()
+    }
+
+    fn set_loan(&mut self, room: Room, loan: &Lent) -> Result<(), StoreError> {
+        self.away.insert(room.row);
+        self.loans.push(tables::set_loan(room.row, loan));
+        Ok(())
+    }
+
+    fn remove_loan(&mut self, _: Room, loan: &Lent) -> Result<(), StoreError> {
+        self.loans.push(tables::remove_loan(loan.id));
+        Ok(())
     }
 
     fn append(&mut self, event: &UsageEvent) -> Result<(), StoreError> {

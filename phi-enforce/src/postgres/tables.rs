@@ -11,10 +11,10 @@ use super::{
 };
 use crate::{
     desk::{millis, signed},
-    ledger::{Counter, Meta, Occupied, Room, Terms},
+    ledger::{Counter, Lent, Meta, Occupied, Room, Terms},
     period::Label,
     rows,
-    store::{Incarnation, Pool, QuotaKey, number_of},
+    store::{Incarnation, Occupant, Pool, QuotaKey, number_of},
     usage::{About, UsageEvent},
 };
 
@@ -25,7 +25,7 @@ pub(super) fn head() -> Said {
     said(
         "SELECT store, restores, seq, learning, longest_lease, version, system, timeline,
                 ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::bigint,
-                (extract(epoch FROM clock_timestamp()) * 1000)::bigint
+                (extract(epoch FROM clock_timestamp()) * 1000)::bigint, latest
          FROM phi_enforce FOR UPDATE",
         vec![],
     )
@@ -34,7 +34,7 @@ pub(super) fn head() -> Said {
 pub(super) fn set_head(meta: Meta, system: i64, timeline: i64) -> Said {
     said(
         "UPDATE phi_enforce SET restores = $1, seq = $2, learning = $3, longest_lease = $4,
-                                system = $5, timeline = $6",
+                                system = $5, timeline = $6, latest = $7",
         vec![
             Box::new(signed(meta.epoch.restores)),
             Box::new(signed(meta.seq)),
@@ -42,6 +42,7 @@ pub(super) fn set_head(meta: Meta, system: i64, timeline: i64) -> Said {
             Box::new(millis(meta.longest_lease)),
             Box::new(system),
             Box::new(timeline),
+            Box::new(signed(meta.latest)),
         ],
     )
 }
@@ -151,7 +152,8 @@ pub(super) fn fetch(node: Incarnation, wanted: &Wanted) -> Fetch {
             said(
                 "SELECT license, code, pool, revision, amount, taken,
                         EXISTS (SELECT 1 FROM places
-                                WHERE places.pool = pools.pool AND place = 1)::int::bigint
+                                WHERE places.pool = pools.pool AND place = 1)::int::bigint,
+                        EXISTS (SELECT 1 FROM loans WHERE loans.pool = pools.pool)::int::bigint
                  FROM pools JOIN unnest($1::bytea[], $2::bigint[]) AS k (license, code)
                  USING (license, code)",
                 vec![license, code],
@@ -360,22 +362,91 @@ pub(super) fn list(row: u64, most: usize) -> Said {
     )
 }
 
+pub(super) fn loan(row: u64, id: u64) -> Said {
+    said(
+        "SELECT id, holder, session, team, machine, since, ends FROM loans
+         WHERE pool = $1 AND id = $2",
+        vec![Box::new(signed(row)), Box::new(signed(id))],
+    )
+}
+
+pub(super) fn loan_of(row: u64, occupant: &Occupant, machine: &[u8]) -> Said {
+    said(
+        "SELECT id, holder, session, team, machine, since, ends FROM loans
+         WHERE pool = $1 AND holder = $2 AND session = $3 AND machine = $4",
+        vec![
+            Box::new(signed(row)),
+            Box::new(occupant.holder.clone()),
+            Box::new(occupant.session.clone()),
+            Box::new(machine.to_vec()),
+        ],
+    )
+}
+
+pub(super) fn lent(row: u64) -> Said {
+    said(
+        "SELECT count(*) FROM loans WHERE pool = $1",
+        vec![Box::new(signed(row))],
+    )
+}
+
+pub(super) fn loans_ended(row: u64, at: u64, most: usize) -> Said {
+    said(
+        "SELECT id, holder, session, team, machine, since, ends FROM loans
+         WHERE pool = $1 AND ends <= $2 ORDER BY ends LIMIT $3",
+        vec![
+            Box::new(signed(row)),
+            Box::new(signed(at)),
+            Box::new(i64::try_from(most).unwrap_or(i64::MAX)),
+        ],
+    )
+}
+
+pub(super) fn set_loan(row: u64, loan: &Lent) -> Said {
+    said(
+        "INSERT INTO loans VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+         ON CONFLICT (id) DO UPDATE SET ends = excluded.ends",
+        vec![
+            Box::new(signed(loan.id)),
+            Box::new(signed(row)),
+            Box::new(loan.occupant.holder.clone()),
+            Box::new(loan.occupant.session.clone()),
+            Box::new(loan.group.clone().unwrap_or_default()),
+            Box::new(loan.machine.clone()),
+            Box::new(signed(loan.since)),
+            Box::new(signed(loan.until)),
+        ],
+    )
+}
+
+pub(super) fn remove_loan(id: u64) -> Said {
+    said(
+        "DELETE FROM loans WHERE id = $1",
+        vec![Box::new(signed(id))],
+    )
+}
+
 pub(super) fn append(all: &[UsageEvent]) -> Said {
     let subject = |event: &UsageEvent| match &event.about {
         About::Units { key, .. } => (key.license, i64::from(key.quota.get())),
-        About::Seat { pool, .. } => (pool.license, i64::from(pool.limit.get())),
+        About::Seat { pool, .. } | About::Loan { pool, .. } => {
+            (pool.license, i64::from(pool.limit.get()))
+        }
     };
     let label = |event: &UsageEvent| match &event.about {
         About::Units { label, .. } => Some(*label),
-        About::Seat { .. } => None,
+        About::Seat { .. } | About::Loan { .. } => None,
     };
     let units = |event: &UsageEvent| match &event.about {
         About::Units { units, .. } => signed(*units),
-        About::Seat { .. } => 1,
+        About::Seat { .. } | About::Loan { .. } => 1,
     };
     let seat = |event: &UsageEvent| match &event.about {
         About::Units { .. } => (None, None, None),
         About::Seat {
+            fence, occupant, ..
+        }
+        | About::Loan {
             fence, occupant, ..
         } => {
             let (holder, session) = (occupant.holder.clone(), occupant.session.clone());
@@ -390,7 +461,12 @@ pub(super) fn append(all: &[UsageEvent]) -> Said {
         .map(|event| label(event).map(|label| number_of(label.period)));
     let number = all
         .iter()
-        .map(|event| label(event).map(|label| signed(label.number)));
+        .map(|event| {
+            label(event)
+                .map(|label| label.number)
+                .or(event.about.until())
+        })
+        .map(|number| number.map(signed));
     said(
         "INSERT INTO usage SELECT * FROM
          unnest($1::bigint[], $2::bigint[], $3::bytea[], $4::bigint[], $5::bigint[], $6::bytea[],

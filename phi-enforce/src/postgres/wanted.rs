@@ -84,7 +84,8 @@ impl Wanted {
                     wanted.places.insert(seen.id);
                     *pool
                 }
-                SeatOp::List { pool } => *pool,
+                SeatOp::List { pool } | SeatOp::HandBack { pool, .. } => *pool,
+                SeatOp::Borrow(loan) => loan.claim.pool,
             };
             wanted.pools.insert(pool);
         }

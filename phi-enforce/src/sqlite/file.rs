@@ -12,10 +12,10 @@ use crate::{
     desk::{millis, signed},
     error::{Fault, StoreError},
     groups::Count,
-    ledger::{Answered, Counter, LIVE, Ledger, Meta, Occupied, Room, Terms},
+    ledger::{Answered, Counter, LIVE, Ledger, Lent, Meta, Occupied, Room, Terms},
     period::Label,
     rows::{self, Row},
-    store::{Epoch, Incarnation, Listed, Occupant, Pool, QuotaKey, Seen, number_of},
+    store::{Epoch, Incarnation, Listed, MAX_SEEN, Occupant, Pool, QuotaKey, Seen, number_of},
     usage::{About, UsageEvent},
 };
 
@@ -56,10 +56,10 @@ impl File {
     /// The point that the store is at. A new one is made to be this one.
     pub(super) fn meta(&self, new: Meta) -> Result<Meta, StoreError> {
         self.change(
-            "INSERT OR IGNORE INTO meta VALUES (1, ?1, 0, 0, 0, ?2)",
+            "INSERT OR IGNORE INTO meta VALUES (1, ?1, 0, 0, 0, ?2, 0)",
             params![new.epoch.store, millis(new.longest_lease)],
         )?;
-        let sql = "SELECT store, restores, seq, learning, longest_lease FROM meta";
+        let sql = "SELECT store, restores, seq, learning, longest_lease, latest FROM meta";
         let found = self.one(sql, [], |row| {
             Ok(Meta {
                 epoch: Epoch {
@@ -69,19 +69,23 @@ impl File {
                 seq: row.unsigned(2)?,
                 learning: row.unsigned(3)? != 0,
                 longest_lease: std::time::Duration::from_millis(row.unsigned(4)?),
+                latest: row.unsigned(5)?,
             })
         })?;
         found.ok_or_else(|| StoreError::new(Fault::Damaged, "the table meta is empty"))
     }
 
     pub(super) fn note(&self, meta: Meta) -> Result<(), StoreError> {
-        let sql = "UPDATE meta SET seq = ?1, restores = ?2, learning = ?3, longest_lease = ?4
-                   WHERE seq <> ?1 OR restores <> ?2 OR learning <> ?3 OR longest_lease <> ?4";
+        let sql = "UPDATE meta SET seq = ?1, restores = ?2, learning = ?3, longest_lease = ?4,
+                                   latest = ?5
+                   WHERE seq <> ?1 OR restores <> ?2 OR learning <> ?3 OR longest_lease <> ?4
+                      OR latest <> ?5";
         let values = [
             signed(meta.seq),
             signed(meta.epoch.restores),
             i64::from(meta.learning),
             millis(meta.longest_lease),
+            signed(meta.latest),
         ];
         self.change(sql, values).map(drop)
     }
@@ -441,6 +445,60 @@ impl Ledger for File {
         self.all(sql, [signed(room.row), most], |row| rows::listed(row))
     }
 
+    fn loan(&mut self, room: Room, id: u64) -> Result<Option<Lent>, StoreError> {
+        let sql = "SELECT id, holder, session, team, machine, since, ends FROM loans
+                   WHERE pool = ?1 AND id = ?2";
+        let values = [signed(room.row), signed(id)];
+        self.one(sql, values, |row| rows::lent(row))
+    }
+
+    fn loan_of(
+        &mut self,
+        room: Room,
+        occupant: &Occupant,
+        machine: &[u8],
+    ) -> Result<Option<Lent>, StoreError> {
+        let sql = "SELECT id, holder, session, team, machine, since, ends FROM loans
+                   WHERE pool = ?1 AND holder = ?2 AND session = ?3 AND machine = ?4";
+        let (holder, session) = (&occupant.holder, &occupant.session);
+        let values = params![signed(room.row), holder, session, machine];
+        self.one(sql, values, |row| rows::lent(row))
+    }
+
+    fn lent(&mut self, room: Room) -> Result<u64, StoreError> {
+        let sql = "SELECT count(*) FROM loans WHERE pool = ?1";
+        let lent = self.one(sql, [signed(room.row)], |row| row.unsigned(0))?;
+        Ok(lent.unwrap_or(0))
+    }
+
+    fn loans_ended(&mut self, room: Room, at: u64) -> Result<Vec<Lent>, StoreError> {
+        let sql = "SELECT id, holder, session, team, machine, since, ends FROM loans
+                   WHERE pool = ?1 AND ends <= ?2 ORDER BY ends LIMIT ?3";
+        let most = i64::try_from(MAX_SEEN).unwrap_or(i64::MAX);
+        let values = [signed(room.row), signed(at), most];
+        self.all(sql, values, |row| rows::lent(row))
+    }
+
+    fn set_loan(&mut self, room: Room, loan: &Lent) -> Result<(), StoreError> {
+        let values = params![
+            signed(loan.id),
+            signed(room.row),
+            loan.occupant.holder,
+            loan.occupant.session,
+            loan.group.as_deref().unwrap_or_default(),
+            loan.machine,
+            signed(loan.since),
+            signed(loan.until)
+        ];
+        let sql = "REPLACE INTO loans VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+        self.change(sql, values).map(drop)
+    }
+
+    fn remove_loan(&mut self, _: Room, loan: &Lent) -> Result<(), StoreError> {
+        self.change("DELETE FROM loans WHERE id = ?1", [signed(loan.id)])
+            .map(drop)
+    }
+
     fn append(&mut self, event: &UsageEvent) -> Result<(), StoreError> {
         let node = event.incarnation.as_bytes();
         let (seq, at) = (signed(event.seq), signed(event.at.millis()));
@@ -464,14 +522,21 @@ impl Ledger for File {
                 pool,
                 fence,
                 occupant,
+            }
+            | About::Loan {
+                pool,
+                fence,
+                occupant,
+                ..
             } => {
                 let (license, code) = (pool.license.as_bytes(), pool.limit.get());
                 let (fence, empty) = (signed(*fence), None::<i64>);
                 let (holder, session) = (&occupant.holder, &occupant.session);
+                let until = event.about.until().map(signed);
                 self.change(
                     sql,
                     params![
-                        seq, at, node, request, act, license, code, empty, empty, 1, fence, holder,
+                        seq, at, node, request, act, license, code, empty, until, 1, fence, holder,
                         session
                     ],
                 )

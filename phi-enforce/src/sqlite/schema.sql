@@ -1,14 +1,16 @@
 -- Version 1 of an enforcement store. Amounts above 2^63 - 1 are written as that.
 
 -- The store itself. `seq` rises with everything that happens; fences, places in queues, pools and
--- the numbers of the usage log are drawn from it. `learning` is set while nodes say what they hold.
+-- the numbers of the usage log are drawn from it. `learning` is set while nodes say what they hold,
+-- `latest` the latest second by which a seat was lent.
 CREATE TABLE meta (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     store BLOB NOT NULL CHECK (length(store) = 16),
     restores INTEGER NOT NULL,
     seq INTEGER NOT NULL,
     learning INTEGER NOT NULL,
-    longest_lease INTEGER NOT NULL
+    longest_lease INTEGER NOT NULL,
+    latest INTEGER NOT NULL
 ) STRICT;
 
 -- Runs of nodes, each with its newest request and the answer to it.
@@ -89,6 +91,21 @@ CREATE TABLE places (
 ) STRICT;
 CREATE INDEX places_by_silence ON places (pool, heard);
 CREATE INDEX places_in_queue ON places (pool, place, id);
+
+-- Seats that machines took along: each counts as taken until long after its end. Times are in
+-- seconds.
+CREATE TABLE loans (
+    id INTEGER PRIMARY KEY,
+    pool INTEGER NOT NULL REFERENCES pools,
+    holder TEXT NOT NULL,
+    session TEXT NOT NULL,
+    team TEXT NOT NULL,
+    machine BLOB NOT NULL,
+    since INTEGER NOT NULL,
+    ends INTEGER NOT NULL,
+    UNIQUE (pool, holder, session, machine)
+) STRICT;
+CREATE INDEX loans_by_end ON loans (pool, ends);
 
 -- The most seats that were taken at once on a day, and how often one was.
 CREATE TABLE seat_days (

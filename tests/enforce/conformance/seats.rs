@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use phi_enforce::{Claim, Fault, Held, Patience, SeatAnswer, SeatOp};
-use phi_verify::Allowance;
+use phi_enforce::{
+    Claim, Fault, Held, LOAN_MARGIN, Loan, Patience, SeatAnswer, SeatOp, Seen, Wall,
+};
+use phi_tests::snakeoil::{DAY, NOW};
+use phi_verify::{Allowance, UnixTime};
 
 use crate::{
     client::{Client, LEASE, SEATS, claim, occupant},
@@ -234,6 +237,67 @@ pub(super) fn a_store_that_went_back_is_told_of_groups(rig: &mut dyn Rig) {
     rig.learned();
     client.fence(grouped(2, 1, "", "bob"));
     client.full(grouped(2, 1, "a", "cyd"));
+}
+
+fn loan(claim: Claim, until: UnixTime) -> SeatOp {
+    SeatOp::Borrow(Loan {
+        claim,
+        machine: b"a machine".to_vec(),
+        longest: 7 * DAY,
+        until,
+        most: 2,
+    })
+}
+
+#[track_caller]
+fn borrowed(client: &mut Client, claim: Claim, until: UnixTime) -> (u64, UnixTime) {
+    match client.seat(loan(claim, until)) {
+        SeatAnswer::Borrowed { fence, from, .. } => (fence, from),
+        other => panic!("{other:?}"),
+    }
+}
+
+pub(super) fn a_seat_that_is_away_is_taken(rig: &mut dyn Rig) {
+    let (mut client, mut other) = (Client::new(rig.store(), 1), Client::new(rig.store(), 2));
+    let until = NOW.plus(DAY);
+    let (fence, _) = borrowed(&mut client, grouped(3, 1, "a", "ann"), until);
+    client.fence(grouped(3, 1, "", "bob"));
+    borrowed(&mut client, grouped(3, 1, "", "cyd"), until);
+    let (_, silent) = other.full(grouped(3, 1, "a", "dan"));
+    assert_eq!(silent.len(), 1, "nobody waits for who is away");
+    let seen = Seen {
+        id: fence,
+        heard: fence,
+        lease: LEASE,
+    };
+    assert_eq!(other.evict(seen), SeatAnswer::Changed);
+    assert_eq!(client.renew(fence), SeatAnswer::Lost);
+    client.release("ann", "");
+    rig.reopen();
+    client.hello(rig.store());
+    let full = client.seat(loan(grouped(9, 1, "", "eve"), until));
+    assert!(matches!(full, SeatAnswer::Full { .. }), "two are away");
+    client.seat(SeatOp::HandBack { pool: SEATS, fence });
+    client.full(grouped(3, 1, "", "dan"));
+    client.fence(grouped(3, 1, "a", "dan"));
+    // All are taken; the other comes back by itself, two days and an hour after its end.
+    rig.pass(Duration::from_secs(DAY) + LOAN_MARGIN - Duration::from_secs(1));
+    client.full(grouped(3, 1, "", "eve"));
+    rig.pass(Duration::from_secs(1));
+    client.fence(grouped(3, 1, "", "eve"));
+    assert_eq!(client.taken(), 3);
+}
+
+pub(super) fn a_clock_that_is_set_back_lends_nothing_of_the_past(rig: &mut dyn Rig) {
+    let mut client = Client::new(rig.store(), 1);
+    let (_, from) = borrowed(&mut client, claim(3, "ann"), NOW.plus(DAY));
+    rig.reopen();
+    rig.clock().set_wall(Wall::from(NOW.minus(30 * DAY)));
+    client.hello(rig.store());
+    let (_, again) = borrowed(&mut client, claim(3, "bob"), NOW.plus(DAY));
+    assert_eq!((from, again), (NOW, NOW));
+    let past = client.seat(loan(claim(3, "cyd"), NOW));
+    assert!(matches!(past, SeatAnswer::Full { .. }));
 }
 
 pub(super) fn a_claim_keeps_to_the_rules(rig: &mut dyn Rig) {
