@@ -23,7 +23,7 @@ use phi_verify::{
 
 use crate::{
     agent::{LeaseCell, SeatKey, SeatTerms, SeatView, Slot, Terms},
-    clock::Boot,
+    clock::{Boot, evictor_wait},
     node::Hub,
     refusal::Refusal,
     slice::Spend,
@@ -618,6 +618,30 @@ impl Lease {
         } else {
             Err(Refusal::SeatLate)
         }
+    }
+
+    /// For how long somebody else may use the seat, who measures it by a clock of its own, from
+    /// before it asked. Whatever happens here, the seat is not given back before the slowest clock
+    /// has shown that much: not when this is dropped, nor when the license is refused or the node
+    /// stops.
+    ///
+    /// # Errors
+    /// As [`Lease::check`]; nothing is promised then.
+    pub fn promise(&self) -> Result<Duration, Refusal> {
+        let now = self.owner.hub.now().boot;
+        let cell = &self.owner.cell;
+        let left = cell.until().since(now);
+        if !left.is_zero() {
+            cell.promise(now.plus(evictor_wait(left)));
+        }
+        self.check()?;
+        Ok(left)
+    }
+
+    /// Whoever was [promised](Self::promise) the seat has stopped: when this is dropped, the seat
+    /// is given back at once.
+    pub fn take_back(&self) {
+        self.owner.cell.take_back();
     }
 
     /// The number of the seat. It rises with every seat that is given out: whatever the holder

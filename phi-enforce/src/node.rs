@@ -160,6 +160,15 @@ impl Hub {
     }
 }
 
+/// What stands between a node and its store, as of the store's last answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// What is wrong with the store, if it said so or did not answer.
+    pub fault: Option<Fault>,
+    /// How long the store still learns what nodes hold.
+    pub learning: Option<Duration>,
+}
+
 /// A node: it speaks with a store for the gates of a process.
 ///
 /// It has one thread, which carries the requests of all callers at once. Dropped, it gives back
@@ -199,6 +208,17 @@ impl Node {
     /// revision of it each was made with.
     pub fn gate(&self, license: &License, policy: Policy) -> Gate {
         Gate::new(Arc::clone(&self.hub), license, policy)
+    }
+
+    /// What stands between this node and its store. A store that nothing was wanted of lately is
+    /// not asked for this.
+    pub fn health(&self) -> Health {
+        let now = self.hub.now().boot;
+        let agent = self.hub.agent();
+        Health {
+            fault: agent.fault(),
+            learning: agent.learning(now),
+        }
     }
 }
 

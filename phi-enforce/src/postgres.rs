@@ -48,8 +48,8 @@ use crate::{
     error::StoreError,
     quotas, rows, seats,
     store::{
-        Ask, Caller, Epoch, Grant, Held, Hello, Incarnation, Outcome, Return, SeatAnswer, SeatOp,
-        Store,
+        Ask, Caller, Epoch, Grant, Held, Hello, Incarnation, Listed, Outcome, Pool, Return,
+        SeatAnswer, SeatOp, Store,
     },
     usage::{PeriodUsage, SeatUsage, UsageEvent},
 };
@@ -217,6 +217,21 @@ impl Postgres {
         self.read(|desk| {
             let found = desk.ledger.read(tables::said(rows::SEAT_DAYS, vec![]))?;
             found.iter().map(rows::seat_usage).collect()
+        })
+    }
+
+    /// Who is in a pool, at most `most`: on seats first, and those first that were silent longest.
+    ///
+    /// # Errors
+    /// If the store cannot be used.
+    pub fn occupants(&self, pool: Pool, most: usize) -> Result<Vec<Listed>, StoreError> {
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        self.read(move |desk| {
+            let (license, code) = (pool.license.as_bytes().to_vec(), pool.limit.get());
+            let values: Vec<link::Value> =
+                vec![Box::new(license), Box::new(i64::from(code)), Box::new(most)];
+            let found = desk.ledger.read(tables::said(rows::OCCUPANTS, values))?;
+            found.iter().map(rows::listed).collect()
         })
     }
 

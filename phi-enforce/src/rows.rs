@@ -204,6 +204,12 @@ pub(crate) fn seat_usage(row: &impl Row) -> Result<SeatUsage, StoreError> {
     })
 }
 
+/// Everyone in a pool, as many as wanted: on seats first, and those first that were silent longest.
+pub(crate) const OCCUPANTS: &str =
+    "SELECT id, place, holder, session, incarnation, heard, lease FROM places
+     WHERE pool = (SELECT pool FROM pools WHERE license = $1 AND code = $2)
+     ORDER BY place, heard LIMIT $3";
+
 /// Each finds rows that contradict others, and says so in its one column.
 pub(crate) const CONTRADICTIONS: [&str; 3] = [
     "SELECT 'a counter of quota ' || quota || ' is not what the log comes to'

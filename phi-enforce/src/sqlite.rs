@@ -17,8 +17,8 @@ use crate::{
     ledger::Meta,
     quotas, rows, seats,
     store::{
-        Ask, Caller, Epoch, Grant, Held, Hello, Incarnation, Outcome, Return, SeatAnswer, SeatOp,
-        Store,
+        Ask, Caller, Epoch, Grant, Held, Hello, Incarnation, Listed, Outcome, Pool, Return,
+        SeatAnswer, SeatOp, Store,
     },
     usage::{PeriodUsage, SeatUsage, UsageEvent},
 };
@@ -132,6 +132,20 @@ impl Sqlite {
         self.writer.run(|desk| {
             let read = |row: &rusqlite::Row<'_>| rows::seat_usage(row);
             desk.ledger.all(rows::SEAT_DAYS, [], read)
+        })
+    }
+
+    /// Who is in a pool, at most `most`: on seats first, and those first that were silent longest.
+    ///
+    /// # Errors
+    /// If the store cannot be used.
+    pub fn occupants(&self, pool: Pool, most: usize) -> Result<Vec<Listed>, StoreError> {
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        self.writer.run(move |desk| {
+            let license = pool.license.as_bytes();
+            let values = rusqlite::params![license, pool.limit.get(), most];
+            let read = |row: &rusqlite::Row<'_>| rows::listed(row);
+            desk.ledger.all(rows::OCCUPANTS, values, read)
         })
     }
 

@@ -22,7 +22,7 @@ pub use self::{
     cascade::{MAX_LAYERS, tail_bit},
     exact::PREFIX_BYTES,
     ribbon::{Equation, MAX_RANK, SHARD_BYTES, Stage, WINDOW_BYTES, shard_of},
-    salted::SaltedId,
+    salted::{SaltedId, TokenHash},
 };
 
 /// A set of salted ids: the body of a section, checked, and asked in place.

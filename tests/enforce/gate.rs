@@ -348,6 +348,56 @@ fn a_seat_is_held_until_its_time_and_not_longer() {
     assert_eq!(other.taken(), 0);
 }
 
+/// Who was told how long the seat is held, and measures it by another clock, has it for as long,
+/// whatever happens here.
+#[test]
+fn a_seat_that_was_promised_is_not_given_back_before() {
+    let desk = Desk::new();
+    let license = calls(1);
+    let mut counter = Client::new(desk.rig.store(), 9);
+    let mut seated = || counter.taken();
+    let gate = desk.gate(&license);
+    let past = |left| desk.rig.pass(evictor_wait(left));
+
+    let lease = desk.lease(&gate, "ann").unwrap();
+    desk.rig.pass(LEASE / 4);
+    let left = lease.promise().unwrap();
+    assert_eq!(left, LEASE - LEASE / 4);
+    drop(lease);
+    desk.settle();
+    past(left - Duration::from_millis(1));
+    desk.settle();
+    assert_eq!(seated(), 1, "the borrower may be on it");
+    past(Duration::from_millis(2));
+    desk.settle();
+    assert_eq!(seated(), 0);
+
+    let lease = desk.lease(&gate, "ann").unwrap();
+    let left = lease.promise().unwrap();
+    gate.refuse("revoked");
+    assert_eq!(lease.promise(), Err(Refusal::SeatLost));
+    desk.settle();
+    assert_eq!(
+        seated(),
+        1,
+        "a license that is refused takes back no promise"
+    );
+    gate.replace(&verify(&license)).unwrap();
+    let again = desk.lease(&gate, "ann").unwrap();
+    assert_eq!(again.check(), Ok(()), "whoever has the promise may go on");
+    drop((lease, again));
+    past(left);
+    desk.settle();
+    assert_eq!(seated(), 0);
+
+    let lease = desk.lease(&gate, "ann").unwrap();
+    lease.promise().unwrap();
+    lease.take_back();
+    drop(lease);
+    desk.settle();
+    assert_eq!(seated(), 0, "who has stopped is not waited for");
+}
+
 #[test]
 fn a_dead_nodes_seat_is_free_for_who_waits() {
     let desk = Desk::new();

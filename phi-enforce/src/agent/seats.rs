@@ -46,6 +46,8 @@ pub(crate) struct SeatTerms {
 pub(crate) struct LeaseCell {
     until: AtomicU64,
     lost: AtomicBool,
+    /// Somebody who was told how long the seat is held goes on until then, whatever happens here.
+    promised: AtomicU64,
     pub(crate) fence: AtomicU64,
 }
 
@@ -55,7 +57,23 @@ impl LeaseCell {
     }
 
     pub(crate) fn until(&self) -> Boot {
-        Boot::from_nanos(self.until.load(Ordering::Acquire))
+        Boot::from_nanos(self.until.load(Ordering::SeqCst))
+    }
+
+    /// Until when the seat is not given back.
+    fn promised(&self) -> Boot {
+        Boot::from_nanos(self.promised.load(Ordering::SeqCst))
+    }
+
+    /// Notes a promise. Whoever loses the seat meanwhile sees the promise, or whoever promises sees
+    /// that it is lost and does not: both write before they read, in one order for all.
+    pub(crate) fn promise(&self, until: Boot) {
+        self.promised.fetch_max(until.nanos(), Ordering::SeqCst);
+    }
+
+    /// Whoever was promised the seat has stopped.
+    pub(crate) fn take_back(&self) {
+        self.promised.store(0, Ordering::SeqCst);
     }
 
     fn hold(&self, until: Boot) {
@@ -64,7 +82,7 @@ impl LeaseCell {
 
     fn lose(&self) {
         self.lost.store(true, Ordering::Release);
-        self.until.store(0, Ordering::Release);
+        self.until.store(0, Ordering::SeqCst);
     }
 }
 
@@ -103,6 +121,17 @@ struct Seat {
 }
 
 impl Seat {
+    fn wanted(terms: SeatTerms, patience: Patience, cell: Arc<LeaseCell>) -> Self {
+        Self {
+            terms,
+            patience,
+            state: State::Wanted(Boot::default()),
+            ahead: None,
+            cell,
+            owner: Weak::new(),
+        }
+    }
+
     fn leave(&mut self) {
         self.cell.lose();
         self.state = State::Leaving;
@@ -156,6 +185,13 @@ impl Seats {
         patience: Patience,
     ) -> SeatView {
         if let Some(seat) = self.all.get_mut(key) {
+            if seat.state == State::Leaving && seat.cell.promised() > Boot::default() {
+                // It is kept for the promise: the same occupant may as well have it again.
+                let cell = Arc::new(LeaseCell::default());
+                cell.promise(seat.cell.promised());
+                *seat = Seat::wanted(terms, patience, cell);
+                return SeatView::Pending;
+            }
             return match seat.state {
                 State::Held { .. } => SeatView::Held(Arc::clone(&seat.cell)),
                 State::Refused => {
@@ -170,17 +206,8 @@ impl Seats {
                 State::Leaving => SeatView::Pending,
             };
         }
-        self.all.insert(
-            key.clone(),
-            Seat {
-                terms,
-                patience,
-                state: State::Wanted(Boot::default()),
-                ahead: None,
-                cell: Arc::default(),
-                owner: Weak::new(),
-            },
-        );
+        let seat = Seat::wanted(terms, patience, Arc::default());
+        self.all.insert(key.clone(), seat);
         SeatView::Pending
     }
 
@@ -253,7 +280,7 @@ impl Seats {
         match seat.state {
             State::Wanted(at) => Some(self.learning.map_or(at, |until| at.max(until))),
             State::Held { renew, .. } => Some(renew),
-            State::Leaving => Some(Boot::default()),
+            State::Leaving => Some(seat.cell.promised()),
             State::Refused => None,
         }
     }

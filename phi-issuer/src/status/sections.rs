@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use phi_verify::{
     LicenseId, Sections, Status, UnixTime,
-    filter::{Answer, Filter, SaltedId},
+    filter::{Answer, Filter, SaltedId, TokenHash},
 };
 use sha2::{Digest as _, Sha256};
 
@@ -123,10 +123,11 @@ impl Universe<'_> {
         how: How<'_>,
         step: &mut Step<'_>,
     ) -> Result<(Sections, Numbers), Error> {
+        let hash = TokenHash::new(how.salt);
         let mut tokens = Sets::default();
         let mut seen = BTreeSet::new();
         self.each(query, step, |token| {
-            let id = SaltedId::of_token(how.salt, token.id);
+            let id = hash.of(token.id);
             tokens.put(id, self.revoked.names(token.id));
             if !self.licenses.is_empty() {
                 seen.insert(token.license);
@@ -160,14 +161,15 @@ impl Universe<'_> {
                 .as_ref()
                 .is_some_and(|filter| filter.contains(id) != Answer::No)
         };
+        let (hash, base_hash) = (TokenHash::new(how.salt), TokenHash::new(&salt));
         let (mut added, mut removed) = (Sets::default(), Sets::default());
         // Of each license: whether it has tokens that the base knows, and such that it does not.
         let mut seen: BTreeMap<LicenseId, [bool; 2]> = BTreeMap::new();
         let has_licenses = !self.licenses.is_empty() || base.revoked.licenses.is_some();
         self.each(query, step, |token| {
             let (in_base, now) = (knows(base, token), self.revoked.names(token.id));
-            let id = SaltedId::of_token(how.salt, token.id);
-            let before = in_base && says(&base.revoked.tokens, SaltedId::of_token(&salt, token.id));
+            let id = hash.of(token.id);
+            let before = in_base && says(&base.revoked.tokens, base_hash.of(token.id));
             if before {
                 removed.put(id, !now);
             } else {

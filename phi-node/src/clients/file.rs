@@ -16,7 +16,7 @@
 use std::{
     collections::HashSet,
     fs::{self, File},
-    io::{self, Read as _},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -32,6 +32,7 @@ use super::{
     BearerKey, CertificateName, Client, ClientsError, Right, Scopes,
     key::{KeyHash, push_hex, read_hex},
 };
+use crate::files::{self, FileProblem, Secrecy};
 
 /// A node serves a fleet; who has more clients than this gives one key to a group of them.
 pub const MAX_CLIENTS: usize = 10_000;
@@ -269,43 +270,23 @@ fn keep_owner(old: &Path, new: &File) -> io::Result<()> {
 }
 
 fn read_text(path: &Path) -> Result<String, ClientsError> {
-    let wrong = |source| failed(path, "read")(source);
-    // A pipe in the file's place would make whoever opens it wait.
-    if !fs::metadata(path).map_err(wrong)?.is_file() {
-        return Err(wrong(io::ErrorKind::InvalidInput.into()));
-    }
-    let file = File::open(path).map_err(wrong)?;
-    check_owner(path, &file)?;
-    let mut text = String::new();
-    let read = file.take(MAX_FILE + 1).read_to_string(&mut text);
-    let read = read.map_err(wrong)?;
-    if u64::try_from(read).is_ok_and(|read| read <= MAX_FILE) {
-        return Ok(text);
-    }
-    Err(wrong(io::ErrorKind::FileTooLarge.into()))
-}
-
-#[cfg(unix)]
-fn check_owner(path: &Path, file: &File) -> Result<(), ClientsError> {
-    use std::os::unix::fs::MetadataExt as _;
-    // Asked of the open file: the name could lead elsewhere by now.
-    let metadata = file.metadata().map_err(failed(path, "read"))?;
-    let mode = metadata.mode() & 0o777;
-    let (owner, user) = (metadata.uid(), rustix::process::geteuid().as_raw());
-    let path = path.to_owned();
-    if mode & 0o022 != 0 {
-        return Err(ClientsError::TooOpen { path, mode });
-    }
-    // Root may read and change the file of the node's own user.
-    if owner != user && owner != 0 && user != 0 {
-        return Err(ClientsError::NotOurs { path, owner });
-    }
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn check_owner(_: &Path, _: &File) -> Result<(), ClientsError> {
-    Ok(())
+    let bytes = files::read(path, MAX_FILE, Secrecy::Public);
+    let bytes = bytes.map_err(|problem| match problem {
+        FileProblem::TooOpen(mode) => ClientsError::TooOpen {
+            path: path.into(),
+            mode,
+        },
+        FileProblem::NotOurs(owner) => ClientsError::NotOurs {
+            path: path.into(),
+            owner,
+        },
+        FileProblem::Io(source) => failed(path, "read")(source),
+    })?;
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let before = String::from_utf8_lossy(&error.as_bytes()[..at]);
+        refused(path, &before, Some(at), "this is not UTF-8")
+    })
 }
 
 fn failed(path: &Path, doing: &'static str) -> impl FnOnce(io::Error) -> ClientsError {

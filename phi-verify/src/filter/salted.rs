@@ -11,22 +11,15 @@ pub struct SaltedId {
     pub(super) high: u64,
 }
 
-/// What is hashed before the salt, 11 bytes.
-const DOMAIN: u128 = u128::from_le_bytes(*b"phi/rev/v1\0\0\0\0\0\0");
-
-/// Classes of ids, as they are hashed.
-const TOKEN: u8 = 0;
-const LICENSE: u8 = 1;
-
 impl SaltedId {
-    /// The salted id of a token.
+    /// The salted id of a token. [`TokenHash`] is faster for many under one salt.
     pub fn of_token(salt: &[u8; 16], id: TokenId) -> Self {
-        Self::hashed(salt, TOKEN, id.as_bytes())
+        TokenHash::new(salt).of(id)
     }
 
     /// The salted id of a license.
     pub fn of_license(salt: &[u8; 16], id: LicenseId) -> Self {
-        Self::hashed(salt, LICENSE, id.as_bytes())
+        Block::new::<8>(salt, LICENSE).hash(id.as_bytes())
     }
 
     /// A salted id from its bytes.
@@ -42,41 +35,108 @@ impl SaltedId {
     pub const fn to_bytes(self) -> [u8; 16] {
         (self.low as u128 | (self.high as u128) << 64).to_le_bytes()
     }
+}
 
-    /// `SHA-256("phi/rev/v1\0" || salt || class || id)`, whose message is at most 44 bytes and so
-    /// one block: it is laid out here, which costs a third less than to feed it in pieces.
+/// What makes salted ids of tokens under one salt: all of the hash that is the same for each is
+/// laid out once.
+#[derive(Clone, Debug)]
+pub struct TokenHash(Block);
+
+impl TokenHash {
+    /// The hash of tokens' ids under this salt.
+    pub fn new(salt: &[u8; 16]) -> Self {
+        Self(Block::new::<16>(salt, TOKEN))
+    }
+
+    /// The salted id of a token.
     #[inline]
-    fn hashed<const N: usize>(salt: &[u8; 16], class: u8, id: &[u8; N]) -> Self {
-        const { assert!(N <= 16, "message, end mark and length fit a block") };
+    pub fn of(&self, id: TokenId) -> SaltedId {
+        self.0.hash(id.as_bytes())
+    }
+}
+
+/// What is hashed before the salt.
+const DOMAIN: &[u8; 11] = b"phi/rev/v1\0";
+
+/// Classes of ids, as they are hashed.
+const TOKEN: u8 = 0;
+const LICENSE: u8 = 1;
+
+/// `SHA-256("phi/rev/v1\0" || salt || class || id)` without the id: the message has at most 44 bytes
+/// and so one block.
+///
+/// The block is read in quarters of 16 bytes. A processor that is to read at once what was just
+/// written piece by piece waits until all before it is done, and then no two hashes are under way
+/// together: a third of their time. So the quarters are made whole, by the same few operations on
+/// four words each.
+#[derive(Clone, Debug)]
+struct Block {
+    /// The block as it lies in memory, zeros where the id goes.
+    words: [u32; 16],
+    /// The bits of the second and third quarter that the id has. They are read from here and not
+    /// known to the compiler, which would take the quarters apart.
+    of_id: [u32; 8],
+}
+
+/// Where an id begins: with the last word of the second quarter.
+const ID_AT: usize = 28;
+
+impl Block {
+    /// The block of ids of `N` bytes.
+    #[inline]
+    fn new<const N: usize>(salt: &[u8; 16], class: u8) -> Self {
+        const { assert!(N == 8 || N == 16, "an id is two words or four") };
+        let mut bytes = [0; 64];
+        bytes[..11].copy_from_slice(DOMAIN);
+        bytes[11..27].copy_from_slice(salt);
+        bytes[27] = class;
+        bytes[ID_AT + N] = 0x80;
+        bytes[56..].copy_from_slice(&(8 * (ID_AT + N) as u64).to_be_bytes());
+        let mut of_id = [0; 8];
+        of_id[3..3 + N / 4].fill(u32::MAX);
+        Self {
+            words: words(&bytes),
+            of_id,
+        }
+    }
+
+    #[inline]
+    fn hash<const N: usize>(&self, id: &[u8; N]) -> SaltedId {
         let mut padded = [0; 16];
         padded[..N].copy_from_slice(id);
-        let ended = if N < 16 { 0x80 << (8 * N) } else { 0 };
-        let (salt, id) = (
-            u128::from_le_bytes(*salt),
-            u128::from_le_bytes(padded) | ended,
-        );
-        // Whole quarters are put together in registers: what is written byte by byte and read as a
-        // quarter at once is waited for.
-        let quarters = [
-            DOMAIN | salt << 88,
-            salt >> 40 | u128::from(class) << 88 | id << 96,
-            id >> 32 | if N == 16 { 0x80 << 96 } else { 0 },
-            (8 * (28 + N as u128)).swap_bytes(),
-        ];
-        let mut block = [0; 64];
-        for (quarter, bytes) in quarters.iter().zip(block.as_chunks_mut().0) {
-            *bytes = quarter.to_le_bytes();
+        let [first, second, third, fourth] = words(&padded);
+        let turned = [second, third, fourth, first];
+        let mut block = self.words;
+        let (quarters, _) = block[4..12].as_chunks_mut::<4>();
+        for (quarter, of_id) in quarters.iter_mut().zip(self.of_id.as_chunks::<4>().0) {
+            for (word, (id, of_id)) in quarter.iter_mut().zip(turned.iter().zip(of_id)) {
+                *word |= id & of_id;
+            }
+        }
+        let mut bytes = [0; 64];
+        for (bytes, word) in bytes.as_chunks_mut().0.iter_mut().zip(block) {
+            *bytes = word.to_ne_bytes();
         }
         let mut state = SHA256_BEGIN;
-        compress256(&mut state, &[block]);
+        compress256(&mut state, &[bytes]);
         let word = |at: usize| {
             u64::from(state[at].swap_bytes()) | u64::from(state[at + 1].swap_bytes()) << 32
         };
-        Self {
+        SaltedId {
             low: word(0),
             high: word(2),
         }
     }
+}
+
+/// Bytes as words that lie in memory as they do.
+#[inline]
+fn words<const BYTES: usize, const WORDS: usize>(bytes: &[u8; BYTES]) -> [u32; WORDS] {
+    let mut words = [0; WORDS];
+    for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {
+        *word = u32::from_ne_bytes(*bytes);
+    }
+    words
 }
 
 /// The state of SHA-256 before the first block (FIPS 180-4, section 5.3.3).

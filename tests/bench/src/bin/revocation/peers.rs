@@ -10,7 +10,7 @@ use clubcard::{
     builder::{ApproximateRibbon, ClubcardBuilder, ExactRibbon},
 };
 use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
-use phi_verify::{TokenId, filter::SaltedId};
+use phi_verify::{TokenId, filter::TokenHash};
 use rust_cascade::{CascadeBuilder, HashAlgorithm};
 use sha2::{Digest as _, Sha256};
 
@@ -152,11 +152,12 @@ pub(crate) fn hashes(tokens: &Tokens) -> Form {
     let (revoked, _) = tokens.salted();
     let mut hashes: Vec<_> = revoked.iter().map(|id| id.prefix()).collect();
     hashes.sort_unstable();
+    let hash = TokenHash::new(&SALT);
     Form {
         name: "sorted 8-byte hashes",
         bytes: 8 * hashes.len(),
         ask: Box::new(move |_, id| {
-            let prefix = SaltedId::of_token(&SALT, id).prefix();
+            let prefix = hash.of(id).prefix();
             hashes.binary_search(&prefix).is_ok()
         }),
         check: None,

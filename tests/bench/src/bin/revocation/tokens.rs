@@ -1,6 +1,9 @@
 //! The tokens of a measurement: ids that anyone can make again, of which some are revoked.
 
-use phi_verify::{TokenId, filter::SaltedId};
+use phi_verify::{
+    TokenId,
+    filter::{SaltedId, TokenHash},
+};
 
 /// The salt of every list here.
 pub(crate) const SALT: [u8; 16] = *b"snakeoil salt 16";
@@ -40,8 +43,9 @@ impl Tokens {
                 .filter(move |(chosen, _)| **chosen == wanted);
             chosen.map(|(_, number)| number)
         };
+        let hash = TokenHash::new(&SALT);
         let salted = with(true).chain(with(false));
-        let salted = salted.map(|number: u32| SaltedId::of_token(&SALT, ids[number as usize]));
+        let salted = salted.map(|number: u32| hash.of(ids[number as usize]));
         Self {
             salted: salted.collect(),
             revoked: with(true).collect(),

@@ -1,0 +1,87 @@
+//! Requests as they have to be: JSON of the fields that are known, parameters that are known.
+
+use axum::{
+    body::Bytes,
+    extract::{FromRequest, FromRequestParts, Path, Query, Request},
+    response::{IntoResponse as _, Response},
+};
+use http::{HeaderMap, StatusCode, header, request::Parts};
+use serde::de::DeserializeOwned;
+
+use super::problem::Problem;
+
+/// A body of JSON.
+pub(super) struct Strict<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Strict<T> {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
+        if !is_json(request.headers()) {
+            let problem = Problem::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "not-json",
+                "the body is not said to be JSON",
+            );
+            return Err(problem
+                .hint("send Content-Type: application/json")
+                .into_response());
+        }
+        let bytes = Bytes::from_request(request, state).await;
+        let bytes = bytes.map_err(|rejection| {
+            let detail = rejection.body_text();
+            Problem::new(rejection.status(), "body-unreadable", detail).into_response()
+        })?;
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| {
+            let detail = format!("the body is not what is asked for: {error}");
+            let problem = Problem::new(StatusCode::BAD_REQUEST, "malformed", detail);
+            problem
+                .hint("GET /openapi.json has every field")
+                .into_response()
+        })
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE);
+    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default();
+    kind.trim().eq_ignore_ascii_case("application/json")
+}
+
+/// Parameters of a query.
+pub(super) struct Asked<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+        match Query::from_request_parts(parts, state).await {
+            Ok(Query(asked)) => Ok(Self(asked)),
+            Err(rejection) => {
+                let detail = rejection.body_text();
+                let problem = Problem::new(StatusCode::BAD_REQUEST, "malformed", detail);
+                Err(problem
+                    .hint("GET /openapi.json has every parameter")
+                    .into_response())
+            }
+        }
+    }
+}
+
+/// The part of a path that names something.
+pub(super) struct Segment(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Segment {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+        match Path::from_request_parts(parts, state).await {
+            Ok(Path(name)) => Ok(Self(name)),
+            Err(rejection) => {
+                let (status, detail) = (rejection.status(), rejection.body_text());
+                Err(Problem::new(status, "malformed", detail).into_response())
+            }
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! What the HTTP API is, for programs: OpenAPI 3.1. Published as `docs/openapi.json`.
+
+use axum::response::{IntoResponse, Response};
+use http::header;
+use utoipa::{
+    Modify, OpenApi as _,
+    openapi::{
+        OpenApi, SecurityRequirement,
+        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    },
+};
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "phi-node",
+        description = "Enforces Phi licenses: flags, quotas and seats. Every refusal is problem \
+                       details, RFC 9457, with a stable `code`.",
+    ),
+    paths(
+        super::livez,
+        super::readyz,
+        super::licenses,
+        super::license,
+        super::documents,
+        super::check,
+        super::take,
+        super::claim,
+        super::seats,
+        super::renew,
+        super::release,
+        super::usage,
+    ),
+    tags(
+        (name = "decisions", description = "Flags and quotas."),
+        (name = "seats", description = "So many at once."),
+        (name = "licenses", description = "What there is, and what is handed in."),
+        (name = "usage", description = "What was used."),
+        (name = "health", description = "For whoever starts and stops nodes."),
+    ),
+    modifiers(&Keys),
+)]
+struct Api;
+
+/// The scheme's name within the document.
+const KEY: &str = "key";
+
+struct Keys;
+
+impl Modify for Keys {
+    fn modify(&self, api: &mut OpenApi) {
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer);
+        let bearer = bearer.description(Some(
+            "The key that `phi-node client add` printed. A client certificate does as well.",
+        ));
+        if let Some(components) = &mut api.components {
+            components.add_security_scheme(KEY, SecurityScheme::Http(bearer.build()));
+        }
+        let required = SecurityRequirement::new(KEY, Vec::<String>::new());
+        api.security = Some(vec![required]);
+    }
+}
+
+/// The document, as it is published and served.
+pub fn document() -> String {
+    let api = Api::openapi().to_pretty_json();
+    api.expect("the document has text keys alone") + "\n"
+}
+
+pub(super) async fn serve() -> Response {
+    let kind = [(header::CONTENT_TYPE, "application/json")];
+    (kind, document()).into_response()
+}

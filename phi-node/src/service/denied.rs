@@ -1,0 +1,132 @@
+//! Why a call is not done, for every protocol.
+
+use std::{error::Error, fmt, time::Duration};
+
+use http::StatusCode;
+use phi_enforce::{Rejection, StoreError};
+
+use crate::clients::Right;
+
+/// Why a call is not done. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Denied {
+    /// What was asked for is refused, by the license or by what is left of it.
+    Refused(Rejection),
+    /// The client may not do this.
+    Scope(Right),
+    /// The client may not claim seats in this holder's name.
+    Holder(String),
+    /// A part of the call is not one.
+    Invalid {
+        /// Which part.
+        what: &'static str,
+        /// What is wrong with it, as a predicate.
+        problem: &'static str,
+    },
+    /// There is nothing of this name.
+    Unknown {
+        /// What was looked for.
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// The node has no license that the client may use.
+    NoLicense,
+    /// There is no such seat of this client: it was given up, or is another's.
+    NoSeat,
+    /// The bytes are no object of Phi.
+    NotAnObject(Box<phi_verify::Error>),
+    /// The store cannot be read.
+    Store(StoreError),
+    /// Too many calls wait already.
+    Busy,
+}
+
+/// A node that is too busy is worth asking again after this.
+const BUSY: Duration = Duration::from_secs(1);
+
+impl Denied {
+    pub(crate) const fn invalid(what: &'static str, problem: &'static str) -> Self {
+        Self::Invalid { what, problem }
+    }
+
+    pub(crate) fn unknown(what: &'static str, name: &str) -> Self {
+        let name = name.into();
+        Self::Unknown { what, name }
+    }
+
+    /// The stable code, for programs.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Refused(rejection) => rejection.code(),
+            Self::Scope(_) => "scope",
+            Self::Holder(_) => "holder-not-allowed",
+            Self::Invalid { .. } => "invalid",
+            Self::Unknown { .. } => "unknown",
+            Self::NoLicense => "no-license",
+            Self::NoSeat => "seat-unknown",
+            Self::NotAnObject(error) => error.code(),
+            Self::Store(error) => error.code(),
+            Self::Busy => "node-busy",
+        }
+    }
+
+    /// The status of HTTP.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Refused(rejection) => rejection.status(),
+            Self::Scope(_) | Self::Holder(_) => StatusCode::FORBIDDEN,
+            Self::Invalid { .. } => StatusCode::BAD_REQUEST,
+            Self::NotAnObject(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Unknown { .. } | Self::NoLicense | Self::NoSeat => StatusCode::NOT_FOUND,
+            Self::Store(_) | Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// When it is worth asking again, if time alone may help.
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused(rejection) => rejection.retry_after(),
+            Self::Store(_) | Self::Busy => Some(BUSY),
+            _ => None,
+        }
+    }
+
+    /// What to do, where more can be said than what is wrong.
+    pub const fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Scope(_) | Self::Holder(_) => {
+                Some("ask whoever runs the node for the scope: `phi-node client add` has them")
+            }
+            Self::Unknown { .. } => {
+                Some("GET /v1/licenses has the names; the numbers of codes always work")
+            }
+            Self::NoLicense => Some("import a bundle with a license"),
+            Self::NoSeat => Some("stop using the seat, and claim one again"),
+            Self::Store(error) => Some(error.hint()),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Denied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(rejection) => rejection.refusal().fmt(f),
+            Self::Scope(right) => write!(f, "this client does not have the scope {right}"),
+            Self::Holder(holder) => {
+                write!(f, "this client may not claim seats for {holder:?}")
+            }
+            Self::Invalid { what, problem } => write!(f, "{what} {problem}"),
+            Self::Unknown { what, name } => write!(f, "there is no {what} {name:?}"),
+            Self::NoLicense => f.write_str("there is no license that this client may use"),
+            Self::NoSeat => f.write_str("there is no such seat of this client"),
+            Self::NotAnObject(error) => error.fmt(f),
+            Self::Store(error) => write!(f, "the store cannot be read: {}", error.code()),
+            Self::Busy => f.write_str("too many calls wait at this node"),
+        }
+    }
+}
+
+impl Error for Denied {}

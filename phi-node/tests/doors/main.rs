@@ -1,0 +1,11 @@
+//! The doors of a node, as clients find them: real connections, good and bad.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails where it stands"
+)]
+
+mod abuse;
+mod admission;
+mod server;
+mod tls;
