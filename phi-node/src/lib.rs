@@ -15,3 +15,4 @@ pub mod server;
 pub mod service;
 pub mod sessions;
 pub mod tls;
+pub mod watch;

@@ -25,6 +25,7 @@ use crate::{
     listener::{Drained, Listener},
     service::{Running, Service},
     sessions::SWEEP,
+    watch,
 };
 
 /// The store is asked this often whether it is there: readiness is as old at the most.
@@ -148,7 +149,7 @@ impl Server {
     /// ready from then on, clients are told to go elsewhere, their seats are given up when they
     /// have stopped, requests that are under way are answered, and what was not spent goes back.
     ///
-    /// `others` are routes beside those of HTTP: gRPC, metrics.
+    /// `others` are routes beside those of HTTP and `/metrics`: gRPC.
     pub async fn serve(
         self,
         listener: Listener,
@@ -166,6 +167,8 @@ impl Server {
             emptied(&service).await;
         };
         let routes = http::routes(Arc::clone(&self.service)).merge(others);
+        let metrics = watch::routes(Arc::clone(&self.service));
+        let routes = watch::watched(routes.merge(metrics));
         let drained = listener.serve(entry, routes, stopped).await;
         chores.shutdown().await;
         let service = Arc::clone(&self.service);

@@ -7,7 +7,6 @@
 #[expect(
     clippy::all,
     clippy::pedantic,
-    missing_docs,
     unreachable_pub,
     reason = "it is generated"
 )]
