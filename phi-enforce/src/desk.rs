@@ -8,9 +8,13 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     clock::{Boot, Clock, Moment, Wall, evictor_wait},
     error::{Fault, StoreError},
+    groups::{MAX_GROUPS, Reserved},
     ledger::{Ledger, Meta},
     quotas, seats,
-    store::{Caller, Done, Epoch, Held, Hello, Incarnation, MAX_BATCH, MAX_NAME, Outcome, SeatOp},
+    store::{
+        Caller, Done, Epoch, Held, Hello, Incarnation, MAX_BATCH, MAX_NAME, Occupant, Outcome,
+        SeatOp,
+    },
     usage::{About, Act, UsageEvent},
 };
 
@@ -22,6 +26,9 @@ const SHORTEST_LEASE: Duration = Duration::from_millis(100);
 
 /// More than a store counts between two backups: a hundred thousand a second for half a day.
 const FORGOTTEN: u64 = 1 << 32;
+/// How far apart the numbers of two epochs may be: two of one store that were begun from the same
+/// past have different ones, but for one case in four thousand million.
+const APART: u64 = 1 << 32;
 
 /// Whether a store is what was left by the last run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,18 +144,18 @@ impl<L: Ledger> Desk<L> {
 
     /// The store went back: what it gave out since is not in it. Its counter goes on above
     /// everything that it may have forgotten, so that fences still rise.
-    pub(crate) fn raise_epoch(&mut self) {
-        self.epoch.restores += 1;
+    ///
+    /// The next number would be taken again by a store that is put back once more, to a time before
+    /// this, or by another standby of the same server: nodes of one history would go on in the
+    /// other without a word.
+    pub(crate) fn raise_epoch(&mut self) -> Result<(), StoreError> {
+        let mut bytes = [0; 8];
+        getrandom::fill(&mut bytes).map_err(|error| StoreError::unusable(&error))?;
+        let step = 1 + u64::from_le_bytes(bytes) % APART;
+        self.epoch.restores = self.epoch.restores.saturating_add(step);
         self.seq = self.seq.saturating_add(FORGOTTEN);
         self.learn();
-    }
-
-    /// The store's past is another one than was told before, and another store may tell it too:
-    /// numbers that are far apart are not taken for each other.
-    #[cfg(feature = "postgres")]
-    pub(crate) fn leave_history(&mut self, apart: u64) {
-        self.epoch.restores = self.epoch.restores.saturating_add(apart);
-        self.raise_epoch();
+        Ok(())
     }
 
     /// Takes the time from another wall clock.
@@ -164,10 +171,10 @@ impl<L: Ledger> Desk<L> {
         seen: Option<(Epoch, u64)>,
     ) -> Result<Hello, StoreError> {
         if let Some((epoch, seq)) = seen {
-            self.compare(epoch, seq);
+            self.compare(epoch, seq)?;
             // A node that holds something of a store that is no more.
             if epoch.store != self.epoch.store && self.learning().is_none() {
-                self.raise_epoch();
+                self.raise_epoch()?;
             }
         }
         let now = self.now();
@@ -182,13 +189,14 @@ impl<L: Ledger> Desk<L> {
     }
 
     /// Whoever saw more than there is saw what was lost.
-    fn compare(&mut self, epoch: Epoch, seen: u64) {
+    fn compare(&mut self, epoch: Epoch, seen: u64) -> Result<(), StoreError> {
         let ahead = epoch.restores > self.epoch.restores || seen > self.seq;
         if epoch.store == self.epoch.store && ahead {
             self.seq = self.seq.max(seen);
             self.epoch.restores = self.epoch.restores.max(epoch.restores);
-            self.raise_epoch();
+            self.raise_epoch()?;
         }
+        Ok(())
     }
 
     /// Runs a request once. Its answer is kept for whoever asks again.
@@ -198,7 +206,7 @@ impl<L: Ledger> Desk<L> {
         kind: Kind,
         run: impl FnOnce(&mut Self) -> Result<Outcome<T>, StoreError>,
     ) -> Result<Outcome<T>, StoreError> {
-        self.compare(caller.epoch, caller.seen);
+        self.compare(caller.epoch, caller.seen)?;
         let known = self.ledger.node(caller.incarnation)?;
         let Some(known) = known.filter(|_| caller.epoch == self.epoch) else {
             return Ok(Outcome::StaleEpoch);
@@ -240,8 +248,12 @@ impl<L: Ledger> Desk<L> {
                         pool,
                         fence,
                         occupant,
+                        group,
                         lease,
-                    } => seats::reassert(desk, caller, *pool, *fence, occupant, *lease)?,
+                    } => {
+                        let seat = (*pool, *fence);
+                        seats::reassert(desk, caller, seat, occupant, group.as_deref(), *lease)?;
+                    }
                 }
             }
             Ok(desk.done(()))
@@ -287,10 +299,12 @@ pub(crate) fn check_held(held: &[Held]) -> Result<(), StoreError> {
     held.iter().try_for_each(|held| match held {
         Held::Units(_) => Ok(()),
         Held::Seat {
-            occupant, lease, ..
+            occupant,
+            group,
+            lease,
+            ..
         } => {
-            check_name("a holder's name", &occupant.holder)?;
-            check_name("a session's name", &occupant.session)?;
+            check_occupant(occupant, group.as_deref())?;
             check_lease(*lease)
         }
     })
@@ -300,12 +314,39 @@ pub(crate) fn check_ops(ops: &[SeatOp]) -> Result<(), StoreError> {
     check_batch(ops.len())?;
     ops.iter().try_for_each(|op| match op {
         SeatOp::Acquire(claim) => {
-            check_name("a holder's name", &claim.occupant.holder)?;
-            check_name("a session's name", &claim.occupant.session)?;
+            check_occupant(&claim.occupant, claim.group.as_deref())?;
+            check_reserved(&claim.reserved)?;
             check_lease(claim.lease)
         }
         _ => Ok(()),
     })
+}
+
+fn check_occupant(occupant: &Occupant, group: Option<&str>) -> Result<(), StoreError> {
+    check_name("a holder's name", &occupant.holder)?;
+    check_name("a session's name", &occupant.session)?;
+    check_group(group)
+}
+
+fn check_reserved(reserved: &Reserved) -> Result<(), StoreError> {
+    if reserved.len() > MAX_GROUPS {
+        let problem = format!(
+            "seats are reserved for {} groups, and {MAX_GROUPS} are the most",
+            reserved.len()
+        );
+        return Err(StoreError::new(Fault::Request, problem));
+    }
+    let mut groups = reserved.iter();
+    groups.try_for_each(|(group, _)| check_group(Some(group)))
+}
+
+/// In the tables the empty name stands for no group.
+fn check_group(group: Option<&str>) -> Result<(), StoreError> {
+    match group {
+        Some("") => Err(StoreError::new(Fault::Request, "a group's name is empty")),
+        Some(group) => check_name("a group's name", group),
+        None => Ok(()),
+    }
 }
 
 fn check_lease(lease: Duration) -> Result<(), StoreError> {

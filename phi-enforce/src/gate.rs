@@ -24,6 +24,7 @@ use phi_verify::{
 use crate::{
     agent::{LeaseCell, SeatKey, SeatTerms, SeatView, Slot, Terms},
     clock::{Boot, evictor_wait},
+    groups::Reserved,
     node::Hub,
     refusal::Refusal,
     slice::Spend,
@@ -53,12 +54,15 @@ pub struct QuotaPolicy {
 }
 
 /// How seats are held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeatPolicy {
     /// How long a seat is held without a renewal; the store has a longest.
     pub lease: Duration,
     /// How many more seats are given out beyond the limit.
     pub extra: u64,
+    /// How many seats are kept for the holders of which group ([`Gate::of_group`]). They fill those
+    /// first, and share the others with everybody.
+    pub reserved: Reserved,
 }
 
 impl Default for SeatPolicy {
@@ -66,6 +70,7 @@ impl Default for SeatPolicy {
         Self {
             lease: LEASE,
             extra: 0,
+            reserved: Reserved::default(),
         }
     }
 }
@@ -135,6 +140,8 @@ enum Force {
 #[derive(Clone)]
 pub struct Gate {
     ward: Arc<Ward>,
+    /// Whose seats are asked for.
+    group: Option<Arc<str>>,
 }
 
 struct Ward {
@@ -169,6 +176,18 @@ impl Gate {
         ward.replace(license);
         Self {
             ward: Arc::new(ward),
+            group: None,
+        }
+    }
+
+    /// The same gate for holders of a group, for which a policy may keep seats
+    /// ([`SeatPolicy::reserved`]). A holder that has a seat stays of the group with which it took
+    /// it. The empty name is no group.
+    #[must_use]
+    pub fn of_group(&self, group: &str) -> Self {
+        Self {
+            ward: Arc::clone(&self.ward),
+            group: (!group.is_empty()).then(|| group.into()),
         }
     }
 
@@ -265,7 +284,8 @@ impl Gate {
         occupant: &Occupant,
         patience: Patience,
     ) -> Result<Lease, Refusal> {
-        self.ward.claim(limit, occupant, patience)
+        let group = self.group.clone();
+        self.ward.claim(limit, occupant, group, patience)
     }
 
     /// Gives up a claim of [`Gate::try_lease`] that was not answered with a lease.
@@ -456,19 +476,24 @@ impl Ward {
         &self,
         limit: LimitCode,
         occupant: &Occupant,
+        group: Option<Arc<str>>,
         patience: Patience,
     ) -> Result<Lease, Refusal> {
         let snapshot = self.snapshot.load();
         self.in_force(&snapshot)?;
         let seats = *snapshot.limits.get(&limit).ok_or(Refusal::NotGranted)?;
-        if occupant.holder.len() > MAX_NAME || occupant.session.len() > MAX_NAME {
+        let group_name = group.as_deref().unwrap_or_default();
+        let names = [&occupant.holder, &occupant.session, group_name];
+        if names.iter().any(|name| name.len() > MAX_NAME) {
             return Err(Refusal::NameTooLong);
         }
-        let policy = self.policy.seats.get(&limit).copied().unwrap_or_default();
+        let policy = self.policy.seats.get(&limit).cloned().unwrap_or_default();
         let terms = SeatTerms {
             revision: snapshot.revision,
             seats,
             extra: policy.extra,
+            reserved: policy.reserved,
+            group,
             lease: policy.lease.max(SHORTEST_LEASE),
         };
         let key = self.seat_key(limit, occupant);

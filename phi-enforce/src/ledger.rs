@@ -11,6 +11,7 @@ use phi_verify::{Allowance, Period, Quota};
 use crate::{
     clock::{Moment, Wall},
     error::StoreError,
+    groups::Count,
     period::Label,
     store::{Epoch, Incarnation, Listed, Occupant, Place, Pool, QuotaKey, Seen},
     usage::UsageEvent,
@@ -75,6 +76,8 @@ pub(crate) struct Occupied {
     pub(crate) id: u64,
     pub(crate) place: Place,
     pub(crate) occupant: Occupant,
+    /// Of the holder: all its seats have the same.
+    pub(crate) group: Option<String>,
     pub(crate) incarnation: Incarnation,
     pub(crate) heard: u64,
     pub(crate) lease: Duration,
@@ -137,10 +140,13 @@ pub(crate) trait Ledger: fmt::Debug {
     fn place(&mut self, id: u64) -> Result<Option<(u64, Occupied)>, StoreError>;
     fn place_of(&mut self, room: Room, occupant: &Occupant)
     -> Result<Option<Occupied>, StoreError>;
-    /// Whether any session of the holder is on a seat.
-    fn has_seat(&mut self, room: Room, holder: &str) -> Result<bool, StoreError>;
-    /// How many are in the queue with a number below this one.
-    fn queued_before(&mut self, room: Room, id: u64) -> Result<u64, StoreError>;
+    /// A session of the holder that is on a seat.
+    fn seat_of(&mut self, room: Room, holder: &str) -> Result<Option<Occupied>, StoreError>;
+    /// How many are in the queue with a number below this one, of each group.
+    fn queued_before(&mut self, room: Room, id: u64) -> Result<Count, StoreError>;
+    /// How many holders have a seat, of each group that has any.
+    fn seated(&mut self, room: Room) -> Result<Count, StoreError>;
+    fn set_seated(&mut self, room: Room, group: &str, holders: u64) -> Result<(), StoreError>;
     fn set_place(&mut self, room: Room, occupied: &Occupied) -> Result<(), StoreError>;
     fn remove_place(&mut self, room: Room, occupied: &Occupied) -> Result<(), StoreError>;
     /// Those that were silent longest: on seats, and in the queue with a number below this one.

@@ -85,6 +85,7 @@ mod clock;
 mod desk;
 mod error;
 mod gate;
+mod groups;
 #[cfg(feature = "tower")]
 mod layer;
 mod ledger;
@@ -117,6 +118,7 @@ pub use error::{Fault, StoreError};
 #[cfg(feature = "failpoints")]
 pub use failpoint::FAIL_POINTS;
 pub use gate::{Gate, LEASE, Lease, Policy, QuotaPolicy, SeatPolicy, Standing, Taken};
+pub use groups::{MAX_GROUPS, Reserved};
 #[cfg(feature = "tower")]
 pub use layer::{GateBody, GateLayer, GateService};
 #[cfg(feature = "tower")]

@@ -48,7 +48,7 @@ fn unreadable() -> StoreError {
     )
 }
 
-/// The columns id, place, holder, session, incarnation, heard and lease.
+/// The columns id, place, holder, session, incarnation, heard, lease and team.
 pub(crate) fn occupied(row: &impl Row) -> Result<Occupied, StoreError> {
     Ok(Occupied {
         id: row.unsigned(0)?,
@@ -60,6 +60,7 @@ pub(crate) fn occupied(row: &impl Row) -> Result<Occupied, StoreError> {
         incarnation: Incarnation::from_bytes(row.array(4)?),
         heard: row.unsigned(5)?,
         lease: Duration::from_millis(row.unsigned(6)?),
+        group: Some(row.words(7)?).filter(|group| !group.is_empty()),
     })
 }
 
@@ -68,6 +69,7 @@ pub(crate) fn listed(row: &impl Row) -> Result<Listed, StoreError> {
     Ok(Listed {
         seen: seen(&found),
         occupant: found.occupant,
+        group: found.group,
         place: found.place,
     })
 }
@@ -93,6 +95,11 @@ pub(crate) const fn place_number(place: Place) -> i64 {
         Place::Seat => ON_SEAT,
         Place::Queue => IN_QUEUE,
     }
+}
+
+/// The columns name and number.
+pub(crate) fn counted(row: &impl Row) -> Result<(String, u64), StoreError> {
+    Ok((row.words(0)?, row.unsigned(1)?))
 }
 
 /// The columns pool, revision, amount and taken.
@@ -211,7 +218,7 @@ pub(crate) const OCCUPANTS: &str =
      ORDER BY place, heard LIMIT $3";
 
 /// Each finds rows that contradict others, and says so in its one column.
-pub(crate) const CONTRADICTIONS: [&str; 3] = [
+pub(crate) const CONTRADICTIONS: [&str; 4] = [
     "SELECT 'a counter of quota ' || quota || ' is not what the log comes to'
      FROM counters AS c
      WHERE granted - returned <> (
@@ -230,4 +237,11 @@ pub(crate) const CONTRADICTIONS: [&str; 3] = [
      WHERE taken <> (
          SELECT count(DISTINCT holder) FROM places
          WHERE places.pool = pools.pool AND place = 0)",
+    "SELECT 'pool ' || code || ' has other holders of group ' || g.name || ' than are counted'
+     FROM (SELECT pool, team AS name FROM places WHERE place = 0 AND team <> ''
+           UNION SELECT pool, name FROM teams) AS g
+     JOIN pools USING (pool) LEFT JOIN teams AS t ON t.pool = g.pool AND t.name = g.name
+     WHERE coalesce(t.taken, 0) <> (
+         SELECT count(DISTINCT holder) FROM places AS p
+         WHERE p.pool = g.pool AND p.place = 0 AND p.team = g.name)",
 ];

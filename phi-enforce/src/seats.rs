@@ -8,6 +8,7 @@ use phi_verify::Allowance;
 use crate::{
     desk::{Desk, Kind},
     error::{Fault, StoreError},
+    groups::{Count, Crowd},
     ledger::{Ledger, Occupied, Room},
     quotas::bounded,
     store::{
@@ -29,12 +30,18 @@ impl Room {
         }
     }
 
-    fn free(self, extra: u64) -> Allowance {
+    /// All seats, whoever is on them.
+    const fn places(self, extra: u64) -> Allowance {
         match self.seats {
             Allowance::Unlimited => Allowance::Unlimited,
-            Allowance::Limited(seats) => {
-                Allowance::Limited(seats.saturating_add(extra).saturating_sub(self.taken))
-            }
+            Allowance::Limited(seats) => Allowance::Limited(seats.saturating_add(extra)),
+        }
+    }
+
+    const fn free(self, extra: u64) -> Allowance {
+        match self.places(extra) {
+            Allowance::Unlimited => Allowance::Unlimited,
+            Allowance::Limited(places) => Allowance::Limited(places.saturating_sub(self.taken)),
         }
     }
 }
@@ -99,19 +106,39 @@ fn acquire<L: Ledger>(
         leave(desk, caller, claim.pool, room, &known, Act::SeatReleased)?;
         room = terms(desk, claim)?;
     }
-    if !crowded && desk.ledger.has_seat(room, &claim.occupant.holder)? {
+    let joined = desk.ledger.seat_of(room, &claim.occupant.holder)?;
+    if !crowded && joined.is_some() {
         return seat(desk, caller, claim, room, queued);
     }
     let before = queued.as_ref().map_or(u64::MAX, |queued| queued.id);
     let ahead = desk.ledger.queued_before(room, before)?;
-    if room.free(claim.extra).covers(ahead.saturating_add(1)) {
+    let places_ahead = ahead.values().sum();
+    if has_room(desk, claim, room, ahead)? {
         return seat(desk, caller, claim, room, queued);
     }
     let queued = match claim.patience {
         Patience::Leave => None,
         Patience::Queue => Some(queue(desk, caller, claim, room, queued)?),
     };
-    full(desk, claim, room, ahead, queued)
+    full(desk, claim, room, places_ahead, queued)
+}
+
+/// Whether there is a seat for a holder of the claim's group, after those ahead of it that can be
+/// seated: one that cannot holds up nobody.
+fn has_room<L: Ledger>(
+    desk: &mut Desk<L>,
+    claim: &Claim,
+    room: Room,
+    ahead: Count,
+) -> Result<bool, StoreError> {
+    let crowd = Crowd {
+        seats: room.places(claim.extra),
+        taken: room.taken,
+        seated: desk.ledger.seated(room)?,
+        ahead,
+        reserved: &claim.reserved,
+    };
+    Ok(crowd.seats(claim.group.as_deref()))
 }
 
 fn full<L: Ledger>(
@@ -170,7 +197,7 @@ fn again<L: Ledger>(
         occupied.id
     } else {
         desk.ledger.remove_place(room, &known)?;
-        let fence = insert(desk, caller, claim, room, Place::Seat)?;
+        let fence = insert(desk, caller, claim, room, (Place::Seat, known.group))?;
         log(
             desk,
             caller,
@@ -197,10 +224,18 @@ fn seat<L: Ledger>(
     if let Some(queued) = queued {
         desk.ledger.remove_place(room, &queued)?;
     }
-    let joined = desk.ledger.has_seat(room, &claim.occupant.holder)?;
-    let taken = if joined { room.taken } else { room.taken + 1 };
-    let fence = insert(desk, caller, claim, room, Place::Seat)?;
+    let joined = desk.ledger.seat_of(room, &claim.occupant.holder)?;
+    let taken = match &joined {
+        Some(_) => room.taken,
+        None => room.taken + 1,
+    };
+    // The pool before who is in it.
     set_taken(desk, claim.pool, room, taken)?;
+    let group = match joined {
+        Some(joined) => joined.group,
+        None => sits(desk, room, claim.group.clone())?,
+    };
+    let fence = insert(desk, caller, claim, room, (Place::Seat, group))?;
     log(
         desk,
         caller,
@@ -222,12 +257,19 @@ fn queue<L: Ledger>(
     queued: Option<Occupied>,
 ) -> Result<u64, StoreError> {
     let Some(queued) = queued else {
-        return insert(desk, caller, claim, room, Place::Queue);
+        return insert(
+            desk,
+            caller,
+            claim,
+            room,
+            (Place::Queue, claim.group.clone()),
+        );
     };
     let occupied = Occupied {
         heard: desk.next(),
         incarnation: caller.incarnation,
         lease: claim.lease,
+        group: claim.group.clone(),
         ..queued
     };
     desk.ledger.set_place(room, &occupied)?;
@@ -239,19 +281,44 @@ fn insert<L: Ledger>(
     caller: Caller,
     claim: &Claim,
     room: Room,
-    place: Place,
+    (place, group): (Place, Option<String>),
 ) -> Result<u64, StoreError> {
     let id = desk.next();
     let occupied = Occupied {
         id,
         place,
         occupant: claim.occupant.clone(),
+        group,
         incarnation: caller.incarnation,
         heard: id,
         lease: claim.lease,
     };
     desk.ledger.set_place(room, &occupied)?;
     Ok(id)
+}
+
+/// One more holder of the group has a seat.
+fn sits<L: Ledger>(
+    desk: &mut Desk<L>,
+    room: Room,
+    group: Option<String>,
+) -> Result<Option<String>, StoreError> {
+    if let Some(group) = &group {
+        let seated = desk.ledger.seated(room)?.get(group).copied();
+        desk.ledger
+            .set_seated(room, group, seated.unwrap_or(0) + 1)?;
+    }
+    Ok(group)
+}
+
+/// One less has.
+fn rises<L: Ledger>(desk: &mut Desk<L>, room: Room, group: Option<&str>) -> Result<(), StoreError> {
+    let Some(group) = group else {
+        return Ok(());
+    };
+    let seated = desk.ledger.seated(room)?.get(group).copied();
+    let left = seated.unwrap_or(0).saturating_sub(1);
+    desk.ledger.set_seated(room, group, left)
 }
 
 /// Notes how many seats are taken, and the day's peak.
@@ -320,7 +387,8 @@ fn leave<L: Ledger>(
     if found.place == Place::Queue {
         return Ok(());
     }
-    if !desk.ledger.has_seat(room, &found.occupant.holder)? {
+    if desk.ledger.seat_of(room, &found.occupant.holder)?.is_none() {
+        rises(desk, room, found.group.as_deref())?;
         set_taken(desk, pool, room, room.taken.saturating_sub(1))?;
     }
     log(desk, caller, act, pool, found.id, &found.occupant)
@@ -368,9 +436,9 @@ fn list<L: Ledger>(desk: &mut Desk<L>, pool: Pool) -> Result<SeatAnswer, StoreEr
 pub(crate) fn reassert<L: Ledger>(
     desk: &mut Desk<L>,
     caller: Caller,
-    pool: Pool,
-    fence: u64,
+    (pool, fence): (Pool, u64),
     occupant: &Occupant,
+    group: Option<&str>,
     lease: Duration,
 ) -> Result<(), StoreError> {
     if renew(desk, caller, pool, fence)? == SeatAnswer::Renewed || desk.learning().is_none() {
@@ -395,17 +463,24 @@ pub(crate) fn reassert<L: Ledger>(
         return Ok(());
     }
     // Another seat of the same occupant, from before it was given this one, counts already.
-    let joined = desk.ledger.has_seat(room, &occupant.holder)?;
+    let joined = desk.ledger.seat_of(room, &occupant.holder)?;
     if let Some(found) = found {
         desk.ledger.remove_place(room, &found)?;
     }
-    let taken = if joined { room.taken } else { room.taken + 1 };
-    // The pool before who is in it.
+    let taken = match &joined {
+        Some(_) => room.taken,
+        None => room.taken + 1,
+    };
     set_taken(desk, pool, room, taken)?;
+    let group = match joined {
+        Some(joined) => joined.group,
+        None => sits(desk, room, group.map(str::to_owned))?,
+    };
     let occupied = Occupied {
         id: fence,
         place: Place::Seat,
         occupant: occupant.clone(),
+        group,
         incarnation: caller.incarnation,
         heard: fence,
         lease,

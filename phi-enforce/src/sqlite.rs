@@ -232,7 +232,7 @@ fn sit(file: File, options: SqliteOptions) -> Result<Desk, StoreError> {
     let meta = file.meta(new)?;
     let mut desk = Desk::new(file, options.clock, options.longest_lease, meta);
     if options.history == History::Restored {
-        desk.raise_epoch();
+        desk.raise_epoch()?;
     }
     let meta = desk.meta();
     desk.ledger.note(meta)?;

@@ -9,7 +9,7 @@ use std::{fmt, time::Duration};
 use phi_verify::{Allowance, LicenseId, LimitCode, Period, Quota, QuotaCode};
 use serde::{Deserialize, Serialize};
 
-use crate::{error::StoreError, period::Label};
+use crate::{error::StoreError, groups::Reserved, period::Label};
 
 /// The most asks, returns or seat operations in one request: a store works one request at a time,
 /// and this many take it some milliseconds.
@@ -66,7 +66,8 @@ impl fmt::Debug for Incarnation {
 pub struct Epoch {
     /// The store's own name.
     pub store: [u8; 16],
-    /// How often it went back to an earlier state.
+    /// Rises when it went back to an earlier state, by a step that nobody can foresee: of two
+    /// histories that begin at the same state each has its own.
     pub restores: u64,
 }
 
@@ -225,6 +226,8 @@ pub enum Held {
         fence: u64,
         /// Who is on it.
         occupant: Occupant,
+        /// The group that the holder is of.
+        group: Option<String>,
         /// How long it is held without a renewal.
         lease: Duration,
     },
@@ -285,8 +288,12 @@ pub struct Claim {
     pub seats: Allowance,
     /// How many more are given out beyond.
     pub extra: u64,
+    /// How many of them are kept for which group.
+    pub reserved: Reserved,
     /// Who it is for.
     pub occupant: Occupant,
+    /// The group that the holder is of. A holder that has a seat already is of that seat's.
+    pub group: Option<String>,
     /// How long it is held without a renewal.
     pub lease: Duration,
     /// Whether to queue.
@@ -320,6 +327,8 @@ pub struct Listed {
     pub seen: Seen,
     /// Who it is.
     pub occupant: Occupant,
+    /// The group that the holder is of.
+    pub group: Option<String>,
     /// Whether it is on a seat or in the queue.
     pub place: Place,
 }

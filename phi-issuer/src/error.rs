@@ -226,6 +226,13 @@ pub enum Error {
         /// A document among it that the store cannot take up, by its file.
         fixed: Option<String>,
     },
+    /// A token that was handed in is not one that was minted here.
+    NotGenuine {
+        /// The token of the ledger that has its id, if there is one.
+        known: Option<phi_verify::TokenId>,
+        /// What phi-verify says of it.
+        cause: phi_verify::Error,
+    },
     /// What was just made does not pass phi-verify, and was not given out.
     NotVerified(phi_verify::Error),
     /// A proposal was made at a time that has not come.
@@ -404,6 +411,7 @@ impl Error {
             Self::NoKeyFits { .. } => "no-key-fits",
             Self::NotFound { .. } => "not-found",
             Self::NotThen { .. } => "not-there-then",
+            Self::NotGenuine { cause, .. } => cause.code(),
             Self::NotVerified(_) => "not-verified",
             Self::Filter(_) => "filter-not-built",
             Self::ListWrong { .. } => "list-wrong",
@@ -490,7 +498,7 @@ impl Error {
             | Self::StoreNewer { .. }
             | Self::StoreUnfit { .. }
             | Self::Transition { .. } => ErrorClass::Store,
-            Self::File(_) | Self::System { .. } => ErrorClass::System,
+            Self::File(_) | Self::NotGenuine { .. } | Self::System { .. } => ErrorClass::System,
         }
     }
 
@@ -592,6 +600,12 @@ impl Error {
                  and publish the keyset"
                     .into()
             }
+            Self::NotGenuine {
+                known: Some(id), ..
+            } => format!(
+                "it was changed or forged, and has the id of a token of the ledger: ask for the \
+                 whole text again; {id} alone names the one that was minted"
+            ),
             Self::NotVerified(_) => {
                 "nothing was given out; publish the keyset and try again".into()
             }
@@ -743,6 +757,7 @@ impl fmt::Display for Error {
                     "the ledger is older than what was published of it: {ahead}"
                 )
             }
+            Self::NotGenuine { .. } => f.write_str("this is no token that was minted here"),
             Self::NotVerified(_) => f.write_str("what was made does not pass verification"),
             Self::BatchFile { problem }
             | Self::ProposalBehind { problem, .. }
@@ -897,6 +912,7 @@ impl StdError for Error {
             Self::Entitlement(error) => error.source(),
             Self::File(error) => error.source(),
             Self::Key(error) => error.source(),
+            Self::NotGenuine { cause, .. } => Some(cause),
             Self::NotVerified(error) => Some(error),
             Self::PublicationUnwritten(error) => Some(error),
             Self::Passphrase(error) => error.source(),

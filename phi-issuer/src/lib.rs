@@ -92,7 +92,7 @@ pub use license::{
 };
 pub use mint::{MAX_TOKENS, MintRequest};
 pub use publish::Published;
-pub use revoke::RevokeRequest;
+pub use revoke::{RevocationReach, RevokeRequest};
 pub use rows::{MAX_ROWS_BYTES, RowFormat};
 pub use status::{
     ByLedger, ByList, Filters, ListDiff, ListName, Numbers, Padding, PolicyAnswer, RuleChange,

@@ -1,6 +1,6 @@
 //! Revoking: a token, a license, a customer, a license key or a feature.
 
-use phi_verify::{KeyState, Reason, UnixTime};
+use phi_verify::{FlagCode, KeyState, Reason, UnixTime, dangerous_inspect};
 
 use crate::{
     Context, Issuer, customer,
@@ -8,7 +8,8 @@ use crate::{
     event::{Event, Revocation, Subject},
     keys::{self, Role},
     license, mint,
-    store::{Query, Writer},
+    revoked::Revoked,
+    store::{Query, TokenRow, Writer},
 };
 
 /// What is to be revoked.
@@ -25,6 +26,16 @@ pub struct RevokeRequest {
     pub reason: Reason,
 }
 
+/// How many live tokens a revocation reaches: those that had not ended, and of a feature those
+/// that grant it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RevocationReach {
+    /// All of them.
+    pub tokens: u64,
+    /// Those of them that are taken back already, by whatever: nothing changes for them.
+    pub taken_back: u64,
+}
+
 impl Issuer {
     /// How many live tokens a revocation would hit.
     ///
@@ -34,10 +45,10 @@ impl Issuer {
         &mut self,
         request: &RevokeRequest,
         now: UnixTime,
-    ) -> Result<u64, Error> {
+    ) -> Result<RevocationReach, Error> {
         self.store.read(|query| {
             check(query, request)?;
-            query.count_live_tokens(&request.subject, now, request.issued_before)
+            reach(query, &request.subject, request.issued_before, now)
         })
     }
 
@@ -78,6 +89,40 @@ pub(crate) fn record(
     };
     writer.append(&Event::Revoked(revocation.clone()))?;
     Ok(revocation)
+}
+
+/// What of the live tokens a subject covers, up to a time of issue.
+pub(crate) fn reach(
+    query: &Query<'_>,
+    subject: &Subject,
+    issued_before: Option<UnixTime>,
+    now: UnixTime,
+) -> Result<RevocationReach, Error> {
+    let revoked = Revoked::load(query, now)?;
+    let mut reach = RevocationReach::default();
+    let mut count = |token: &TokenRow| {
+        if issued_before.is_none_or(|before| token.issued_at < before) {
+            reach.tokens += 1;
+            reach.taken_back += u64::from(revoked.reaches(token).is_some());
+        }
+    };
+    match subject {
+        Subject::Feature { product, code } => {
+            query.each_minted_of(product, now, |row, token| {
+                let (_, claims) =
+                    dangerous_inspect::token(&token.token).map_err(Error::NotVerified)?;
+                if claims.terms.flags.contains(FlagCode::new(*code)) {
+                    count(row);
+                }
+                Ok(())
+            })?;
+        }
+        subject => query.each_token_of(subject, now, |token| {
+            count(token);
+            Ok(())
+        })?,
+    }
+    Ok(reach)
 }
 
 pub(crate) fn check(query: &Query<'_>, request: &RevokeRequest) -> Result<(), Error> {

@@ -45,7 +45,7 @@ use crate::{
 /// How a list is to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatusRequest {
-    /// The filters.
+    /// The filters of the full list.
     pub filters: Filters,
     /// Whether the numbers of tokens show.
     pub padding: Padding,
@@ -53,7 +53,7 @@ pub struct StatusRequest {
     pub deltas_from: Vec<u64>,
 }
 
-/// The filters of a list.
+/// The filters of a full list. A delta has the smallest form that there is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Filters {
     /// Bloom cascades.
@@ -357,7 +357,7 @@ fn make(
             licenses: &licenses,
         };
         let salt = list.salt();
-        let how = How::of(request, &salt);
+        let how = How::of_delta(request, &salt);
         let ([added, removed], mut numbers) = universe.delta(query, &base.status, how, step)?;
         list.revoked = added;
         list.form = match list.form {
@@ -522,6 +522,15 @@ fn refused(problem: &str) -> Error {
 }
 
 impl<'a> How<'a> {
+    /// How a delta is made: it is read from paper and put into codes, so that every byte counts,
+    /// and its filters are made in no time.
+    fn of_delta(request: &StatusRequest, salt: &'a [u8; 16]) -> Self {
+        Self {
+            wanted: Wanted::Compact,
+            ..Self::of(request, salt)
+        }
+    }
+
     fn of(request: &StatusRequest, salt: &'a [u8; 16]) -> Self {
         Self {
             salt,

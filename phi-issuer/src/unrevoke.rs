@@ -71,9 +71,8 @@ fn record(writer: &mut Writer<'_>, subject: &Subject) -> Result<Unrevoked, Error
     let now = writer.now();
     let decided = check(&writer.query(), subject)?;
     let revoked = |writer: &Writer<'_>| writer.query().count_revoked_tokens(subject, now);
-    let live = writer
-        .query()
-        .count_live_tokens(subject, now, decided.revocation.issued_before)?;
+    let cut_off = decided.revocation.issued_before;
+    let live = crate::revoke::reach(&writer.query(), subject, cut_off, now)?.tokens;
     let before = revoked(writer)?;
     writer.append(&Event::Unrevoked(Unrevocation {
         subject: subject.clone(),

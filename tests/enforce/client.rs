@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use phi_enforce::{
     Ask, Caller, Claim, Grant, Held, Hello, Incarnation, Occupant, Outcome, Overage, Patience,
-    Place, Pool, QuotaKey, Return, SeatAnswer, SeatOp, Seen, Store,
+    Place, Pool, QuotaKey, Reserved, Return, SeatAnswer, SeatOp, Seen, Store,
 };
 use phi_verify::{Allowance, LicenseId, LimitCode, Period, Quota, QuotaCode};
 
@@ -49,7 +49,9 @@ pub(crate) fn claim(seats: u64, holder: &str) -> Claim {
         revision: 1,
         seats: Allowance::Limited(seats),
         extra: 0,
+        reserved: Reserved::default(),
         occupant: occupant(holder, ""),
+        group: None,
         lease: LEASE,
         patience: Patience::Leave,
     }

@@ -476,7 +476,7 @@ fn a_lease_longer_than_the_store_gives_is_as_long_as_it_gives() {
         SEATS,
         SeatPolicy {
             lease: 10 * LEASE,
-            extra: 0,
+            ..SeatPolicy::default()
         },
     );
     let gate = desk.node.gate(&verify(&calls(1)), policy);

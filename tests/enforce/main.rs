@@ -9,9 +9,11 @@
 mod awaited;
 mod client;
 mod conformance;
+mod dice;
 mod gate;
 mod layer;
 mod licenses;
+mod linear;
 mod postgres;
 mod rig;
 mod simulation;

@@ -213,13 +213,14 @@ pub(crate) struct PostgresRig {
 }
 
 /// Every table of the store, pools before who is in them.
-const TABLES: [&str; 9] = [
+const TABLES: [&str; 10] = [
     "phi_enforce",
     "nodes",
     "quotas",
     "counters",
     "holdings",
     "pools",
+    "teams",
     "places",
     "seat_days",
     "usage",

@@ -56,6 +56,13 @@ fn a_calm_cluster_serves_all_and_strands_nothing() {
         sum(&reports, |report| report.refused) > 0,
         "limits were met"
     );
+    let most = |of: fn(&Report) -> usize| reports.iter().map(of).max();
+    assert_eq!(most(|report| report.most_seats), Some(SEAT_LIMIT));
+    assert_eq!(
+        most(|report| report.most_others),
+        Some(SEAT_LIMIT - 1),
+        "all but the seat that is kept"
+    );
 }
 
 #[test]

@@ -243,7 +243,7 @@ fn a_store_that_was_restored_by_hand_learns() {
     let options = SqliteOptions::new(clock()).dangerous_on_any_disk();
     let store = Sqlite::open(&path, options.restored()).unwrap();
     let client = Client::new(Arc::new(store), 1);
-    assert_eq!(client.caller.epoch.restores, 1);
+    assert!(client.caller.epoch.restores > 0);
     let outcome = client.store.grant(client.caller, &[ask(MAX_SLICE, 1)]);
     assert!(matches!(
         outcome.unwrap(),

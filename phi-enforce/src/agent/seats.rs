@@ -14,6 +14,7 @@ use phi_verify::Allowance;
 use crate::{
     clock::{Boot, evictor_wait},
     gate::Owner,
+    groups::Reserved,
     store::{
         Claim, Held, Incarnation, MAX_BATCH, MAX_SEEN, Occupant, Patience, Pool, SeatAnswer,
         SeatOp, Seen,
@@ -33,11 +34,13 @@ pub(crate) struct SeatKey {
 }
 
 /// What a license says about seats, and how they are held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SeatTerms {
     pub(crate) revision: u64,
     pub(crate) seats: Allowance,
     pub(crate) extra: u64,
+    pub(crate) reserved: Reserved,
+    pub(crate) group: Option<Arc<str>>,
     pub(crate) lease: Duration,
 }
 
@@ -480,6 +483,7 @@ impl Seats {
                 pool: key.pool,
                 fence,
                 occupant: key.occupant.clone(),
+                group: seat.terms.group.as_deref().map(str::to_owned),
                 lease,
             })
         });
@@ -493,7 +497,9 @@ fn claim(key: &SeatKey, seat: &Seat, lease: Duration) -> Claim {
         revision: seat.terms.revision,
         seats: seat.terms.seats,
         extra: seat.terms.extra,
+        reserved: seat.terms.reserved.clone(),
         occupant: key.occupant.clone(),
+        group: seat.terms.group.as_deref().map(str::to_owned),
         lease,
         patience: seat.patience,
     }

@@ -74,7 +74,16 @@ CREATE TABLE pools (
     UNIQUE (license, code)
 ) WITH (fillfactor = 50);
 
--- Who is on a seat (place 0) or in the queue (place 1). `heard` is `seq` at the last sign of life.
+-- How many holders of a group have a seat; GROUP is a word of SQL's.
+CREATE TABLE teams (
+    pool BIGINT NOT NULL REFERENCES pools,
+    name TEXT COLLATE "C" NOT NULL,
+    taken BIGINT NOT NULL CHECK (taken >= 0),
+    PRIMARY KEY (pool, name)
+) WITH (fillfactor = 50);
+
+-- Who is on a seat (place 0) or in the queue (place 1), of which group if of any. `heard` is `seq`
+-- at the last sign of life.
 CREATE TABLE places (
     id BIGINT PRIMARY KEY,
     pool BIGINT NOT NULL REFERENCES pools,
@@ -84,6 +93,7 @@ CREATE TABLE places (
     incarnation BYTEA NOT NULL,
     heard BIGINT NOT NULL,
     lease BIGINT NOT NULL,
+    team TEXT COLLATE "C" NOT NULL,
     UNIQUE (pool, holder, session)
 );
 CREATE INDEX places_by_silence ON places (pool, heard);

@@ -24,8 +24,6 @@ pub(super) type Desk = desk::Desk<Sheet>;
 /// How often a transaction is run that gave way to another, or whose connection was gone before it
 /// began.
 const TRIES: usize = 3;
-/// How far apart the numbers of two histories may be.
-const APART: u64 = 1 << 32;
 
 #[derive(Debug)]
 pub(super) struct Session {
@@ -75,7 +73,7 @@ impl Session {
         let restored = session.options.history == History::Restored;
         let begun = session.run(NOBODY, &Wanted::default(), |desk| {
             if restored {
-                desk.raise_epoch();
+                desk.raise_epoch()?;
             }
             Ok(())
         })?;
@@ -161,11 +159,7 @@ impl Session {
         };
         self.desk.set_wall(wall);
         if (head.system, head.timeline) != (self.system, head.timeline_now) {
-            // Two standbys of one server that are promoted one after the other would give their
-            // histories the same number.
-            let mut bytes = [0; 8];
-            getrandom::fill(&mut bytes).map_err(|error| StoreError::unusable(&error))?;
-            self.desk.leave_history(u64::from_le_bytes(bytes) % APART);
+            self.desk.raise_epoch()?;
         }
         Ok(())
     }

@@ -18,6 +18,7 @@ use crate::{
     clock::{Moment, Wall},
     desk::signed,
     error::{Fault, StoreError},
+    groups::Count,
     ledger::{Answered, Counter, LIVE, Ledger, Meta, Occupied, Room, Terms},
     period::Label,
     rows::{self, Row},
@@ -65,6 +66,8 @@ pub(super) struct Sheet {
     rooms: BTreeMap<Pool, Slot<Option<Room>>>,
     /// Which pool has which number; of those that are new, nobody is in the database.
     pools: BTreeMap<u64, Pool>,
+    /// Holders of groups on seats, by the pool's number.
+    teams: BTreeMap<(u64, String), Slot<u64>>,
     /// Pools in which somebody queues.
     queues: BTreeSet<u64>,
     /// Places by their number, with the pool's.
@@ -140,6 +143,7 @@ impl Sheet {
             holdings: BTreeMap::new(),
             rooms: BTreeMap::new(),
             pools: BTreeMap::new(),
+            teams: BTreeMap::new(),
             queues: BTreeSet::new(),
             places: BTreeMap::new(),
             holders: BTreeMap::new(),
@@ -187,6 +191,7 @@ impl Sheet {
         self.holdings.clear();
         self.rooms.clear();
         self.pools.clear();
+        self.teams.clear();
         self.queues.clear();
         self.places.clear();
         self.holders.clear();
@@ -232,6 +237,7 @@ impl Sheet {
             (Part::Counters, fetch.newest),
             (Part::Counters, fetch.counters),
             (Part::Rooms, fetch.pools),
+            (Part::Teams, fetch.teams),
             (Part::Places, fetch.holders),
             (Part::Places, fetch.places),
         ];
@@ -266,6 +272,7 @@ impl Sheet {
                     Part::Terms => self.know_terms(row)?,
                     Part::Counters => self.know_counter(row)?,
                     Part::Rooms => self.know_room(row)?,
+                    Part::Teams => self.know_team(row)?,
                     Part::Places => self.know_place(row)?,
                 }
             }
@@ -311,8 +318,16 @@ impl Sheet {
         Ok(())
     }
 
+    fn know_team(&mut self, row: &Record) -> Result<(), StoreError> {
+        let ((name, holders), room) = (rows::counted(row)?, row.unsigned(2)?);
+        self.teams
+            .entry((room, name))
+            .or_insert(Slot::stored(holders));
+        Ok(())
+    }
+
     fn know_place(&mut self, row: &Record) -> Result<(), StoreError> {
-        let (found, room) = (rows::occupied(row)?, row.unsigned(7)?);
+        let (found, room) = (rows::occupied(row)?, row.unsigned(8)?);
         let id = found.id;
         let holder = (room, found.occupant.holder.clone());
         self.holders.entry(holder).or_default().insert(id);
@@ -407,6 +422,10 @@ impl Sheet {
         if !rooms.is_empty() {
             all.push(tables::set_rooms(&rooms));
         }
+        let teams = take_changed(&mut self.teams);
+        if !teams.is_empty() {
+            all.push(tables::set_seated(&teams));
+        }
         if !self.removed.is_empty() {
             let removed = std::mem::take(&mut self.removed);
             all.push(tables::remove_places(removed.into_iter()));
@@ -477,6 +496,7 @@ enum Part {
     Terms,
     Counters,
     Rooms,
+    Teams,
     Places,
 }
 
@@ -650,17 +670,32 @@ impl Ledger for Sheet {
         Ok(places.find(|found| found.occupant.session == occupant.session))
     }
 
-    fn has_seat(&mut self, room: Room, holder: &str) -> Result<bool, StoreError> {
-        let places = self.places_of(room, holder)?;
-        Ok(places.iter().any(|found| found.place == Place::Seat))
+    fn seat_of(&mut self, room: Room, holder: &str) -> Result<Option<Occupied>, StoreError> {
+        let mut places = self.places_of(room, holder)?.into_iter();
+        Ok(places.find(|found| found.place == Place::Seat))
     }
 
-    fn queued_before(&mut self, room: Room, id: u64) -> Result<u64, StoreError> {
+    fn queued_before(&mut self, room: Room, id: u64) -> Result<Count, StoreError> {
         if !self.queues.contains(&room.row) {
-            return Ok(0);
+            return Ok(Count::new());
         }
-        let count = self.ask(tables::queued_before(room.row, id))?;
-        count.first().map_or(Ok(0), |row| row.unsigned(0))
+        let counted = self.ask(tables::queued_before(room.row, id))?;
+        counted.iter().map(rows::counted).collect()
+    }
+
+    /// They came with the pool.
+    fn seated(&mut self, room: Room) -> Result<Count, StoreError> {
+        let of_room = (room.row, String::new())..(room.row + 1, String::new());
+        let seated = self.teams.range(of_room);
+        Ok(seated
+            .map(|((_, name), slot)| (name.clone(), slot.value))
+            .collect())
+    }
+
+    fn set_seated(&mut self, room: Room, group: &str, holders: u64) -> Result<(), StoreError> {
+        let team = (room.row, group.to_owned());
+        self.teams.insert(team, Slot::changed(holders));
+        Ok(())
     }
 
     fn set_place(&mut self, room: Room, occupied: &Occupied) -> Result<(), StoreError> {

@@ -96,6 +96,7 @@ pub(super) struct Fetch {
     pub(super) newest: Option<Said>,
     pub(super) counters: Option<Said>,
     pub(super) pools: Option<Said>,
+    pub(super) teams: Option<Said>,
     pub(super) holders: Option<Said>,
     pub(super) places: Option<Said>,
 }
@@ -156,12 +157,21 @@ pub(super) fn fetch(node: Incarnation, wanted: &Wanted) -> Fetch {
                 vec![license, code],
             )
         }),
+        teams: (!wanted.pools.is_empty()).then(|| {
+            let [license, code] = pool_keys(wanted.pools.iter().copied());
+            said(
+                "SELECT name, teams.taken, pool
+                 FROM unnest($1::bytea[], $2::bigint[]) AS k (license, code)
+                 JOIN pools USING (license, code) JOIN teams USING (pool)",
+                vec![license, code],
+            )
+        }),
         holders: (!wanted.holders.is_empty()).then(|| {
             let [license, code] = pool_keys(wanted.holders.iter().map(|(pool, _)| *pool));
             let holders = wanted.holders.iter().map(|(_, holder)| holder.clone());
             let holder: Value = Box::new(holders.collect::<Vec<_>>());
             said(
-                "SELECT id, place, p.holder, session, incarnation, heard, lease, p.pool
+                "SELECT id, place, p.holder, session, incarnation, heard, lease, team, p.pool
                  FROM unnest($1::bytea[], $2::bigint[], $3::text[]) AS k (license, code, holder)
                  JOIN pools USING (license, code)
                  JOIN places AS p ON p.pool = pools.pool AND p.holder = k.holder COLLATE \"C\"",
@@ -171,7 +181,8 @@ pub(super) fn fetch(node: Incarnation, wanted: &Wanted) -> Fetch {
         places: (!wanted.places.is_empty()).then(|| {
             let ids = wanted.places.iter().map(|id| signed(*id));
             said(
-                "SELECT o.id, o.place, o.holder, o.session, o.incarnation, o.heard, o.lease, o.pool
+                "SELECT o.id, o.place, o.holder, o.session, o.incarnation, o.heard, o.lease, o.team,
+                        o.pool
                  FROM places AS p JOIN places AS o ON o.pool = p.pool AND o.holder = p.holder
                  WHERE p.id = ANY ($1)",
                 vec![Box::new(ids.collect::<Vec<_>>())],
@@ -249,6 +260,20 @@ pub(super) fn set_rooms(all: &[(Pool, Room)]) -> Said {
     )
 }
 
+/// How many holders of a group have a seat.
+pub(super) fn set_seated(all: &[((u64, String), u64)]) -> Said {
+    let names = all.iter().map(|((_, name), _)| name.clone());
+    said(
+        "INSERT INTO teams SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[])
+         ON CONFLICT (pool, name) DO UPDATE SET taken = excluded.taken",
+        vec![
+            ints(all.iter().map(|((row, _), _)| signed(*row))),
+            Box::new(names.collect::<Vec<_>>()),
+            ints(all.iter().map(|(_, holders)| signed(*holders))),
+        ],
+    )
+}
+
 pub(super) fn remove_places(ids: impl Iterator<Item = u64>) -> Said {
     said(
         "DELETE FROM places WHERE id = ANY ($1)",
@@ -261,15 +286,19 @@ pub(super) fn set_places(all: &[(u64, Occupied)]) -> Said {
         let texts = all.iter().map(|(_, found)| text(found).clone());
         Box::new(texts.collect::<Vec<_>>())
     };
+    let teams = all
+        .iter()
+        .map(|(_, found)| found.group.clone().unwrap_or_default());
     let node = all
         .iter()
         .map(|(_, found)| found.incarnation.as_bytes().to_vec());
     said(
         "INSERT INTO places SELECT * FROM
          unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::bytea[],
-                $7::bigint[], $8::bigint[])
+                $7::bigint[], $8::bigint[], $9::text[])
          ON CONFLICT (id) DO UPDATE
-         SET incarnation = excluded.incarnation, heard = excluded.heard, lease = excluded.lease",
+         SET incarnation = excluded.incarnation, heard = excluded.heard, lease = excluded.lease,
+             team = excluded.team",
         vec![
             ints(all.iter().map(|(_, found)| signed(found.id))),
             ints(all.iter().map(|(row, _)| signed(*row))),
@@ -279,6 +308,7 @@ pub(super) fn set_places(all: &[(u64, Occupied)]) -> Said {
             Box::new(node.collect::<Vec<_>>()),
             ints(all.iter().map(|(_, found)| signed(found.heard))),
             ints(all.iter().map(|(_, found)| millis(found.lease))),
+            Box::new(teams.collect::<Vec<_>>()),
         ],
     )
 }
@@ -302,14 +332,14 @@ pub(super) fn set_days(all: &[(u64, u64, u64, u64)]) -> Said {
 
 pub(super) fn queued_before(row: u64, id: u64) -> Said {
     said(
-        "SELECT count(*) FROM places WHERE pool = $1 AND place = 1 AND id < $2",
+        "SELECT team, count(*) FROM places WHERE pool = $1 AND place = 1 AND id < $2 GROUP BY team",
         vec![Box::new(signed(row)), Box::new(signed(id))],
     )
 }
 
 pub(super) fn silent(row: u64, before: u64, most: usize) -> Said {
     said(
-        "SELECT id, place, holder, session, incarnation, heard, lease FROM places
+        "SELECT id, place, holder, session, incarnation, heard, lease, team FROM places
          WHERE pool = $1 AND (place = 0 OR id < $2) ORDER BY heard LIMIT $3",
         vec![
             Box::new(signed(row)),
@@ -321,7 +351,7 @@ pub(super) fn silent(row: u64, before: u64, most: usize) -> Said {
 
 pub(super) fn list(row: u64, most: usize) -> Said {
     said(
-        "SELECT id, place, holder, session, incarnation, heard, lease FROM places
+        "SELECT id, place, holder, session, incarnation, heard, lease, team FROM places
          WHERE pool = $1 ORDER BY heard LIMIT $2",
         vec![
             Box::new(signed(row)),

@@ -11,6 +11,7 @@ use crate::{
     clock::{Boot, Moment, Wall},
     desk::{millis, signed},
     error::{Fault, StoreError},
+    groups::Count,
     ledger::{Answered, Counter, LIVE, Ledger, Meta, Occupied, Room, Terms},
     period::Label,
     rows::{self, Row},
@@ -354,10 +355,10 @@ impl Ledger for File {
     }
 
     fn place(&mut self, id: u64) -> Result<Option<(u64, Occupied)>, StoreError> {
-        let sql = "SELECT id, place, holder, session, incarnation, heard, lease, pool FROM places
-                   WHERE id = ?1";
+        let sql = "SELECT id, place, holder, session, incarnation, heard, lease, team, pool
+                   FROM places WHERE id = ?1";
         self.one(sql, [signed(id)], |row| {
-            Ok((row.unsigned(7)?, rows::occupied(row)?))
+            Ok((row.unsigned(8)?, rows::occupied(row)?))
         })
     }
 
@@ -366,22 +367,37 @@ impl Ledger for File {
         room: Room,
         occupant: &Occupant,
     ) -> Result<Option<Occupied>, StoreError> {
-        let sql = "SELECT id, place, holder, session, incarnation, heard, lease FROM places
+        let sql = "SELECT id, place, holder, session, incarnation, heard, lease, team FROM places
                    WHERE pool = ?1 AND holder = ?2 AND session = ?3";
         let values = params![signed(room.row), occupant.holder, occupant.session];
         self.one(sql, values, |row| rows::occupied(row))
     }
 
-    fn has_seat(&mut self, room: Room, holder: &str) -> Result<bool, StoreError> {
-        let sql = "SELECT 1 FROM places WHERE pool = ?1 AND holder = ?2 AND place = ?3 LIMIT 1";
+    fn seat_of(&mut self, room: Room, holder: &str) -> Result<Option<Occupied>, StoreError> {
+        let sql = "SELECT id, place, holder, session, incarnation, heard, lease, team FROM places
+                   WHERE pool = ?1 AND holder = ?2 AND place = ?3 LIMIT 1";
         let values = params![signed(room.row), holder, rows::ON_SEAT];
-        Ok(self.one(sql, values, |_| Ok(()))?.is_some())
+        self.one(sql, values, |row| rows::occupied(row))
     }
 
-    fn queued_before(&mut self, room: Room, id: u64) -> Result<u64, StoreError> {
-        let sql = "SELECT count(*) FROM places WHERE pool = ?1 AND place = ?2 AND id < ?3";
+    fn queued_before(&mut self, room: Room, id: u64) -> Result<Count, StoreError> {
+        let sql = "SELECT team, count(*) FROM places WHERE pool = ?1 AND place = ?2 AND id < ?3
+                   GROUP BY team";
         let values = [signed(room.row), rows::IN_QUEUE, signed(id)];
-        Ok(self.one(sql, values, |row| row.unsigned(0))?.unwrap_or(0))
+        let counted = self.all(sql, values, |row| rows::counted(row))?;
+        Ok(counted.into_iter().collect())
+    }
+
+    fn seated(&mut self, room: Room) -> Result<Count, StoreError> {
+        let sql = "SELECT name, taken FROM teams WHERE pool = ?1";
+        let counted = self.all(sql, [signed(room.row)], |row| rows::counted(row))?;
+        Ok(counted.into_iter().collect())
+    }
+
+    fn set_seated(&mut self, room: Room, group: &str, holders: u64) -> Result<(), StoreError> {
+        let values = params![signed(room.row), group, signed(holders)];
+        self.change("REPLACE INTO teams VALUES (?1, ?2, ?3)", values)
+            .map(drop)
     }
 
     fn set_place(&mut self, room: Room, occupied: &Occupied) -> Result<(), StoreError> {
@@ -393,12 +409,13 @@ impl Ledger for File {
             occupied.occupant.session,
             occupied.incarnation.as_bytes(),
             signed(occupied.heard),
-            millis(occupied.lease)
+            millis(occupied.lease),
+            occupied.group.as_deref().unwrap_or_default()
         ];
         self.change(
-            "INSERT INTO places VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (id) DO UPDATE
-             SET incarnation = excluded.incarnation, heard = excluded.heard,
-                 lease = excluded.lease",
+            "INSERT INTO places VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+             ON CONFLICT (id) DO UPDATE SET incarnation = excluded.incarnation, heard = excluded.heard,
+                 lease = excluded.lease, team = excluded.team",
             values,
         )
         .map(drop)
@@ -410,7 +427,7 @@ impl Ledger for File {
     }
 
     fn silent(&mut self, room: Room, before: u64, most: usize) -> Result<Vec<Seen>, StoreError> {
-        let sql = "SELECT id, place, holder, session, incarnation, heard, lease FROM places
+        let sql = "SELECT id, place, holder, session, incarnation, heard, lease, team FROM places
                    WHERE pool = ?1 AND (place = ?2 OR id < ?3) ORDER BY heard LIMIT ?4";
         let most = i64::try_from(most).unwrap_or(i64::MAX);
         let values = [signed(room.row), rows::ON_SEAT, signed(before), most];
@@ -418,7 +435,7 @@ impl Ledger for File {
     }
 
     fn list(&mut self, room: Room, most: usize) -> Result<Vec<Listed>, StoreError> {
-        let sql = "SELECT id, place, holder, session, incarnation, heard, lease FROM places
+        let sql = "SELECT id, place, holder, session, incarnation, heard, lease, team FROM places
                    WHERE pool = ?1 ORDER BY heard LIMIT ?2";
         let most = i64::try_from(most).unwrap_or(i64::MAX);
         self.all(sql, [signed(room.row), most], |row| rows::listed(row))

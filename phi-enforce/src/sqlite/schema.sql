@@ -65,7 +65,16 @@ CREATE TABLE pools (
     UNIQUE (license, code)
 ) STRICT;
 
--- Who is on a seat (place 0) or in the queue (place 1). `heard` is `seq` at the last sign of life.
+-- How many holders of a group have a seat; GROUP is a word of SQL's.
+CREATE TABLE teams (
+    pool INTEGER NOT NULL REFERENCES pools,
+    name TEXT NOT NULL,
+    taken INTEGER NOT NULL CHECK (taken >= 0),
+    PRIMARY KEY (pool, name)
+) STRICT, WITHOUT ROWID;
+
+-- Who is on a seat (place 0) or in the queue (place 1), of which group if of any. `heard` is `seq`
+-- at the last sign of life.
 CREATE TABLE places (
     id INTEGER PRIMARY KEY,
     pool INTEGER NOT NULL REFERENCES pools,
@@ -75,6 +84,7 @@ CREATE TABLE places (
     incarnation BLOB NOT NULL,
     heard INTEGER NOT NULL,
     lease INTEGER NOT NULL,
+    team TEXT NOT NULL,
     UNIQUE (pool, holder, session)
 ) STRICT;
 CREATE INDEX places_by_silence ON places (pool, heard);

@@ -84,6 +84,56 @@ impl Issuer {
     pub fn check_token(&mut self, id: TokenId, now: UnixTime) -> Result<TokenCheck, Error> {
         self.store.read(|query| check(query, id, now))
     }
+
+    /// The id of a token whose text somebody handed in, if it is the very token that was minted:
+    /// who changes a character of it keeps the id.
+    ///
+    /// # Errors
+    /// [`Error::NotGenuine`] if it is not this issuer's or was changed, [`Error::NotFound`] if it
+    /// is signed and not in the ledger, [`Error::Invalid`] if the ledger has another of its id.
+    pub fn genuine_token(&mut self, text: &str, now: UnixTime) -> Result<TokenId, Error> {
+        self.store.read(|query| genuine(query, text, now))
+    }
+}
+
+fn genuine(query: &Query<'_>, text: &str, now: UnixTime) -> Result<TokenId, Error> {
+    let not_genuine = |known, cause| Error::NotGenuine { known, cause };
+    let (_, claims) = dangerous_inspect::token(text).map_err(|cause| not_genuine(None, cause))?;
+    let id = claims.token_id;
+    let minted = query.token(id)?;
+    if minted.as_ref().is_some_and(|minted| minted.token == text) {
+        return Ok(id);
+    }
+    let known = minted.as_ref().map(|minted| minted.token_id);
+    // What is asked first of a token is who signed it; of one that passes there, the rest counts
+    // for nothing here.
+    let verifier = Verifier::new(
+        &trust_state(query)?,
+        &claims.product,
+        RevocationPolicy::Lenient,
+    )
+    .verify(text, now)
+    .map(drop);
+    match verifier {
+        Err(
+            cause @ (VerifyError::SignatureInvalid
+            | VerifyError::UnknownKey(_)
+            | VerifyError::KeyNotActive(_)
+            | VerifyError::KeyRevoked(_)
+            | VerifyError::KeysetMissing
+            | VerifyError::IssuerMismatch { .. }),
+        ) => Err(not_genuine(known, cause)),
+        _ if known.is_some() => Err(Error::Invalid {
+            what: "the token",
+            problem: format!("is signed, and the ledger has another of its id {id}"),
+        }),
+        _ => Err(Error::NotFound {
+            what: "token",
+            name: id.to_string(),
+            hint: "it is signed and the ledger did not mint it: unless the store is an older copy, \
+                   somebody else has its key (docs/guides/rotation.md)",
+        }),
+    }
 }
 
 fn check(query: &Query<'_>, id: TokenId, now: UnixTime) -> Result<TokenCheck, Error> {

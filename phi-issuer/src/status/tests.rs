@@ -241,3 +241,34 @@ fn many_whole_licenses_stand_in_a_section() {
         .collect();
     assert_eq!(named.len(), 2, "list 2 has rules for them");
 }
+
+/// Changes since a list of a million tokens, one in a hundred of which it revokes; the bytes of the
+/// filter that the bench finds for them, and the most that the signed delta may have.
+const SIGNED_DELTAS: [(u32, u64, u64); 3] = [(10, 37, 300), (100, 202, 560), (1000, 1497, 2700)];
+
+/// What a delta carries beside its filter, signature and all. It does not depend on how many tokens
+/// there are, so that a small ledger tells.
+#[test]
+fn a_signed_delta_is_small() {
+    let mut office = office();
+    office.sell(1200);
+    office.publish(&[], day(2));
+    let mut revoked = 0;
+    for (changes, of_a_million, most) in SIGNED_DELTAS {
+        let now = day(2 + u64::from(changes.ilog10()));
+        office.revoke((revoked..changes).map(token_id).map(Subject::Token), now);
+        revoked = changes;
+        let published = office.publish(&[2], now);
+        let signed = published.deltas[0].document.len() as u64;
+        let (_, numbers) = &published.report.deltas[0];
+        assert_eq!(numbers.members, u64::from(changes));
+        let around = signed - numbers.filter_bytes;
+        // A length beyond 255 is told in a byte more.
+        let expected = around + of_a_million + 1;
+        println!("{changes} changes: {signed} bytes, {around} of them around the filter");
+        assert!(
+            expected <= most,
+            "{changes} changes: {expected} bytes, {around} around"
+        );
+    }
+}

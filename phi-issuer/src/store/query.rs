@@ -725,6 +725,11 @@ fn event(row: &Row<'_>, column: usize) -> Result<Event, Error> {
     Ok(Entry::decode(row.blob(column)?)?.event)
 }
 
+/// The token that an entry in a column is of.
+pub(super) fn minted(row: &Row<'_>, column: usize) -> Result<MintedToken, Error> {
+    token_of(event(row, column)?)
+}
+
 fn token_of(event: Event) -> Result<MintedToken, Error> {
     match event {
         Event::TokenMinted(token) => Ok(token),

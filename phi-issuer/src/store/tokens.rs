@@ -4,12 +4,18 @@ use phi_verify::{KeyId, LicenseId, TokenId, UnixTime};
 
 use super::{
     engine::{Row, Value, damaged, values},
-    query::{Query, time},
+    query::{Query, minted, time},
 };
-use crate::{error::Error, event::Subject};
+use crate::{
+    error::Error,
+    event::{MintedToken, Subject},
+};
 
 /// Rows that are read at once: about a megabyte of them.
 const PAGE: i64 = 1 << 13;
+
+/// Rows that are read at once with their entries: about a megabyte of them as well.
+const ENTRIES: i64 = 1 << 10;
 
 /// A token with what can revoke it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +71,39 @@ impl Query<'_> {
         self.token_pages(test, Some(id), now, |page| {
             page.iter().try_for_each(&mut each)
         })
+    }
+
+    /// Hands over the tokens of a product that have not ended, with what was minted: what a token
+    /// grants stands in itself alone.
+    pub(crate) fn each_minted_of(
+        &self,
+        product: &str,
+        now: UnixTime,
+        mut each: impl FnMut(&TokenRow, &MintedToken) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let sql = "SELECT tokens.seq, tokens.id, license, customer, product, key_id, issued_at,
+                          ends, epoch, entry
+                   FROM tokens JOIN licenses ON licenses.id = tokens.license
+                        JOIN events ON events.seq = tokens.seq
+                   WHERE tokens.seq > ?1 AND (ends IS NULL OR ends > ?3) AND licenses.product = ?4
+                   ORDER BY tokens.seq LIMIT ?2";
+        let now = now.seconds().cast_signed();
+        let mut after = 0;
+        loop {
+            let mut page = Vec::new();
+            self.engine
+                .each(sql, values![after, ENTRIES, now, product], &mut |row| {
+                    after = row.int(0)?;
+                    page.push((read(row)?, minted(row, 9)?));
+                    Ok(())
+                })?;
+            if page.is_empty() {
+                return Ok(());
+            }
+            for (row, token) in &page {
+                each(row, token)?;
+            }
+        }
     }
 
     fn token_pages(

@@ -18,6 +18,7 @@ mod life;
 mod migration;
 mod pages;
 mod report;
+mod revoked;
 mod rotations;
 mod run;
 mod tokens;

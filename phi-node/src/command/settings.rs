@@ -165,13 +165,15 @@ struct QuotaTable {
     burst: Option<u64>,
 }
 
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 struct SeatTable {
     /// How long a seat is held without a renewal, in seconds.
     lease: Option<u64>,
     /// So many more seats.
     extra: Option<u64>,
+    /// How many are kept for the holders of which group.
+    reserved: BTreeMap<String, u64>,
 }
 
 /// Everything that a node is made of.
@@ -428,10 +430,12 @@ impl Settings {
                     "raise longest-lease, on every node of the store, or shorten the lease",
                 ));
             }
-            let extra = table.extra.unwrap_or_default();
-            policies
-                .seats
-                .insert(name.clone(), SeatPolicy { lease, extra });
+            let policy = SeatPolicy {
+                lease,
+                extra: table.extra.unwrap_or_default(),
+                reserved: table.reserved.clone().into_iter().collect(),
+            };
+            policies.seats.insert(name.clone(), policy);
         }
         Ok(policies)
     }

@@ -31,7 +31,7 @@ impl Policies {
         for (name, seats) in &self.seats {
             let named = || catalog.and_then(|catalog| catalog.limit(name));
             if let Some(code) = code(name, LimitCode::checked).or_else(named) {
-                policy = policy.seats(code, *seats);
+                policy = policy.seats(code, seats.clone());
             }
         }
         policy

@@ -56,7 +56,7 @@ pub(super) fn a_store_that_went_back_learns(rig: &mut dyn Rig) {
     assert_eq!(one.try_grant(ask(10, 1)), Outcome::StaleEpoch);
     assert_eq!(other.try_grant(ask(10, 1)), Outcome::StaleEpoch);
     let hello = one.hello(rig.store());
-    assert_eq!(hello.epoch.restores, 1);
+    assert!(hello.epoch.restores > 0);
     assert!(hello.learning.is_some());
     other.hello(rig.store());
     assert!(matches!(
@@ -67,6 +67,25 @@ pub(super) fn a_store_that_went_back_learns(rig: &mut dyn Rig) {
     rig.learned();
     assert_eq!(other.units(ask(10, 2)), 0);
     assert_eq!(other.units(ask(10, 1)), 1);
+}
+
+/// Put back twice to the same state, it begins two epochs: whoever is of the first has to introduce
+/// itself to the second, however much the store has counted by then.
+pub(super) fn a_store_that_goes_back_twice_has_two_epochs(rig: &mut dyn Rig) {
+    let (mut one, mut other) = (Client::new(rig.store(), 1), Client::new(rig.store(), 2));
+    rig.back_up();
+    rig.restore();
+    one.hello(rig.store());
+    rig.learned();
+    one.grant(ask(10, 6));
+    rig.restore();
+    other.hello(rig.store());
+    rig.learned();
+    for _ in 0..4 {
+        other.grant(ask(10, 1));
+    }
+    assert_ne!(one.caller.epoch, other.caller.epoch);
+    assert_eq!(one.try_grant(ask(10, 1)), Outcome::StaleEpoch);
 }
 
 pub(super) fn a_store_that_went_back_is_told_of_seats(rig: &mut dyn Rig) {
@@ -85,6 +104,7 @@ pub(super) fn a_store_that_went_back_is_told_of_seats(rig: &mut dyn Rig) {
         pool: SEATS,
         fence,
         occupant: occupant("ann", ""),
+        group: None,
         lease: LEASE,
     }]);
     assert_eq!(one.renew(fence), SeatAnswer::Renewed);
@@ -116,7 +136,7 @@ pub(super) fn learning_goes_on_after_a_start(rig: &mut dyn Rig) {
     rig.pass(LEASE);
     rig.reopen();
     let hello = client.hello(rig.store());
-    assert_eq!(hello.epoch.restores, 1);
+    assert!(hello.epoch.restores > 0);
     rig.pass(LEASE);
     assert!(
         matches!(client.try_grant(ask(10, 1)), Outcome::Learning { .. }),
@@ -138,6 +158,7 @@ pub(super) fn a_seat_is_reasserted_only_while_the_store_learns(rig: &mut dyn Rig
         pool: SEATS,
         fence,
         occupant: occupant("ann", ""),
+        group: None,
         lease: LEASE,
     }]);
     assert_eq!(one.taken(), 1, "the seat is another's by now");
@@ -193,6 +214,7 @@ pub(super) fn a_seat_that_was_given_up_does_not_come_back(rig: &mut dyn Rig) {
         pool: SEATS,
         fence,
         occupant: occupant("bob", ""),
+        group: None,
         lease: LEASE,
     }]);
     rig.learned();

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use phi_enforce::{Claim, Fault, Patience, SeatAnswer, SeatOp};
+use phi_enforce::{Claim, Fault, Held, Patience, SeatAnswer, SeatOp};
 use phi_verify::Allowance;
 
 use crate::{
-    client::{Client, LEASE, SEATS, claim},
+    client::{Client, LEASE, SEATS, claim, occupant},
     rig::Rig,
 };
 
@@ -133,6 +133,109 @@ pub(super) fn extra_seats_are_given_out_beyond(rig: &mut dyn Rig) {
     client.full(claim(1, "dan"));
 }
 
+/// A claim of a holder of the group, which has this many of the seats for itself.
+fn grouped(seats: u64, kept: u64, group: &str, holder: &str) -> Claim {
+    Claim {
+        reserved: [("a", kept)].into_iter().collect(),
+        group: Some(group.to_owned()).filter(|group| !group.is_empty()),
+        ..claim(seats, holder)
+    }
+}
+
+pub(super) fn the_last_seats_are_kept_for_a_group(rig: &mut dyn Rig) {
+    let mut client = Client::new(rig.store(), 1);
+    client.fence(grouped(3, 2, "", "ann"));
+    client.full(grouped(3, 2, "", "bob"));
+    client.full(grouped(3, 2, "b", "bob"));
+    client.fence(grouped(3, 2, "a", "cyd"));
+    client.full(grouped(3, 2, "", "bob"));
+    client.fence(grouped(3, 2, "a", "dan"));
+    client.full(grouped(3, 2, "a", "eve"));
+    client.release("dan", "");
+    client.full(grouped(3, 2, "", "bob"));
+    client.release("ann", "");
+    client.fence(grouped(3, 2, "", "bob"));
+    // Another session of a holder needs no seat, and is of the group of the first.
+    client.fence(session(grouped(3, 2, "a", "bob"), "desk"));
+    client.release("bob", "");
+    client.full(grouped(3, 2, "", "ann"));
+    client.release("bob", "desk");
+    client.fence(grouped(3, 2, "", "ann"));
+    assert_eq!(client.taken(), 2);
+}
+
+pub(super) fn a_group_fills_its_own_seats_first(rig: &mut dyn Rig) {
+    let (mut client, mut other) = (Client::new(rig.store(), 1), Client::new(rig.store(), 2));
+    client.fence(grouped(4, 2, "a", "ann"));
+    client.fence(grouped(4, 2, "a", "bob"));
+    client.fence(grouped(4, 2, "a", "cyd"));
+    client.fence(grouped(4, 2, "", "dan"));
+    // Who leaves makes room for the one of the group that is on an open seat.
+    client.release("ann", "");
+    client.fence(grouped(4, 2, "", "eve"));
+    client.full(grouped(4, 2, "", "fay"));
+    client.full(grouped(4, 2, "a", "gus"));
+    // Who comes back in another run, and says another group, is still of the first.
+    other.fence(grouped(4, 2, "", "bob"));
+    other.release("eve", "");
+    client.release("eve", "");
+    client.fence(grouped(4, 2, "", "fay"));
+    client.full(grouped(4, 2, "a", "gus"));
+}
+
+pub(super) fn who_cannot_be_seated_holds_up_nobody(rig: &mut dyn Rig) {
+    let mut client = Client::new(rig.store(), 1);
+    client.fence(grouped(2, 1, "", "ann"));
+    let (ahead, _) = client.full(queued(grouped(2, 1, "", "bob")));
+    assert_eq!(ahead, Some(0));
+    client.fence(queued(grouped(2, 1, "a", "cyd")));
+    let (ahead, _) = client.full(queued(grouped(2, 1, "a", "dan")));
+    assert_eq!(ahead, Some(1));
+    // An open seat is the one's who was first; the group's own is the group's.
+    client.release("ann", "");
+    client.full(queued(grouped(2, 1, "a", "dan")));
+    client.fence(queued(grouped(2, 1, "", "bob")));
+    client.full(grouped(2, 1, "a", "eve"));
+    client.release("cyd", "");
+    client.full(grouped(2, 1, "a", "eve"));
+    client.fence(queued(grouped(2, 1, "a", "dan")));
+}
+
+pub(super) fn reservations_that_change_take_nobodys_seat(rig: &mut dyn Rig) {
+    let mut client = Client::new(rig.store(), 1);
+    let ann = client.fence(grouped(3, 0, "", "ann"));
+    let bob = client.fence(grouped(3, 0, "", "bob"));
+    client.full(grouped(3, 9, "", "cyd"));
+    assert_eq!(client.renew(ann), SeatAnswer::Renewed);
+    assert_eq!(client.renew(bob), SeatAnswer::Renewed);
+    // More are kept than there are: the group has what is left, and no more.
+    client.fence(grouped(3, 9, "a", "dan"));
+    client.full(grouped(3, 9, "a", "eve"));
+    assert_eq!(client.taken(), 3);
+    client.release("ann", "");
+    client.full(grouped(3, 9, "", "ann"));
+    client.fence(grouped(3, 0, "", "ann"));
+}
+
+pub(super) fn a_store_that_went_back_is_told_of_groups(rig: &mut dyn Rig) {
+    let mut client = Client::new(rig.store(), 1);
+    rig.back_up();
+    client.hello(rig.store());
+    let fence = client.fence(grouped(2, 1, "a", "ann"));
+    rig.restore();
+    client.hello(rig.store());
+    client.reassert(&[Held::Seat {
+        pool: SEATS,
+        fence,
+        occupant: occupant("ann", ""),
+        group: Some("a".into()),
+        lease: LEASE,
+    }]);
+    rig.learned();
+    client.fence(grouped(2, 1, "", "bob"));
+    client.full(grouped(2, 1, "a", "cyd"));
+}
+
 pub(super) fn a_claim_keeps_to_the_rules(rig: &mut dyn Rig) {
     let client = Client::new(rig.store(), 1);
     let long = Claim {
@@ -149,6 +252,15 @@ pub(super) fn a_claim_keeps_to_the_rules(rig: &mut dyn Rig) {
         short,
         claim(1, &name),
         session(claim(1, "ann"), &name),
+        grouped(1, 1, &name, "ann"),
+        Claim {
+            group: Some(String::new()),
+            ..claim(1, "ann")
+        },
+        Claim {
+            reserved: (0..65).map(|number| (number.to_string(), 1)).collect(),
+            ..claim(1, "ann")
+        },
     ] {
         let mut caller = client.caller;
         caller.request = 1;

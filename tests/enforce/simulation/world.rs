@@ -15,6 +15,7 @@ use phi_tests::snakeoil::NOW;
 use phi_verify::{License, Period};
 
 use crate::{
+    dice::Dice,
     licenses::{CALLS, SEATS, claims, limited, verify},
     rig::{LONGEST, Rig as _, SqliteRig},
 };
@@ -23,6 +24,9 @@ const NODES: usize = 4;
 /// Users of each node: together they are more than there are seats.
 const USERS: usize = 2;
 pub(super) const SEAT_LIMIT: usize = 3;
+/// The first user of each node is of a group for which a seat is kept.
+const CREW: &str = "crew";
+const CREW_SEATS: usize = 1;
 const CALL_LIMIT: u64 = 400;
 const LEASE: Duration = LONGEST;
 /// How long everything goes wrong, in real time.
@@ -113,6 +117,8 @@ pub(super) struct Report {
     pub(super) refused: u64,
     pub(super) seats: u64,
     pub(super) most_seats: usize,
+    /// Of those for whom no seat is kept.
+    pub(super) most_others: usize,
     pub(super) kills: u64,
     pub(super) jumps: u64,
     pub(super) lost: u64,
@@ -122,34 +128,6 @@ pub(super) struct Report {
     pub(super) bound: u64,
     pub(super) lasted: Duration,
     pub(super) wrong: Vec<String>,
-}
-
-/// Steele, Lea and Flood, "Fast splittable pseudorandom number generators": `SplitMix64`.
-#[derive(Debug)]
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut word = self.0;
-        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        word ^ (word >> 31)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.roll() % bound.max(1)
-    }
-
-    /// True in so many of a thousand.
-    fn falls(&mut self, thousandths: u64) -> bool {
-        self.below(1000) < thousandths
-    }
-
-    fn within(&mut self, most: Duration) -> Duration {
-        let micros = u64::try_from(most.as_micros()).unwrap();
-        Duration::from_micros(1 + self.below(micros))
-    }
 }
 
 /// A clock that runs at its own rate of real time, in thousandths.
@@ -269,7 +247,7 @@ fn incarnation(number: u64) -> Incarnation {
 
 impl World {
     fn new(seed: u64, plan: Plan, belief: Belief) -> Self {
-        let mut dice = Dice(seed);
+        let mut dice = Dice::new(seed);
         let period = if seed.is_multiple_of(2) {
             Period::Lifetime
         } else {
@@ -321,7 +299,8 @@ impl World {
             SEATS,
             SeatPolicy {
                 lease: LEASE,
-                extra: 0,
+                reserved: [(CREW, CREW_SEATS as u64)].into_iter().collect(),
+                ..SeatPolicy::default()
             },
         );
         let gate = node.gate(&self.license, policy);
@@ -457,7 +436,12 @@ impl World {
             holder: format!("user {index}.{user}"),
             session: String::new(),
         };
-        if let Ok(lease) = node.gate.try_lease(SEATS, &occupant, Patience::Queue) {
+        let gate = if user == 0 {
+            node.gate.of_group(CREW)
+        } else {
+            node.gate.clone()
+        };
+        if let Ok(lease) = gate.try_lease(SEATS, &occupant, Patience::Queue) {
             let stay = Duration::from_millis(1000 + self.dice.below(20_000));
             node.leases.insert(user, (lease, now + stay));
             self.report.seats += 1;
@@ -536,6 +520,13 @@ impl World {
             .collect();
         let used = holders.len();
         self.report.most_seats = self.report.most_seats.max(used);
+        let others = holders.iter().filter(|holder| holder.ends_with(".1"));
+        let others = others.count();
+        self.report.most_others = self.report.most_others.max(others);
+        if others > SEAT_LIMIT - CREW_SEATS && self.report.wrong.is_empty() {
+            let problem = format!("{others} sit, and a seat of the crew's is taken");
+            self.report.wrong.push(problem);
+        }
         if used > SEAT_LIMIT && self.report.wrong.is_empty() {
             let problem = format!("{used} seats in use at {:?}", self.now);
             self.report.wrong.push(problem);

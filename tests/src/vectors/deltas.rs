@@ -8,7 +8,7 @@ use crate::{
     hex,
     item::Item,
     snakeoil::{self, DAY, Seed},
-    snapshots::{Make, Minted, Snapshot, bloom, cascade, exact},
+    snapshots::{Make, Minted, Snapshot, bloom, cascade, exact, ribbon},
 };
 
 pub(super) fn add(vectors: &mut Vectors) {
@@ -19,7 +19,12 @@ pub(super) fn add(vectors: &mut Vectors) {
     bundles(vectors);
 }
 
-const FORMS: [(&str, Make); 3] = [("exact", exact), ("bloom", bloom), ("cascade", cascade)];
+const FORMS: [(&str, Make); 4] = [
+    ("exact", exact),
+    ("bloom", bloom),
+    ("cascade", cascade),
+    ("ribbon", ribbon),
+];
 
 /// Forty tokens of ten licenses, minted before the first list.
 pub(super) fn first() -> Snapshot {

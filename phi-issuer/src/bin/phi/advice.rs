@@ -412,6 +412,11 @@ const TABLE: &[(&str, ExitCode, &str)] = &[
         "look at what is in it, and make it yours: chown",
     ),
     (
+        "state-not-kept",
+        ExitCode::BAD_INPUT,
+        "check the folder and its permissions, and import again",
+    ),
+    (
         "file-failed",
         ExitCode::BAD_INPUT,
         "check the path and its permissions",

@@ -35,6 +35,7 @@ mod schema;
 mod session;
 mod status;
 mod trust;
+mod trust_import;
 mod trust_report;
 mod unrevoke;
 mod verify;

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 
 use clap::{Args, ValueEnum};
 use phi_issuer::{Context, Issuer, RevokeRequest, Subject};
-use phi_verify::{FlagCode, Reason, RuleClass, TokenId, dangerous_inspect};
+use phi_verify::{FlagCode, Reason, RuleClass, TokenId};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -48,7 +48,8 @@ pub(crate) struct Target {
     /// What it is about
     #[arg(value_enum)]
     class: Class,
-    /// Its id; of a feature its name, of a token its id, the token itself, or its file
+    /// Its id; of a feature its name or PRODUCT/CODE, of a token its id, the token itself, or its
+    /// file
     #[arg(allow_hyphen_values = true)]
     id: String,
     /// The product of the feature [default: the only one]
@@ -150,10 +151,12 @@ impl Revoke {
             dry_run,
             class: class.name().to_owned(),
             subject: request.subject.id(),
+            name: feature_name(&mut issuer, &request.subject)?,
             issued_before: request.issued_before.map(Stamp::from),
             reason: request.reason.name().to_owned(),
             since: None,
-            live_tokens: loss.as_ref().map_or(reach, |loss| loss.lost.tokens),
+            live_tokens: loss.as_ref().map_or(reach.tokens, |loss| loss.lost.tokens),
+            already_revoked: loss.is_none().then_some(reach.taken_back),
             key: loss,
         };
         if !dry_run {
@@ -228,7 +231,7 @@ impl Revoke {
             Some(Cut::Newest) => Some(issuer.newest_checkpoint()?.size),
         };
         Ok(RevokeRequest {
-            subject: self.target.subject(issuer)?,
+            subject: self.target.subject(issuer, session)?,
             issued_before: before.transpose()?,
             cut,
             reason: self.way.reason,
@@ -236,14 +239,34 @@ impl Revoke {
     }
 }
 
-/// The id, or that of the token that is handed in. Whoever wrote it: whether the store knows the
-/// token is asked later.
-pub(crate) fn token_id(text: &str) -> Result<TokenId, Failure> {
+/// How a token was named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Named {
+    /// By its id alone.
+    Id(TokenId),
+    /// By its text, which is what was minted.
+    Text(TokenId),
+}
+
+impl Named {
+    pub(crate) const fn id(self) -> TokenId {
+        match self {
+            Self::Id(id) | Self::Text(id) => id,
+        }
+    }
+}
+
+/// A token by its id, which is taken as it is, or by its text, which has to be what was minted.
+pub(crate) fn token_named(
+    text: &str,
+    issuer: &mut Issuer,
+    session: &Session,
+) -> Result<Named, Failure> {
     if let Ok(id) = text.parse() {
-        return Ok(id);
+        return Ok(Named::Id(id));
     }
     match Object::read(OsStr::new(text))? {
-        Object::Token(text) => Ok(dangerous_inspect::token(&text)?.1.token_id),
+        Object::Token(text) => Ok(Named::Text(issuer.genuine_token(&text, session.now())?)),
         other => {
             let message = format!("this is {}, not a token", other.name());
             Err(Failure::new("wrong-kind", message))
@@ -253,18 +276,30 @@ pub(crate) fn token_id(text: &str) -> Result<TokenId, Failure> {
 
 impl Target {
     /// The subject, by its name.
-    pub(crate) fn subject(&self, issuer: &mut Issuer) -> Result<Subject, Failure> {
+    pub(crate) fn subject(
+        &self,
+        issuer: &mut Issuer,
+        session: &Session,
+    ) -> Result<Subject, Failure> {
         let not_an_id = |error: phi_verify::NotAnId| {
             Failure::new("input-invalid", format!("{}: {error}", self.id))
         };
         Ok(match self.class {
-            Class::Token => Subject::Token(token_id(&self.id)?),
+            Class::Token => Subject::Token(token_named(&self.id, issuer, session)?.id()),
             Class::License => Subject::License(self.id.parse().map_err(not_an_id)?),
             Class::Customer => Subject::Customer(self.id.clone()),
             Class::Key => Subject::Key(self.id.parse()?),
             Class::Feature => {
-                let (product, code) = flag(issuer, self.product.as_deref(), &self.id)?;
-                let code = code.get();
+                // As it stands in answers and lists, or by its name.
+                let numbered = self.id.split_once('/');
+                let numbered =
+                    numbered.and_then(|(product, code)| Some((product, code.parse().ok()?)));
+                let (product, code) = if let Some((product, code)) = numbered {
+                    (product.to_owned(), code)
+                } else {
+                    let (product, code) = flag(issuer, self.product.as_deref(), &self.id)?;
+                    (product, code.get())
+                };
                 Subject::Feature { product, code }
             }
         })
@@ -290,6 +325,30 @@ pub(crate) fn flag(
     Ok((catalog.product().to_string(), FlagCode::new(*code)))
 }
 
+/// The name of a feature by its catalog; of nothing else there is one.
+///
+/// # Errors
+/// If there is no catalog of its product.
+pub(crate) fn feature_name(
+    issuer: &mut Issuer,
+    subject: &Subject,
+) -> Result<Option<String>, Failure> {
+    let Subject::Feature { product, code } = subject else {
+        return Ok(None);
+    };
+    let catalog = issuer.catalog(Some(product))?;
+    let term = catalog.terms().flags.get(code);
+    Ok(term.map(|term| term.name.to_string()))
+}
+
+/// What an answer is about: a feature by its name as well.
+pub(crate) fn about(class: &str, subject: &str, name: Option<&str>) -> String {
+    match name {
+        Some(name) => format!("{class} {name} ({subject})"),
+        None => format!("{class} {subject}"),
+    }
+}
+
 fn reason(word: &str) -> Result<Reason, String> {
     let for_good = Reason::ALL
         .into_iter()
@@ -313,14 +372,20 @@ pub(crate) struct RevokeAnswer {
     class: String,
     /// Its id; of a feature `product/code`.
     subject: String,
+    /// Of a feature: its name in the catalog.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
     /// Only what was issued before this time; null is everything.
     issued_before: Option<Stamp>,
     /// Why.
     reason: String,
     /// When it was recorded; null in a dry run.
     since: Option<Stamp>,
-    /// Tokens that had not ended and are hit.
+    /// Tokens that had not ended and are hit; of a feature those that grant it.
     live_tokens: u64,
+    /// How many of them are taken back by something else already; of a key this is not asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    already_revoked: Option<u64>,
     /// Of a key: what its cut keeps and what is lost.
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<KeyLossView>,
@@ -374,7 +439,8 @@ impl KeyLossView {
 
 impl Answer for RevokeAnswer {
     fn show(&self, page: &mut Page) {
-        page.field("revoked", format!("{} {}", self.class, self.subject));
+        let about = about(&self.class, &self.subject, self.name.as_deref());
+        page.field("revoked", about);
         if let Some(before) = &self.issued_before {
             page.field("issued before", before);
         }
@@ -382,11 +448,16 @@ impl Answer for RevokeAnswer {
         if let Some(loss) = &self.key {
             return loss.show(&self.subject, page);
         }
+        let count = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+        let tokens = counted(count(self.live_tokens), "live token");
         page.field(
             "hits",
-            match self.live_tokens {
-                1 => "1 live token".to_owned(),
-                count => format!("{count} live tokens"),
+            match self.already_revoked {
+                Some(already) if already > 0 => {
+                    let left = self.live_tokens.saturating_sub(already);
+                    format!("{left} of {tokens}; {already} taken back already")
+                }
+                _ => tokens,
             },
         );
     }

@@ -13,7 +13,7 @@ use crate::view::EventView;
 use crate::{
     audit, batch, bundle, catalog, clock_reset, customer, diff, doctor, export, fingerprint,
     import, init, inspect, key, keyset, ledger, license, mint, proof, report, revoke, root, status,
-    trust_report, unrevoke, verify,
+    trust_import, trust_report, unrevoke, verify,
 };
 
 /// Write the JSON schemas of what --json prints, one file a command
@@ -92,6 +92,7 @@ fn all() -> Vec<(&'static str, Schema)> {
         ("bundle-write", of::<bundle::BundleAnswer>()),
         ("bundle-show", of::<bundle::BundleAnswer>()),
         ("clock-reset-issue", of::<clock_reset::ClockResetAnswer>()),
+        ("trust-import", of::<trust_import::ImportAnswer>()),
         ("trust-report", of::<trust_report::ReportAnswer>()),
         ("proof-verify", of::<proof::ProofVerifyAnswer>()),
         ("ledger-correct-clock", of::<ledger::ClockAnswer>()),

@@ -1,25 +1,41 @@
-//! A folder of published documents, and the trust state that they make.
+//! The trust state that published documents make: those of a folder, of a bundle, or those that an
+//! application keeps.
 
-use std::fs;
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use phi_verify::store::{Finding, Store};
 use phi_verify::{
     Bundle, Catalog, DocumentKind, Error, PartOutcome, PartReport, RoleKeys, TrustState, armor,
 };
 
 use crate::failure::Failure;
-use crate::input::{MAX_OBJECT, read_file};
+use crate::input::{MAX_OBJECT, Object, read_file};
+use crate::output::say;
 use crate::view::shown;
 
-/// The documents of a folder: `root-1.phi`, `root-2.phi` and on, `keyset.phi`, `status.phi` and
-/// `catalog-<product>.phi`.
+/// The documents of a folder: `root-1.phi`, `root-2.phi` and on, `keyset.phi`, `status.phi`, the
+/// deltas `status-<base>-to-<epoch>.phi` and `catalog-<product>.phi`.
 pub(crate) struct TrustFolder {
     /// By version.
     roots: Vec<(u64, PathBuf)>,
     keyset: Option<PathBuf>,
     status: Option<PathBuf>,
+    deltas: Vec<Delta>,
     /// By product.
     catalogs: Vec<(String, PathBuf)>,
+    /// Files of other names.
+    others: Vec<PathBuf>,
+}
+
+/// A delta, by the name of its file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Delta {
+    base: u64,
+    epoch: u64,
+    path: PathBuf,
 }
 
 impl TrustFolder {
@@ -36,7 +52,9 @@ impl TrustFolder {
             roots: Vec::new(),
             keyset: None,
             status: None,
+            deltas: Vec::new(),
             catalogs: Vec::new(),
+            others: Vec::new(),
         };
         for entry in fs::read_dir(folder).map_err(missing)? {
             found.add(entry.map_err(missing)?.path());
@@ -58,6 +76,7 @@ impl TrustFolder {
     fn add(&mut self, path: PathBuf) {
         let name = path.file_name().and_then(|name| name.to_str());
         let Some(stem) = name.and_then(|name| name.strip_suffix(".phi")) else {
+            self.others.push(path);
             return;
         };
         if let Some(version) = stem.strip_prefix("root-").and_then(root_version) {
@@ -68,6 +87,10 @@ impl TrustFolder {
             self.status = Some(path);
         } else if let Some(product) = stem.strip_prefix("catalog-") {
             self.catalogs.push((product.to_owned(), path));
+        } else if let Some((base, epoch)) = stem.strip_prefix("status-").and_then(delta_epochs) {
+            self.deltas.push(Delta { base, epoch, path });
+        } else {
+            self.others.push(path);
         }
     }
 
@@ -114,6 +137,7 @@ impl TrustFolder {
                 ledger_keys.push(state.root().ledger.clone());
             }
         }
+        self.import_delta(&mut state)?;
         let mut products = Vec::new();
         for (product, path) in &self.catalogs {
             import(&mut state, DocumentKind::Catalog, path)?;
@@ -130,6 +154,67 @@ impl TrustFolder {
             ledger_keys,
         })
     }
+}
+
+impl TrustFolder {
+    /// Imports the newest of the deltas to the full list. One that the full list has overtaken says
+    /// nothing new; of what an application would want another full list for, it is said so.
+    fn import_delta(&self, state: &mut TrustState) -> Result<(), Failure> {
+        let full = state.status().map_or(0, |status| status.epoch);
+        let newer = || self.deltas.iter().filter(|delta| delta.epoch > full);
+        let fits = newer().filter(|delta| delta.base == full);
+        let newest = fits.max_by_key(|delta| delta.epoch);
+        if let Some(delta) = newest {
+            import(state, DocumentKind::Status, &delta.path)?;
+        }
+        let held = newest.map_or(full, |delta| delta.epoch);
+        for delta in newer().filter(|delta| delta.base != full && delta.epoch > held) {
+            let (path, base) = (shown(&delta.path), delta.base);
+            let at_hand = match full {
+                0 => "there is none".to_owned(),
+                full => format!("status.phi is of epoch {full}"),
+            };
+            say(&format!(
+                "phi: warning: {path} is not used: it is a delta to the list of epoch {base}, and \
+                 {at_hand}"
+            ));
+        }
+        for path in self.others.iter().filter(|path| is_status(path)) {
+            let path = shown(path);
+            say(&format!(
+                "phi: warning: {path} is a status document and is not used: --status {path} \
+                 imports it"
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The epochs in the name of a delta's file, as Phi writes it: `BASE-to-EPOCH`.
+fn delta_epochs(name: &str) -> Option<(u64, u64)> {
+    let (base, epoch) = name.split_once("-to-")?;
+    Some((root_version(base)?, root_version(epoch)?))
+}
+
+/// Whether a file is a status document, by its first bytes.
+fn is_status(path: &Path) -> bool {
+    const ARMORED: &[u8] = b"-----BEGIN PHI STATUS-----";
+    const WORD: &[u8] = b"phi.status.";
+    const BINARY: u8 = 0x83;
+    if !path.is_file() {
+        return false;
+    }
+    let mut head = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(64).read_to_end(&mut head));
+    let is_text = head.starts_with(ARMORED) || head.starts_with(WORD);
+    if read.is_err() || !(is_text || head.first() == Some(&BINARY)) {
+        return false;
+    }
+    let document = read_document(path).ok();
+    document.is_some_and(|bytes| {
+        let parsed = phi_verify::UntrustedDocument::parse(&bytes);
+        parsed.is_ok_and(|document| document.kind() == DocumentKind::Status)
+    })
 }
 
 /// A root's version in the name of its file, as Phi writes it: from 1, in digits alone. A file of
@@ -169,6 +254,54 @@ impl Trust {
             state,
         };
         Ok((trust, parts))
+    }
+
+    /// A state as it is.
+    pub(crate) fn of_state(state: TrustState) -> Self {
+        let products = state.catalogs();
+        Self {
+            products: products.map(|catalog| catalog.product.clone()).collect(),
+            ledger_keys: vec![state.root().ledger.clone()],
+            state,
+        }
+    }
+
+    /// What an application keeps in its folders: its data, and the user's if that is apart.
+    ///
+    /// # Errors
+    /// `trust-missing` if there is no such folder, or why the anchor is refused.
+    pub(crate) fn of_store(
+        anchor: &Path,
+        folders: &[PathBuf],
+    ) -> Result<(Self, Vec<Finding>), Failure> {
+        let [data, rest @ ..] = folders else {
+            return Err(Failure::new("trust-missing", "no folder was named"));
+        };
+        let user = rest.first().unwrap_or(data);
+        // Of two copies one may be lost, which is for the findings to say.
+        if !data.is_dir() && !user.is_dir() {
+            let message = format!("there is no folder {}", data.display());
+            return Err(Failure::new("trust-missing", message)
+                .hint("name the folder in which the application keeps its trust state"));
+        }
+        let bytes = read_document(anchor)?;
+        let loaded = Store::new(&bytes, data, user).load();
+        let loaded = loaded.map_err(|error| refused(anchor, error))?;
+        Ok((Self::of_state(loaded.trust), loaded.findings))
+    }
+
+    /// Imports status documents that were handed in: full ones or deltas, as files, as the text of
+    /// a QR code, or `-`.
+    ///
+    /// # Errors
+    /// Why one cannot be read or is refused.
+    pub(crate) fn import_status(&mut self, named: &[OsString]) -> Result<(), Failure> {
+        for argument in named {
+            let bytes = read_status(argument)?;
+            let imported = self.state.import(&bytes);
+            imported.map_err(|error| Failure::from(error).about(about(argument)))?;
+        }
+        Ok(())
     }
 
     /// The product that was named, or the only one there is.
@@ -255,6 +388,40 @@ fn import(state: &mut TrustState, kind: DocumentKind, path: &Path) -> Result<(),
     }
     let imported = state.import(&bytes);
     imported.map_err(|error| refused(path, error)).map(|_| ())
+}
+
+/// A status document as it was handed in.
+fn read_status(argument: &OsStr) -> Result<Vec<u8>, Failure> {
+    let expected = DocumentKind::Status;
+    match Object::read(argument)? {
+        Object::Document(bytes) => {
+            let document = phi_verify::UntrustedDocument::parse(&bytes);
+            let found = document
+                .map_err(|error| Failure::from(error).about(about(argument)))?
+                .kind();
+            if found == expected {
+                return Ok(bytes);
+            }
+            Err(Failure::from(Error::DocumentKind { expected, found }).about(about(argument)))
+        }
+        other => {
+            let message = format!("this is {}, not a status document", other.name());
+            Err(Failure::new("wrong-kind", message)
+                .hint("hand in status.phi, or a delta: its file or the text of its QR code"))
+        }
+    }
+}
+
+/// What was handed in, in a few words: the text of a document is long.
+pub(crate) fn about(argument: &OsStr) -> String {
+    match argument.to_str() {
+        Some("-") => "standard input".into(),
+        Some(text) if !Path::new(argument).exists() => {
+            let start: String = text.trim().chars().take(24).collect();
+            format!("{start}...")
+        }
+        _ => shown(Path::new(argument)),
+    }
 }
 
 fn refused(path: &Path, error: Error) -> Failure {

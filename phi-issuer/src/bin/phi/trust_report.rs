@@ -1,9 +1,9 @@
 //! `phi trust`: what an application believes, for a support ticket.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use phi_verify::store::Store;
 use phi_verify::{
     Bundle, DocumentReport, KeyReport, ListsReport, PartOutcome, RoleReport, SectionReport,
     TrustReport, TrustState,
@@ -15,12 +15,14 @@ use crate::bundle;
 use crate::failure::Failure;
 use crate::output::{Answer, Page};
 use crate::session::Session;
-use crate::trust::{TrustFolder, read_document};
+use crate::trust::{Trust, TrustFolder, read_document};
+use crate::trust_import::Import;
 use crate::view::{Stamp, shown};
 
-/// Show what an application believes
+/// Show what an application believes, and bring it what was published
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Import(Import),
     Report(Report),
 }
 
@@ -52,6 +54,10 @@ pub(crate) struct Report {
     /// The folder with the issuer's published documents [default: DIR/published]
     #[arg(long, value_name = "DIR")]
     trust: Option<PathBuf>,
+    /// A status document or a delta to import as well: a file, the text of a QR code, or -; more
+    /// than one can be named
+    #[arg(long, value_name = "DOCUMENT")]
+    status: Vec<OsString>,
     /// The root document that is compiled into the application [default: the first in the trust
     /// folder]
     #[arg(long, value_name = "FILE")]
@@ -60,45 +66,42 @@ pub(crate) struct Report {
 
 impl Command {
     pub(crate) fn run(&self, session: &Session) -> Result<(), Failure> {
-        let Self::Report(command) = self;
-        let report = command.report(session)?;
-        session.output().print(&ReportAnswer::new(report))
+        match self {
+            Self::Import(command) => command.run(session),
+            Self::Report(command) => {
+                let report = command.report(session)?;
+                session.output().print(&ReportAnswer::new(report))
+            }
+        }
     }
 }
 
 impl Report {
     fn report(&self, session: &Session) -> Result<TrustReport, Failure> {
         let now = session.now();
-        let Some(anchor) = self.anchor.as_deref() else {
-            let folder = self.trust.clone().unwrap_or_else(|| session.published());
-            return Ok(TrustFolder::open(&folder)?.load(None)?.state.report(now));
-        };
-        if let [data, rest @ ..] = self.store.as_slice() {
-            let bytes = read_document(anchor)?;
-            let user = rest.first().unwrap_or(data);
-            // Of two copies one may be lost, which is for the report to say.
-            if !data.is_dir() && !user.is_dir() {
-                let message = format!("there is no folder {}", data.display());
-                return Err(Failure::new("trust-missing", message)
-                    .hint("name the folder in which the application keeps its trust state"));
-            }
-            let loaded = Store::new(&bytes, data, user).load()?;
-            let mut report = loaded.trust.report(now);
-            for finding in &loaded.findings {
+        let anchor = self.anchor.as_deref();
+        if let Some(anchor) = anchor.filter(|_| !self.store.is_empty()) {
+            let (mut trust, findings) = Trust::of_store(anchor, &self.store)?;
+            trust.import_status(&self.status)?;
+            let mut report = trust.state.report(now);
+            for finding in &findings {
                 report = report.with_finding(finding.code(), finding);
             }
             return Ok(report);
         }
-        let Some(file) = &self.bundle else {
+        let (Some(anchor), Some(file)) = (anchor, &self.bundle) else {
             let folder = self.trust.clone().unwrap_or_else(|| session.published());
-            let trust = TrustFolder::open(&folder)?.load(Some(anchor))?;
+            let mut trust = TrustFolder::open(&folder)?.load(anchor)?;
+            trust.import_status(&self.status)?;
             return Ok(trust.state.report(now));
         };
         let mut trust = TrustState::from_anchor(&read_document(anchor)?)
             .map_err(|error| Failure::from(error).about(shown(anchor)))?;
         let bytes = bundle::read(file)?;
         let parts = trust.import_bundle(&Bundle::parse(&bytes)?);
-        let mut report = trust.report(now);
+        let mut trust = Trust::of_state(trust);
+        trust.import_status(&self.status)?;
+        let mut report = trust.state.report(now);
         for part in parts {
             if let PartOutcome::Refused(error) = part.outcome {
                 let text = format!("{} is refused: {error}", part.part);

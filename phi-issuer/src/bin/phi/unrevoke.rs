@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::output::{Answer, Page, say};
-use crate::revoke::Target;
+use crate::revoke::{Target, about, feature_name};
 use crate::session::Session;
 use crate::view::{Stamp, counted};
 
@@ -38,7 +38,7 @@ pub(crate) struct Unrevoke {
 impl Unrevoke {
     pub(crate) fn run(&self, session: &Session) -> Result<(), Failure> {
         let mut issuer = session.issuer()?;
-        let subject = self.target.subject(&mut issuer)?;
+        let subject = self.target.subject(&mut issuer, session)?;
         let context = Context {
             reason: self.reason.clone(),
             ..session.context()
@@ -48,9 +48,10 @@ impl Unrevoke {
         } else {
             issuer.unrevoke(&subject, &context)?
         };
-        session
-            .output()
-            .print(&UnrevokeAnswer::new(self.dry_run, &unrevoked))?;
+        session.output().print(&UnrevokeAnswer {
+            name: feature_name(&mut issuer, &subject)?,
+            ..UnrevokeAnswer::new(self.dry_run, &unrevoked)
+        })?;
         say(if self.dry_run {
             "phi: dry run: nothing was recorded"
         } else {
@@ -70,13 +71,16 @@ pub(crate) struct UnrevokeAnswer {
     class: String,
     /// Its id; of a feature `product/code`.
     subject: String,
+    /// Of a feature: its name in the catalog.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
     /// Since when it was revoked.
     revoked_since: Stamp,
     /// Why it was revoked.
     revoked_for: String,
     /// When that ends.
     since: Stamp,
-    /// Tokens that had not ended and that the revocation hit.
+    /// Tokens that had not ended and that the revocation hit; of a feature those that grant it.
     live_tokens: u64,
     /// How many of them count again; the others are taken back by something else as well.
     restored_tokens: u64,
@@ -93,6 +97,7 @@ impl UnrevokeAnswer {
             dry_run,
             class: revocation.subject.class().name().to_owned(),
             subject: revocation.subject.id(),
+            name: None,
             revoked_since: revocation.since.into(),
             revoked_for: revocation.reason.name().to_owned(),
             since: unrevoked.since.into(),
@@ -120,7 +125,8 @@ impl UnrevokeAnswer {
 
 impl Answer for UnrevokeAnswer {
     fn show(&self, page: &mut Page) {
-        page.field("unrevoked", format!("{} {}", self.class, self.subject));
+        let about = about(&self.class, &self.subject, self.name.as_deref());
+        page.field("unrevoked", about);
         page.field(
             "was revoked",
             format!("{}, {}", self.revoked_since, self.revoked_for),

@@ -3,7 +3,7 @@
 mod bundled;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub(crate) use bundled::BundleVerifyAnswer;
 use bundled::{Candidate, Choice};
@@ -31,7 +31,10 @@ use crate::view::{FlagView, LicenseView, Names, Stamp, flags, near, show_flags};
 #[command(
     long_about = "Verify a license, offline.\n\n\
         The trust folder holds the issuer's published documents: root-1.phi and its successors, \
-        keyset.phi, and as far as there are any status.phi and catalog-PRODUCT.phi. With --bundle \
+        keyset.phi, and as far as there are any status.phi, a delta to it as \
+        status-BASE-to-EPOCH.phi, and catalog-PRODUCT.phi. With --status a status document or a \
+        delta comes from elsewhere, and with --store all is what an application keeps. With \
+        --bundle \
         the documents are the bundle's, and so is the license unless one is named; what is \
         believed is still the anchor, which never comes from a bundle. Of several licenses in a \
         bundle one is chosen with --license, --token or --product, or each is verified with \
@@ -39,6 +42,7 @@ use crate::view::{FlagView, LicenseView, Names, Stamp, flags, near, show_flags};
     after_help = "Examples:\n  \
         phi verify license.txt\n  \
         phi verify license.txt --trust /etc/atlas/phi --this-machine\n  \
+        phi verify license.txt --trust /etc/atlas/phi --status status-12-to-14.phi\n  \
         phi verify license.txt --proof license.tlog-proof\n  \
         phi verify --bundle globex.phi --anchor root-1.phi\n  \
         phi verify --bundle globex.phi --anchor root-1.phi --all\n  \
@@ -73,6 +77,19 @@ pub(crate) struct Verify {
     /// The folder with the issuer's published documents [default: DIR/published]
     #[arg(long, value_name = "DIR")]
     trust: Option<PathBuf>,
+    /// The folder in which an application keeps its trust state, instead of a trust folder; twice,
+    /// if it keeps the copies apart
+    #[arg(
+        long,
+        value_name = "DIR",
+        requires = "anchor",
+        conflicts_with_all = ["bundle", "trust"]
+    )]
+    store: Vec<PathBuf>,
+    /// A status document or a delta to import as well: a file, the text of a QR code, or -; more
+    /// than one can be named
+    #[arg(long, value_name = "DOCUMENT")]
+    status: Vec<OsString>,
     /// The root document to believe [default: the first in the trust folder]
     #[arg(long, value_name = "FILE")]
     anchor: Option<PathBuf>,
@@ -218,8 +235,13 @@ impl Verify {
     /// What follows from the anchor: the trust folder, or the bundle.
     fn believe(&self, session: &Session, bundle: Option<&Bundle<'_>>) -> Result<Trust, Failure> {
         let Some(bundle) = bundle else {
-            let folder = self.folder(session);
-            return TrustFolder::open(&folder)?.load(self.anchor.as_deref());
+            let anchor = self.anchor.as_deref();
+            let mut trust = match anchor.filter(|_| !self.store.is_empty()) {
+                Some(anchor) => self.believe_store(anchor)?,
+                None => TrustFolder::open(&self.folder(session))?.load(anchor)?,
+            };
+            trust.import_status(&self.status)?;
+            return Ok(trust);
         };
         let (trust, parts) = self.believe_bundle(bundle, session)?;
         bundled::warn(&parts);
@@ -232,13 +254,24 @@ impl Verify {
         bundle: &Bundle<'_>,
         session: &Session,
     ) -> Result<(Trust, Vec<PartReport>), Failure> {
-        match &self.anchor {
+        let (mut trust, parts) = match &self.anchor {
             Some(anchor) => Trust::of_bundle(anchor, bundle),
             None => Trust::of_bundle(
                 TrustFolder::open(&self.folder(session))?.first_root()?,
                 bundle,
             ),
+        }?;
+        trust.import_status(&self.status)?;
+        Ok((trust, parts))
+    }
+
+    /// What an application keeps.
+    fn believe_store(&self, anchor: &Path) -> Result<Trust, Failure> {
+        let (trust, findings) = Trust::of_store(anchor, &self.store)?;
+        for finding in findings {
+            say(&format!("phi: warning: {finding}"));
         }
+        Ok(trust)
     }
 
     fn folder(&self, session: &Session) -> PathBuf {

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::output::{Answer, Page, Tone, say};
-use crate::revoke::token_id;
+use crate::revoke::{Named, token_named};
 use crate::session::Session;
 use crate::view::Stamp;
 
@@ -16,7 +16,10 @@ use crate::view::Stamp;
 #[derive(Debug, Args)]
 #[command(
     long_about = "Say of a token what the ledger and the newest status document have of it, and \
-        whether an application that has everything published accepts it, under each policy.",
+        whether an application that has everything published accepts it, under each policy.\n\n\
+        A token that is handed in as text or as a file must be the very one that was minted: one \
+        that was changed, or is signed by others, is refused. An id alone says nothing of the \
+        text that somebody has.",
     after_help = "Examples:\n  \
         phi status check license.txt\n  \
         phi status check 746f6b656e2d6964746f6b656e2d6964 --json"
@@ -29,8 +32,9 @@ pub(crate) struct Check {
 impl Check {
     pub(super) fn run(&self, session: &Session) -> Result<(), Failure> {
         let mut issuer = session.issuer()?;
-        let check = issuer.check_token(token_id(&self.token)?, session.now())?;
-        let answer = CheckAnswer::new(&check);
+        let named = token_named(&self.token, &mut issuer, session)?;
+        let check = issuer.check_token(named.id(), session.now())?;
+        let answer = CheckAnswer::new(&check, named);
         session.output().print(&answer)?;
         if !answer.agree {
             say("phi: the list is behind the ledger; next: phi status publish");
@@ -45,6 +49,8 @@ impl Check {
 pub(crate) struct CheckAnswer {
     /// The token's id.
     token: String,
+    /// Whether the text that was handed in is what was minted; null if only the id was.
+    genuine: Option<bool>,
     /// Its license.
     license: String,
     /// The license's customer.
@@ -106,7 +112,7 @@ struct PolicyRow {
 }
 
 impl CheckAnswer {
-    fn new(check: &TokenCheck) -> Self {
+    fn new(check: &TokenCheck, named: Named) -> Self {
         let list = check.list.as_ref().map(ListSaid::new);
         let ledger = Said::by_ledger(check.ledger);
         let revoked = |said: &Said| said.verdict == "revoked";
@@ -114,6 +120,7 @@ impl CheckAnswer {
         let policies = check.policies.iter();
         Self {
             token: check.token.to_string(),
+            genuine: matches!(named, Named::Text(_)).then_some(true),
             license: check.license.to_string(),
             customer: check.customer.clone(),
             issued: check.issued_at.into(),
@@ -213,6 +220,13 @@ impl Answer for CheckAnswer {
         page.headline(tone, &word, "by the ledger");
         page.gap();
         page.field("token", &self.token);
+        page.field(
+            "text",
+            match self.genuine {
+                Some(_) => "as it was minted",
+                None => "not checked: the id alone was given",
+            },
+        );
         page.field("license", &self.license);
         page.field("customer", &self.customer);
         page.field(
