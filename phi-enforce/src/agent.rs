@@ -104,6 +104,11 @@ impl Agent {
         self.flight.is_some()
     }
 
+    /// The history that the store tells, if it was heard of.
+    pub(crate) fn epoch(&self) -> Option<Epoch> {
+        self.known.map(|known| known.epoch)
+    }
+
     /// What is wrong with the store, as of the last answer.
     pub(crate) const fn fault(&self) -> Option<Fault> {
         self.fault
@@ -306,6 +311,10 @@ impl Agent {
                 if let Some(grants) = self.outcome(now, flight, outcome, Vec::len) {
                     let sent = grants.sent;
                     self.quotas.granted(now.boot, sent, &grants.value);
+                    if self.stopping {
+                        // Asked for before, and nobody will spend it.
+                        self.quotas.return_all();
+                    }
                 }
             }
             Said::GivenBack(outcome) => {

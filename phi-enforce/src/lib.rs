@@ -126,7 +126,7 @@ pub use groups::{MAX_GROUPS, Reserved};
 pub use layer::{GateBody, GateLayer, GateService};
 #[cfg(feature = "tower")]
 pub use needs::{Admitted, Demand, Needs, Undeclared};
-pub use node::{Health, ManualNode, Node};
+pub use node::{Counts, Health, ManualNode, Node};
 pub use period::Label;
 #[cfg(feature = "postgres")]
 pub use postgres::{Finding, Postgres, PostgresOptions};

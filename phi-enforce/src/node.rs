@@ -36,6 +36,15 @@ pub(crate) struct Hub {
     answers: AtomicU64,
     low: Arc<Mutex<Vec<usize>>>,
     courier: OnceLock<Thread>,
+    counts: Tally,
+}
+
+/// What was carried to the store so far.
+#[derive(Debug, Default)]
+struct Tally {
+    requests: AtomicU64,
+    failures: AtomicU64,
+    nanos: AtomicU64,
 }
 
 impl fmt::Debug for Hub {
@@ -58,6 +67,7 @@ impl Hub {
             heard: Event::new(),
             answers: AtomicU64::new(0),
             courier: OnceLock::new(),
+            counts: Tally::default(),
             clock,
         })
     }
@@ -151,13 +161,39 @@ impl Hub {
             }
             match self.next() {
                 Step::Send(request) => {
+                    let sent = self.clock.now().boot;
                     let answer = request.send(store);
+                    self.counts
+                        .add(self.clock.now().boot.since(sent), answer.is_err());
                     self.answered(&request, answer);
                 }
                 Step::Rest(rest) => thread::park_timeout(rest),
             }
         }
     }
+}
+
+impl Tally {
+    fn add(&self, took: Duration, failed: bool) {
+        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        self.nanos.fetch_add(nanos, Ordering::Relaxed);
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.failures
+            .fetch_add(u64::from(failed), Ordering::Relaxed);
+    }
+}
+
+/// What a node asked of its store since it began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Requests that were carried, those that were repeated each time.
+    pub requests: u64,
+    /// How many of them the store did not answer.
+    pub failures: u64,
+    /// How long they took, together.
+    pub took: Duration,
+    /// How often the store went back to an earlier state, if the node has heard of it.
+    pub restores: Option<u64>,
 }
 
 /// What stands between a node and its store, as of the store's last answer.
@@ -218,6 +254,17 @@ impl Node {
         Health {
             fault: agent.fault(),
             learning: agent.learning(now),
+        }
+    }
+
+    /// What this node asked of its store, for whoever watches it.
+    pub fn counts(&self) -> Counts {
+        let tally = &self.hub.counts;
+        Counts {
+            requests: tally.requests.load(Ordering::Relaxed),
+            failures: tally.failures.load(Ordering::Relaxed),
+            took: Duration::from_nanos(tally.nanos.load(Ordering::Relaxed)),
+            restores: self.hub.agent().epoch().map(|epoch| epoch.restores),
         }
     }
 }

@@ -16,3 +16,4 @@ pub mod server;
 pub mod service;
 pub mod sessions;
 pub mod tls;
+pub mod watch;

@@ -34,7 +34,10 @@ use self::{
     held::{Held, Judge, Spoken, Unheld, spoken},
     kept::Kept,
 };
-use crate::intake::{Named, Object, Outcome, Part, Report};
+use crate::{
+    intake::{Named, Object, Outcome, Part, Report},
+    watch::imported,
+};
 
 /// The clock is noted down this often, in seconds, so that one that is set back is noticed.
 const OBSERVED: u64 = 60 * 60;
@@ -245,6 +248,9 @@ impl Licenses {
         let news = added || parts.iter().any(|part| part.outcome == Outcome::Updated);
         remember(books, before);
         self.judge(books);
+        for part in &parts {
+            imported(&part.outcome);
+        }
         let mut unkept = Vec::new();
         if news {
             unkept = self.kept.keep_trust(&mut books.trust);

@@ -7,7 +7,6 @@ use std::{
     time::Duration,
 };
 
-use axum::Router;
 use phi_enforce::{Clock, Node, StoreError};
 use tokio::{
     task::JoinSet,
@@ -25,6 +24,7 @@ use crate::{
     listener::{Drained, Listener},
     service::{Running, Service},
     sessions::SWEEP,
+    watch,
 };
 
 /// The store is asked this often whether it is there: readiness is as old at the most.
@@ -147,13 +147,10 @@ impl Server {
     /// Serves until `stop` is ready, and then until nobody relies on this node any more: it is not
     /// ready from then on, clients are told to go elsewhere, their seats are given up when they
     /// have stopped, requests that are under way are answered, and what was not spent goes back.
-    ///
-    /// `others` are routes beside those of the calls: metrics.
     pub async fn serve(
         self,
         listener: Listener,
         entry: Entry,
-        others: Router,
         stop: impl Future<Output = ()> + Send,
     ) -> Drained {
         tell(&self.news);
@@ -165,8 +162,10 @@ impl Server {
             service.drain();
             emptied(&service).await;
         };
-        let routes = http::routes(Arc::clone(&self.service));
-        let routes = routes.merge(grpc::routes(&self.service)).merge(others);
+        let routes = http::routes(Arc::clone(&self.service))
+            .merge(grpc::routes(&self.service))
+            .merge(watch::routes(Arc::clone(&self.service)));
+        let routes = watch::watched(routes);
         let drained = listener.serve(entry, routes, stopped).await;
         chores.shutdown().await;
         let service = Arc::clone(&self.service);

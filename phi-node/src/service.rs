@@ -5,6 +5,7 @@
 
 mod answers;
 mod denied;
+mod gauges;
 
 use std::{
     fmt,
@@ -16,8 +17,8 @@ use std::{
 };
 
 use phi_enforce::{
-    Clock, Gate, Health, MAX_NAME, MAX_SLICE, Node, Policy, Pool, RateLimit, Refusal, Rejection,
-    StoreError,
+    Clock, Counts, Gate, Health, MAX_NAME, MAX_SLICE, Node, Policy, Pool, RateLimit, Refusal,
+    Rejection, StoreError,
 };
 use phi_verify::{License, LicenseId, UnixTime};
 use tokio::sync::Semaphore;
@@ -35,6 +36,7 @@ use crate::{
     engine::Engine,
     licenses::{Entry, Licenses, Shelf, Standing},
     sessions::{Claimed, NoSeat, Sessions, session_parts},
+    watch::decided,
 };
 
 /// A claim waits in the queue at most this long: clients and what lies between give up after a
@@ -88,6 +90,10 @@ impl Running {
         })
     }
 
+    fn counts(&self) -> Counts {
+        self.node().as_ref().map(Node::counts).unwrap_or_default()
+    }
+
     fn close(&self) {
         let node = self.node().take();
         // It is dropped when nobody waits for the lock.
@@ -139,6 +145,17 @@ impl Service {
         license: Option<&str>,
         flag: &str,
     ) -> Result<Checked, Denied> {
+        let answer = self.check_flag(client, license, flag);
+        decided("check", &answer);
+        answer
+    }
+
+    fn check_flag(
+        &self,
+        client: &Client,
+        license: Option<&str>,
+        flag: &str,
+    ) -> Result<Checked, Denied> {
         allowed(client, Right::Check)?;
         let entry = self.entry(client, license)?;
         let code = entry
@@ -160,6 +177,21 @@ impl Service {
     /// # Errors
     /// [`Denied`]: nothing was taken.
     pub async fn take(
+        &self,
+        client: &Client,
+        license: Option<&str>,
+        quota: &str,
+        units: u64,
+    ) -> Result<Limited<TakenAnswer>, Denied> {
+        let answer = self.take_units(client, license, quota, units).await;
+        decided("take", &answer);
+        if answer.is_ok() {
+            metrics::counter!("phi_node_units_taken_total").increment(units);
+        }
+        answer
+    }
+
+    async fn take_units(
         &self,
         client: &Client,
         license: Option<&str>,
@@ -199,6 +231,12 @@ impl Service {
     /// # Errors
     /// [`Denied`]: there is none.
     pub async fn claim(&self, client: &Client, claim: &Claim) -> Result<SeatAnswer, Denied> {
+        let answer = self.claim_seat(client, claim).await;
+        decided("claim", &answer);
+        answer
+    }
+
+    async fn claim_seat(&self, client: &Client, claim: &Claim) -> Result<SeatAnswer, Denied> {
         allowed(client, Right::Seats)?;
         let holder = claim.holder.as_deref().unwrap_or(client.name());
         check_name("holder", holder)?;
@@ -234,6 +272,12 @@ impl Service {
     /// # Errors
     /// [`Denied`]: the client has to stop using the seat.
     pub fn renew(&self, client: &Client, seat: &str) -> Result<SeatAnswer, Denied> {
+        let answer = self.renew_seat(client, seat);
+        decided("renew", &answer);
+        answer
+    }
+
+    fn renew_seat(&self, client: &Client, seat: &str) -> Result<SeatAnswer, Denied> {
         allowed(client, Right::Seats)?;
         let seat = self.sessions.renew(client.name(), seat);
         let seat = seat.map_err(|none| self.no_seat(none))?;

@@ -284,6 +284,24 @@ fn units_that_nobody_spends_go_back() {
 }
 
 #[test]
+fn units_that_come_when_the_node_is_stopping_go_back_too() {
+    let desk = Desk::new();
+    let gate = desk.gate(&calls(100_000));
+    desk.take(&gate, 1).unwrap();
+    desk.settle();
+    assert_eq!(gate.try_take(CALLS, 5), Err(Refusal::NotYet));
+    let Step::Send(request) = desk.node.next() else {
+        panic!("units are asked for");
+    };
+    desk.node.stop();
+    let answer = request.send(&*desk.rig.store());
+    desk.node.answered(&request, answer);
+    desk.settle();
+    assert!(desk.node.is_stopped());
+    assert_eq!(desk.charged(), 1);
+}
+
+#[test]
 fn a_clock_that_jumps_burns_what_was_held() {
     let desk = Desk::new();
     let gate = desk.gate(&calls(100_000));

@@ -1,10 +1,13 @@
 //! Why the command ends without its result: a stable code, a sentence, a next step, an exit code.
 
-use std::{fmt::Write as _, io::Write as _, path::Path};
+use std::{error::Error as _, fmt::Write as _, io::Write as _, path::Path};
 
 use anstyle::{AnsiColor, Style};
 use phi_enforce::StoreError;
-use phi_node::{clients::ClientsError, listener::ListenError, server::StartError, tls::TlsError};
+use phi_node::{
+    clients::ClientsError, listener::ListenError, server::StartError, tls::TlsError,
+    watch::WatchError,
+};
 use serde::Serialize;
 
 use super::{exit_code::ExitCode, output};
@@ -107,6 +110,14 @@ impl From<StartError> for Failure {
 impl From<ListenError> for Failure {
     fn from(error: ListenError) -> Self {
         Self::new(ExitCode::LISTEN, error.code(), error.to_string()).hint(error.hint())
+    }
+}
+
+impl From<WatchError> for Failure {
+    fn from(error: WatchError) -> Self {
+        let cause = error.source().map(|cause| format!(": {cause}"));
+        let message = format!("{error}{}", cause.unwrap_or_default());
+        Self::input(error.code(), message).hint(error.hint())
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use axum::Router;
 use clap::Args;
 use phi_enforce::SystemClock;
 use phi_node::{
@@ -13,6 +12,7 @@ use phi_node::{
     limits::Limits,
     listener::{Drained, Listener, Protection},
     server::Server,
+    watch::Watch,
 };
 use tokio::{
     runtime,
@@ -59,6 +59,7 @@ fn unexpected(code: &'static str, error: &dyn std::fmt::Display) -> Failure {
 async fn serve(made: Made, json: bool) -> Result<(), Failure> {
     // Told to stop from here on, a node stops as it should, however far it is.
     let stop = Stop::new().map_err(|error| unexpected("signals-failed", &error))?;
+    let watch = Watch::start(&made.watch)?;
     let store = made.server.opening.address.to_string();
     let opening = tokio::task::spawn_blocking(|| Server::open(made.server, Arc::new(SystemClock)));
     let opened = opening
@@ -76,10 +77,12 @@ async fn serve(made: Made, json: bool) -> Result<(), Failure> {
         json,
     )?;
     let entry = Entry::new(made.who, made.metrics, Limits::default());
-    match server
-        .serve(listener, entry, Router::new(), stop.told())
-        .await
-    {
+    let drained = server
+        .serve(listener, entry, stop.told())
+        .await;
+    // The collector may be slow or away.
+    let _ = tokio::task::spawn_blocking(|| watch.stop()).await;
+    match drained {
         Drained::Wholly => {
             output::say("phi-node: stopped, and everything was given back");
             Ok(())

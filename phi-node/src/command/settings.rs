@@ -19,6 +19,7 @@ use phi_node::{
     listener::Protection,
     server,
     tls::{ClientCertificates, Tls, TlsFiles},
+    watch,
 };
 use phi_verify::{
     RevocationPolicy, armor,
@@ -85,6 +86,15 @@ pub(super) struct Settings {
     /// Let everybody read /metrics
     #[arg(long)]
     open_metrics: bool,
+    /// The least that is logged [default: info]
+    #[arg(long, value_name = "LEVEL")]
+    log: Option<Level>,
+    /// How lines of the log look [default: human]
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<LogFormat>,
+    /// A collector of traces that speaks OTLP over gRPC [default: as `OTEL_EXPORTER_OTLP_ENDPOINT` says]
+    #[arg(long, value_name = "URL")]
+    otlp: Option<String>,
     /// The name of this node, for people who read the store's tables [default: the machine's]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
@@ -104,6 +114,32 @@ pub(super) struct Settings {
     /// Policies of seats, by name.
     #[arg(skip)]
     seats: BTreeMap<String, SeatTable>,
+}
+
+/// The least that is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Level {
+    /// What failed
+    Error,
+    /// What somebody should look at
+    Warn,
+    /// What changed
+    Info,
+    /// Every request
+    Debug,
+    /// Everything
+    Trace,
+}
+
+/// How lines of the log look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum LogFormat {
+    /// For people
+    Human,
+    /// One JSON object in each line
+    Json,
 }
 
 /// What a missing or an old status list means.
@@ -147,6 +183,7 @@ pub(super) struct Made {
     pub(super) protection: Protection,
     pub(super) who: Who,
     pub(super) metrics: Metrics,
+    pub(super) watch: watch::Options,
 }
 
 impl Settings {
@@ -215,6 +252,9 @@ impl Settings {
                 || file.require_client_certificate,
             plaintext_anyway: self.plaintext_anyway || file.plaintext_anyway,
             open_metrics: self.open_metrics || file.open_metrics,
+            log: self.log.or(file.log),
+            log_format: self.log_format.or(file.log_format),
+            otlp: self.otlp.or(file.otlp),
             name: self.name.or(file.name),
             longest_lease: self.longest_lease.or(file.longest_lease),
             dangerous_on_any_disk: self.dangerous_on_any_disk || file.dangerous_on_any_disk,
@@ -250,6 +290,7 @@ impl Settings {
             } else {
                 Metrics::ByRight
             },
+            watch: self.watch(),
             server: server::Settings {
                 name: self.name.clone().unwrap_or_else(machine),
                 opening: Opening {
@@ -277,6 +318,23 @@ impl Settings {
                 watched: self.bundle,
             },
         })
+    }
+
+    fn watch(&self) -> watch::Options {
+        watch::Options {
+            level: match self.log {
+                Some(Level::Error) => tracing::Level::ERROR,
+                Some(Level::Warn) => tracing::Level::WARN,
+                Some(Level::Info) | None => tracing::Level::INFO,
+                Some(Level::Debug) => tracing::Level::DEBUG,
+                Some(Level::Trace) => tracing::Level::TRACE,
+            },
+            format: match self.log_format {
+                Some(LogFormat::Human) | None => watch::Format::Human,
+                Some(LogFormat::Json) => watch::Format::Json,
+            },
+            traces: watch::Destination::of(self.otlp.clone()),
+        }
     }
 
     fn address(&self) -> Result<Address, Failure> {
