@@ -160,7 +160,13 @@ impl Issuer {
                 continue;
             }
             let what = format!("published/{name} is not what the ledger says was published");
-            check_up.wrong("file-behind", what, "phi keyset publish");
+            // A publication writes every file again.
+            let next = if name.starts_with("status") {
+                "phi status publish"
+            } else {
+                "phi keyset publish"
+            };
+            check_up.wrong("file-behind", what, next);
         }
         Ok(())
     }

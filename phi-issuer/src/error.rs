@@ -226,6 +226,18 @@ pub enum Error {
         /// A document among it that the store cannot take up, by its file.
         fixed: Option<String>,
     },
+    /// The ledger's checkpoints do not reach the cut of a key that was published: tokens that the
+    /// cut keeps would be lost.
+    CutLost {
+        /// The key.
+        key_id: phi_verify::KeyId,
+        /// How many events of the ledger the published cut leaves to the key.
+        cut: u64,
+        /// How many of them the newest checkpoint covers.
+        covered: u64,
+        /// How many live tokens stand between the two.
+        tokens: u64,
+    },
     /// A token that was handed in is not one that was minted here.
     NotGenuine {
         /// The token of the ledger that has its id, if there is one.
@@ -411,6 +423,7 @@ impl Error {
             Self::NoKeyFits { .. } => "no-key-fits",
             Self::NotFound { .. } => "not-found",
             Self::NotThen { .. } => "not-there-then",
+            Self::CutLost { .. } => "would-orphan",
             Self::NotGenuine { cause, .. } => cause.code(),
             Self::NotVerified(_) => "not-verified",
             Self::Filter(_) => "filter-not-built",
@@ -486,6 +499,7 @@ impl Error {
             Self::ClockBehind { .. }
             | Self::ClockRight { .. }
             | Self::Conflict { .. }
+            | Self::CutLost { .. }
             | Self::Diverged(_)
             | Self::EntryNewer { .. }
             | Self::EventDamaged { .. }
@@ -576,8 +590,9 @@ impl Error {
                     .into()
             }
             Self::OlderThanPublished { fixed: None, .. } => {
-                "restore a newer backup; if there is none, --older-than-published goes on after \
-                 what was published (docs/ledger.md, \"Backups\")"
+                "restore a newer backup; if there is none, `phi ledger restore` with \
+                 --older-than-published goes on after what was published (docs/ledger.md, \
+                 \"Backups\")"
                     .into()
             }
             Self::OlderThanPublished {
@@ -600,6 +615,10 @@ impl Error {
                  and publish the keyset"
                     .into()
             }
+            Self::CutLost { cut, .. } => format!(
+                "restore a backup that was made after a checkpoint of event {cut} or later; if there \
+                 is none, --force goes on, and what is lost is to be minted again"
+            ),
             Self::NotGenuine {
                 known: Some(id), ..
             } => format!(
@@ -757,6 +776,16 @@ impl fmt::Display for Error {
                     "the ledger is older than what was published of it: {ahead}"
                 )
             }
+            Self::CutLost {
+                key_id,
+                cut,
+                covered,
+                tokens,
+            } => write!(
+                f,
+                "key {key_id} was cut after event {cut}, and the checkpoints of this ledger cover \
+                 {covered} events: {tokens} live tokens that the cut keeps would be lost"
+            ),
             Self::NotGenuine { .. } => f.write_str("this is no token that was minted here"),
             Self::NotVerified(_) => f.write_str("what was made does not pass verification"),
             Self::BatchFile { problem }

@@ -319,7 +319,10 @@ pub(crate) fn license_claims(
     }
 }
 
-const ANOTHER: &str = "issue a new license with `phi license issue`";
+const UNREVOKE: &str = "issue a new license with `phi license issue`, or take the revocation back \
+                        with `phi unrevoke license`";
+const CUSTOMER: &str = "take the revocation back with `phi unrevoke customer`: until then every \
+                        license of the customer is revoked, new ones too";
 const RENEW: &str = "renew it with `phi license renew`";
 
 /// Whether tokens of the license may be minted: it must be in force, and one issued now must not
@@ -350,7 +353,7 @@ pub(crate) fn mintable(
         State::Superseded => {
             return refuse("is superseded", "mint of the license that replaced it");
         }
-        State::Revoked => return refuse("is revoked", ANOTHER),
+        State::Revoked => return refuse("is revoked", UNREVOKE),
         State::Grace | State::Expired => return refuse("has expired", RENEW),
     }
     for (class, id, whose) in [
@@ -365,7 +368,7 @@ pub(crate) fn mintable(
             continue;
         };
         match revocation.issued_before {
-            None => return refuse("is revoked with its customer", ANOTHER),
+            None => return refuse("is revoked with its customer", CUSTOMER),
             Some(before) if now < before => {
                 return Err(Error::NotAllowed {
                     what: format!(

@@ -318,9 +318,20 @@ fn check_cuts(query: &Query<'_>, keyset: Option<&Keyset>) -> Result<(), Error> {
 
 /// A delta must import where its base is held; what is then believed.
 pub(crate) fn import_delta(query: &Query<'_>, delta: &Publication) -> Result<TrustState, Error> {
+    let mut trust = import_base(query, delta.base)?;
+    trust.import(&delta.document).map_err(Error::NotVerified)?;
+    Ok(trust)
+}
+
+/// What is believed where the full list of an epoch is held.
+///
+/// # Errors
+/// [`Error::NotAllowed`] if nobody takes that list any more.
+pub(crate) fn import_base(query: &Query<'_>, base: Option<u64>) -> Result<TrustState, Error> {
+    let epoch = base.unwrap_or_default();
     let mut trust = root::chain(query)?.ok_or_else(root::none)?;
     let keyset = query.newest(DocumentKind::Keyset, "")?;
-    let base = match delta.base {
+    let base = match base {
         Some(epoch) => query.full_list(epoch)?,
         None => None,
     };
@@ -328,12 +339,11 @@ pub(crate) fn import_delta(query: &Query<'_>, delta: &Publication) -> Result<Tru
         trust
             .import(&held.document)
             .map_err(|_| Error::NotAllowed {
-                what: format!("a delta from list {}", delta.base.unwrap_or_default()),
+                what: format!("a delta from list {epoch}"),
                 problem: "cannot be: the list is signed by keys that the root names no more",
                 hint: "leave it out: whoever has that list takes the full one",
             })?;
     }
-    trust.import(&delta.document).map_err(Error::NotVerified)?;
     Ok(trust)
 }
 

@@ -154,7 +154,10 @@ pub(crate) fn check(query: &Query<'_>, request: &RevokeRequest) -> Result<(), Er
             Subject::Key(_) => {
                 "run `phi keyset publish`, then `phi status publish`, to carry it out"
             }
-            _ => "run `phi status publish` to carry the revocation out",
+            _ => {
+                "run `phi status publish`, unless the list says so already; a cut-off is only \
+                  moved to a later time"
+            }
         },
     })
 }

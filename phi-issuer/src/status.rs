@@ -38,7 +38,7 @@ use crate::{
     keys::Role,
     ledger,
     passphrase::Unlock,
-    publish::{import, import_delta, sealed},
+    publish::{import, import_base, import_delta, sealed},
     revoked::Revoked,
     store::Query,
 };
@@ -269,6 +269,9 @@ impl Issuer {
         let salt = random()?;
         self.store.read(|query| {
             let now = query.lifted(now)?;
+            for base in &request.deltas_from {
+                import_base(query, Some(*base))?;
+            }
             let made = make(query, &settings, request, salt, now, &mut progress)?;
             Ok(made.report)
         })

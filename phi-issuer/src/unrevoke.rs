@@ -10,6 +10,7 @@ use crate::{
     entry::Entry,
     error::Error,
     event::{Event, Revocation, Subject, Unrevocation},
+    keys,
     license::{self, ChangeRequest, LicenseOrder, LicenseRecord, OldTokens, State, fold},
     store::{Query, Writer},
 };
@@ -123,7 +124,10 @@ fn suspend_again(writer: &mut Writer<'_>, subject: &Subject) -> Result<(), Error
 
 /// Whether a revocation can be taken back, and what stays of it.
 pub(crate) fn check(query: &Query<'_>, subject: &Subject) -> Result<Decided, Error> {
-    if matches!(subject, Subject::Key(_)) {
+    if let Subject::Key(id) = subject {
+        if !keys::find(query, *id)?.revoked {
+            return Err(not_revoked(query, subject)?);
+        }
         return Err(refused(
             subject,
             "was revoked, and whoever has a copy of it still has one: it stays so",

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use phi_verify::{
     DocumentKind, Error as VerifyError, KeyState, Reason, RuleClass, Status, StatusLists,
-    Subject as WireSubject, TrustState, Verdict,
+    Subject as WireSubject, TrustState, UnixTime, Verdict,
     dangerous_inspect::{self, Document},
     log::LogState,
 };
@@ -17,6 +17,7 @@ use crate::{
     error::Error,
     event::Event,
     issuer::{ANCHOR, CHECKPOINT, PUBLISHED, system},
+    keys::Reach,
     revoke, status,
     store::{Query, Store, Writer},
 };
@@ -28,7 +29,11 @@ pub enum Older<'c> {
     Refuse,
     /// It takes up the published keyset and status list, by whom and when this says: what is
     /// published next has numbers above theirs, and what they take back stays taken back.
+    /// Where the cut of a key is beyond what the ledger's own checkpoints cover, and tokens that it
+    /// keeps would be lost, it is refused.
     TakeUp(&'c Context),
+    /// As [`Older::TakeUp`], and what is lost with a cut is lost.
+    TakeUpAndLose(&'c Context),
 }
 
 /// A document is never larger (docs/spec.md, "Documents").
@@ -106,7 +111,7 @@ impl Ahead {
             .find(rests)
             .map(Publication::file_name);
         let context = match (older, fixed) {
-            (Older::TakeUp(context), None) => context,
+            (Older::TakeUp(context) | Older::TakeUpAndLose(context), None) => context,
             (_, fixed) => {
                 return Err(Error::OlderThanPublished {
                     ahead: self.words.join(", "),
@@ -122,6 +127,9 @@ impl Ahead {
                 writer.append(&Event::DocumentPublished(publication.clone()))?;
             }
             for publication in &self.documents {
+                if matches!(older, Older::TakeUp(_)) {
+                    check_cuts(&writer.query(), publication, context.now)?;
+                }
                 keep_taken_back(writer, publication)?;
             }
             Ok(())
@@ -230,6 +238,35 @@ fn keep_taken_back(writer: &mut Writer<'_>, publication: &Publication) -> Result
         match writer.attempt(|writer| revoke::record(writer, &request))? {
             Ok(_) | Err(Error::NotFound { .. } | Error::NotAllowed { .. }) => {}
             Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Whether the ledger can keep all the tokens that the cuts of a published keyset keep.
+fn check_cuts(query: &Query<'_>, publication: &Publication, now: UnixTime) -> Result<(), Error> {
+    let document = dangerous_inspect::document(&publication.document);
+    let Document::Keyset(keyset) = document.map_err(Error::NotVerified)? else {
+        return Ok(());
+    };
+    for entry in keyset.keys() {
+        let KeyState::Revoked { cut: Some(cut) } = entry.state else {
+            continue;
+        };
+        let key_id = entry.key.id();
+        let covered = covered(query, Some(cut))?.unwrap_or(0);
+        let live_after = |event| {
+            let orphans = query.orphans(key_id, Reach::AfterEvent(event), now, 0)?;
+            Ok::<_, Error>(orphans.tokens)
+        };
+        let tokens = live_after(covered)?.saturating_sub(live_after(cut)?);
+        if tokens > 0 {
+            return Err(Error::CutLost {
+                key_id,
+                cut,
+                covered,
+                tokens,
+            });
         }
     }
     Ok(())

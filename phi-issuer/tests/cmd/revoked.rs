@@ -247,3 +247,76 @@ fn a_delta_reaches_the_state_that_an_application_keeps() {
     let report = format!("trust report {kept} --status site/status.phi");
     assert_eq!(folder.json("trust-report", &report)["lists"]["epoch"], 3);
 }
+
+/// A file as `phi mint --count 2 --out` makes it.
+#[test]
+fn of_several_tokens_one_is_to_be_named() {
+    let (folder, license) = Folder::with_license();
+    folder.ok(&format!("mint {license} --count 2 --out two.txt"));
+    for command in [
+        "status check two.txt",
+        "verify two.txt",
+        "revoke token two.txt",
+    ] {
+        let refused = folder.refused(command);
+        assert_eq!(refused, (14, "tokens-several".into()), "{command}");
+    }
+}
+
+#[test]
+fn options_of_another_class_are_refused() {
+    let (folder, license) = Folder::with_license();
+    for options in [
+        "--product atlas",
+        "--force",
+        "--list 3",
+        "--cut newest",
+        "--issued-before 2026-06-01 --reason superseded",
+    ] {
+        let refused = folder.refused(&format!("revoke license {license} {options}"));
+        assert_eq!(refused, (14, "input-invalid".into()), "{options}");
+    }
+}
+
+/// That a key was revoked is not said of one that was not.
+#[test]
+fn a_key_that_was_not_revoked_is_said_not_to_be() {
+    let (folder, _) = Folder::with_license();
+    let keys = folder.json("key-list", "key list");
+    let keys = keys["keys"].as_array().unwrap();
+    let key = keys.iter().find(|key| key["role"] == "license").unwrap();
+    let key = key["key"].as_str().unwrap();
+    let said = String::from_utf8(folder.run(&format!("unrevoke key {key}")).stderr).unwrap();
+    assert!(said.contains("is not revoked"), "{said}");
+}
+
+#[test]
+fn a_license_that_is_revoked_with_its_customer_comes_back_with_it() {
+    let (folder, license) = Folder::with_license();
+    folder.ok("revoke customer globex");
+    let said = folder.run(&format!("mint {license}")).stderr;
+    let said = String::from_utf8(said).unwrap();
+    assert!(said.contains("phi unrevoke customer"), "{said}");
+}
+
+/// A list that is published without its QR code would be published again for it.
+#[test]
+fn where_a_qr_code_goes_is_asked_before_publishing() {
+    let (folder, _) = with_token();
+    let nowhere = folder.refused("status publish --qr nowhere/x.png");
+    assert_eq!(nowhere, (14, "file-missing".into()));
+    let twice = folder.refused("status publish --qr x.svg --armor x.svg");
+    assert_eq!(twice, (14, "input-invalid".into()));
+    // Neither was published.
+    assert_eq!(
+        folder.json("status-show", "status show")["status"]["epoch"],
+        2
+    );
+    // What only the system knows is said when the list is out, and once.
+    let name = "x".repeat(300);
+    let output = folder.run(&format!("--json status publish --armor {name}"));
+    assert_eq!(output.status.code(), Some(21));
+    let published: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    check("status-publish", &published);
+    assert_eq!(published["status"]["epoch"], 3);
+}

@@ -228,3 +228,50 @@ fn what_rests_on_lost_entries_is_not_taken_up() {
         assert!(refused.hint().unwrap().contains(file), "{refused}");
     }
 }
+
+/// A cut that was published keeps the honest tokens before it, and a backup without the checkpoint
+/// that it was made at cannot: that is no reason to take them all back in silence.
+#[test]
+fn a_cut_does_not_become_a_whole_revocation_in_silence() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut issuer = workshop::furnished(folder.path()).unwrap();
+    let day = |number: u64| at(START.plus(number * DAY));
+    let license = workshop::issue(&mut issuer, START.plus(DAY)).unwrap();
+    workshop::mint(&mut issuer, license, 2, START.plus(DAY)).unwrap();
+    let early = folder.path().join("backup.db");
+    issuer.backup(&early, |_| {}).unwrap();
+    let cut = issuer.checkpoint(&passphrase(), &day(2)).unwrap().size;
+    let late = folder.path().join("late.db");
+    issuer.backup(&late, |_| {}).unwrap();
+    let stolen = issuer.keys().unwrap();
+    let stolen = stolen.iter().find(|key| key.role == Role::License);
+    let stolen = stolen.unwrap().public.id();
+    let request = RevokeRequest {
+        subject: Subject::Key(stolen),
+        issued_before: None,
+        cut: Some(cut),
+        reason: Reason::KeyCompromise,
+    };
+    issuer.revoke(&request, &day(3)).unwrap();
+    issuer.publish_keyset(&passphrase(), &day(3)).unwrap();
+    drop(issuer);
+    let before = fs::read(folder.path().join("phi.db")).unwrap();
+
+    let context = taking_up();
+    let refused = restore(folder.path(), Older::TakeUp(&context)).unwrap_err();
+    assert_eq!(refused.code(), "would-orphan");
+    assert!(refused.to_string().contains("2 live tokens"), "{refused}");
+    assert_eq!(fs::read(folder.path().join("phi.db")).unwrap(), before);
+
+    let cuts = || {
+        let mut issuer = Issuer::open(folder.path()).unwrap();
+        let revoked = issuer.revocations().unwrap();
+        revoked.iter().map(|one| one.cut).collect::<Vec<_>>()
+    };
+    restore(folder.path(), Older::TakeUpAndLose(&context)).unwrap();
+    assert_eq!(cuts(), [None]);
+    // One that has the checkpoint keeps the cut.
+    fs::copy(&late, &early).unwrap();
+    restore(folder.path(), Older::TakeUp(&context)).unwrap();
+    assert_eq!(cuts(), [Some(cut)]);
+}

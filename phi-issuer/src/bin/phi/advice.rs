@@ -412,6 +412,16 @@ const TABLE: &[(&str, ExitCode, &str)] = &[
         "look at what is in it, and make it yours: chown",
     ),
     (
+        "tokens-several",
+        ExitCode::BAD_INPUT,
+        "hand in one of them: alone in a file, or as text",
+    ),
+    (
+        "not-carried",
+        ExitCode::PUBLICATION,
+        "the document is published: do not publish it again for that",
+    ),
+    (
         "state-not-kept",
         ExitCode::BAD_INPUT,
         "check the folder and its permissions, and import again",

@@ -75,6 +75,15 @@ impl Object {
     }
 
     fn from_text(text: &str) -> Result<Self, Failure> {
+        let tokens = text.split_whitespace();
+        let count = tokens
+            .clone()
+            .filter(|word| word.starts_with(TOKEN))
+            .count();
+        if count > 1 && count == tokens.count() {
+            let message = format!("the input has {count} tokens, and one is meant");
+            return Err(Failure::new("tokens-several", message));
+        }
         let word = armor::unwrap(text)?;
         if DOCUMENTS.iter().any(|prefix| word.starts_with(prefix)) {
             return Ok(Self::Document(armor::document_from_text(&word)?));
@@ -206,6 +215,7 @@ mod tests {
     fn what_is_no_object_is_refused_by_name() {
         refused(&[0xff, 0xfe, 0x00], "input-not-text");
         refused(b"two words", "armor-invalid");
+        refused(b"v4.public.AA\nv4.public.AB\n", "tokens-several");
         refused(b"phi.root.!", "armor-invalid");
         refused(b"phi.root.AAAA", "document-envelope");
     }

@@ -141,6 +141,7 @@ impl Revoke {
             return Err(Failure::new("input-invalid", message)
                 .hint("take a license out of force with phi license suspend"));
         }
+        self.check_options()?;
         let mut issuer = session.issuer()?;
         let dry_run = self.way.dry_run;
         let request = self.request(&mut issuer, session)?;
@@ -174,6 +175,33 @@ impl Revoke {
             (false, RuleClass::Key) => "phi: next: phi keyset publish, then phi status publish",
             (false, _) => "phi: next: phi status publish",
         });
+        Ok(())
+    }
+
+    /// Refuses what would be passed over, or be taken for something else later.
+    fn check_options(&self) -> Result<(), Failure> {
+        let invalid = |message: &str, hint: &str| {
+            Err(Failure::new("input-invalid", message).hint(hint.to_owned()))
+        };
+        let is_key = matches!(self.target.class, Class::Key);
+        if !is_key && (self.key.force || self.key.cut.is_some() || self.key.list != LISTED) {
+            let message = "--cut, --force and --list are for keys";
+            return invalid(message, "leave them out");
+        }
+        if self.target.product.is_some() && !matches!(self.target.class, Class::Feature) {
+            return invalid("--product is for features", "leave it out");
+        }
+        if self.issued_before.is_some()
+            && matches!(self.target.class, Class::License)
+            && self.way.reason == Reason::Superseded
+        {
+            let message = "superseded with a cut-off is what a change of a license records, and it \
+                           is not taken back";
+            return invalid(
+                message,
+                "give another reason; your own words go into --note",
+            );
+        }
         Ok(())
     }
 

@@ -167,8 +167,19 @@ impl Publish {
         })?;
         let small = published.deltas.first().unwrap_or(&published.list);
         self.carry(small).map_err(|failure| {
-            let path = file(small);
-            failure.hint(format!("the document is published: send the file {path}"))
+            let (path, bytes) = (file(small), small.document.len());
+            let message = format!(
+                "{path} is published, and not written again: {}",
+                failure.message
+            );
+            // What was published was printed.
+            Failure {
+                answered: true,
+                ..Failure::new("not-carried", message).hint(format!(
+                    "send the file {path} of {bytes} bytes, and do not publish again for that; a \
+                     QR code holds about 2,200 of them"
+                ))
+            }
         })
     }
 
@@ -184,6 +195,17 @@ impl Publish {
                 let message = format!("{} already exists", path.display());
                 return Err(Failure::new("file-exists", message));
             }
+            let folder = path
+                .parent()
+                .filter(|folder| !folder.as_os_str().is_empty());
+            if folder.is_some_and(|folder| !folder.is_dir()) {
+                let message = format!("{} is in no folder that there is", path.display());
+                return Err(Failure::new("file-missing", message));
+            }
+        }
+        if self.qr.is_some() && self.qr == self.armor {
+            let message = "--qr and --armor name one file";
+            return Err(Failure::new("input-invalid", message).hint("give each its own"));
         }
         Ok(())
     }

@@ -254,6 +254,13 @@ impl Verify {
         bundle: &Bundle<'_>,
         session: &Session,
     ) -> Result<(Trust, Vec<PartReport>), Failure> {
+        if self.trust.is_some() {
+            let why = match self.anchor {
+                Some(_) => "the documents are the bundle's, and the anchor is named",
+                None => "the documents are the bundle's; of the folder the first root counts",
+            };
+            say(&format!("phi: warning: --trust beside --bundle: {why}"));
+        }
         let (mut trust, parts) = match &self.anchor {
             Some(anchor) => Trust::of_bundle(anchor, bundle),
             None => Trust::of_bundle(

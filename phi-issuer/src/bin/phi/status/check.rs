@@ -2,7 +2,7 @@
 
 use clap::Args;
 use phi_issuer::{ByLedger, ByList, TokenCheck};
-use phi_verify::{RevocationPolicy, Verdict};
+use phi_verify::{RevocationPolicy, RuleClass, Verdict};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -163,7 +163,8 @@ impl Said {
             Verdict::Revoked { reason, rule } => Self {
                 verdict: "revoked".into(),
                 rule: Some(rule.name().to_owned()),
-                reason: Some(reason.name().to_owned()),
+                // Filters have no reasons.
+                reason: (rule != RuleClass::Token).then(|| reason.name().to_owned()),
                 since: None,
             },
             other => Self::plain(&other.to_string()),

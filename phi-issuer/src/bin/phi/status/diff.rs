@@ -18,7 +18,8 @@ use crate::view::{Stamp, counted};
 #[command(
     long_about = "Say what came and what went between two status documents: rules by what they \
         are about, and by their ids the tokens that are revoked one by one. The documents have no \
-        ids; the ledger does. Of a delta it is said what it makes of its base.",
+        ids; the ledger does. Of a delta it is said what it makes of its base. A file is read as \
+        it is: who signed it is what phi inspect says.",
     after_help = "Examples:\n  \
         phi status diff 11 12\n  \
         phi status diff 11 published/status-11-to-12.phi --json"
