@@ -339,10 +339,25 @@ impl CheckUp {
             self.wrong("status-behind", what, "phi status publish");
         }
         self.lists(query)?;
+        self.rows(query)?;
         for row in query.keys()?.iter().filter(|row| row.role == Role::License) {
             self.tokens_under(query, row)?;
         }
         self.checkpoint(query)
+    }
+
+    /// Whether what lists are made of is what the events say.
+    fn rows(&mut self, query: &Query<'_>) -> Result<(), Error> {
+        match status::facts::check(query, self.now) {
+            Err(Error::Diverged(divergence)) => {
+                let what = format!("the store was changed from outside: {divergence}");
+                let next =
+                    "phi ledger verify; phi ledger rebuild makes the rows of the events again";
+                self.wrong("rows-changed", what, next);
+                Ok(())
+            }
+            checked => checked,
+        }
     }
 
     /// Revocations that ended since the newest list, and deltas to lists that are long past.

@@ -133,6 +133,16 @@ impl Entry {
     }
 }
 
+/// The event in an entry's bytes, as they stand there: that they are what this library writes is
+/// not asked.
+pub(crate) fn event_in(bytes: &[u8]) -> Result<Value, Error> {
+    let damaged = |problem: String| Error::EventDamaged { problem };
+    let value: Value = ciborium::from_reader(bytes).map_err(|error| damaged(error.to_string()))?;
+    let fields = Fields::of(value);
+    let event = fields.and_then(|mut fields| fields.take(key::EVENT));
+    event.ok_or_else(|| damaged("it has no event".into()))
+}
+
 /// SHA-256.
 pub(crate) fn digest(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()

@@ -16,6 +16,7 @@ pub(crate) use plan::Reach;
 pub use plan::{
     KeyLife, KeyStep, Orphan, Orphans, PlannedStep, RevocationPlan, RotationPlan, StepTime,
 };
+pub(crate) use recorded::check_rows;
 pub use scope::KeyScope;
 pub(crate) use scope::{in_use, narrowest};
 use serde::{Deserialize, Serialize};

@@ -8,6 +8,7 @@
 mod check;
 mod delta;
 mod diff;
+pub(crate) mod facts;
 mod gate;
 mod list;
 mod sections;
@@ -314,7 +315,17 @@ fn make(
         progress,
     };
     let revoked = Revoked::load(query, now)?;
+    let before = query.newest(DocumentKind::Status, "")?;
+    let before = before.as_ref().map(list::settled).transpose()?;
+    let salt = match &before {
+        Some(before) if list::names_strangers(query, &before.status)? => before.status.salt(),
+        _ => salt,
+    };
     let mut full = list::begin(query, settings, salt, now)?;
+    let ended = match &before {
+        Some(before) => shrink::ended_since(query, before, &full)?,
+        None => Ended::default(),
+    };
     let mut whole = Whole::of(query, now)?;
     query.each_token_page(since, |page| {
         step.done(page.len());
@@ -323,8 +334,13 @@ fn make(
         }
         Ok(())
     })?;
-    let (rules, licenses) = whole.settle(&full, stays);
+    let held = before.as_ref().map(|before| &before.status);
+    let (rules, licenses) = whole.settle(&full, stays, held);
     full.rules = rules;
+    if let Some(held) = held {
+        let strange = list::strangers(query, held, &full)?;
+        full.rules.extend(strange);
+    }
     let licenses = licenses.into_iter().collect();
     let mut made = Vec::new();
     let mut report = StatusReport {
@@ -343,7 +359,7 @@ fn make(
         full.revoked = sections;
         report.full = numbers;
     }
-    full.unrevoked = list::unrevoked(query, &full, since)?;
+    full.unrevoked = list::unrevoked(query, &full, &ended, since)?;
     let unsigned = full.unsigned();
     report.full.bytes = unsigned.payload().len() as u64;
     let full = read_again(&unsigned)?;
@@ -373,7 +389,10 @@ fn make(
         report.deltas.push((*epoch, numbers));
         made.push((*epoch, base, read_again(&unsigned)?, unsigned));
     }
-    let passed = gate(query, &full, &made, &revoked, since, step)?;
+    let before = before.as_ref().map(|before| (before, &ended));
+    let passed = gate(query, &full, &made, &revoked, before, (since, step))?;
+    // Last, so that what is lost or wrong is named as that first.
+    facts::check(query, now)?;
     (report.checked, report.revoked, report.asked) = (passed.live, passed.revoked, passed.asked);
     Ok(Made {
         full: unsigned,
@@ -393,43 +412,39 @@ fn gate(
     full: &Settled,
     deltas: &[Delta],
     revoked: &Revoked,
-    since: UnixTime,
-    step: &mut Step<'_>,
+    before: Option<(&Settled, &Ended)>,
+    (since, step): (UnixTime, &mut Step<'_>),
 ) -> Result<Passed, Error> {
     let alone = lists(&full.status, None)?;
     let mut all = vec![alone];
     for (_, base, delta, _) in deltas {
         all.push(lists(&base.status, Some(&delta.status))?);
     }
-    let held = query.newest(DocumentKind::Status, "")?;
-    let held = held.as_ref().map(list::settled).transpose()?;
-    let ended = match &held {
-        Some(held) => shrink::ended_since(query, held, &full.status)?,
-        None => Ended::default(),
-    };
     // What the list itself says that it brings back is no event of the ledger.
     let silent = Status {
         unrevoked: Vec::new(),
         ..full.status.clone()
     };
-    let mut lost = match &held {
-        Some(held) => shrink::lost_rules(query, held, &lists(&silent, None)?, &ended)?,
+    let mut lost = match before {
+        Some((held, ended)) => shrink::lost_rules(query, held, &lists(&silent, None)?, ended)?,
         None => BTreeSet::new(),
     };
-    let bare = held.as_ref().map(|held| Status {
-        rules: Vec::new(),
-        ..held.status.clone()
+    let bare = before.map(|(held, ended)| {
+        let bare = Status {
+            rules: Vec::new(),
+            ..held.status.clone()
+        };
+        (bare, ended)
     });
-    let before = bare.as_ref().map(|bare| {
+    let last = bare.as_ref().map(|(bare, ended)| {
         let list = lists(bare, None)?;
-        let ended = &ended;
         Ok::<_, Error>(Before { list, ended })
     });
     let gate = Gate {
         lists: all,
         revoked,
         keys: list::covered_keys(query)?,
-        before: before.transpose()?,
+        before: last.transpose()?,
         now: full.status.this_update,
     };
     let mut passed = gate.pass(query, since, step)?;
@@ -439,7 +454,7 @@ fn gate(
     }
     let named = |(class, id): &(RuleClass, String)| format!("{class} {id}");
     Err(Error::RevocationsLost {
-        epoch: held.map_or(0, |held| held.status.epoch),
+        epoch: before.map_or(0, |(held, _)| held.status.epoch),
         count: lost.len(),
         first: lost.iter().take(MAX_NAMED).map(named).collect(),
     })

@@ -6,6 +6,7 @@
 mod apply;
 mod begin;
 mod engine;
+mod facts;
 mod fault;
 mod migrate;
 mod query;
@@ -20,6 +21,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 pub(crate) use begin::Empty;
 pub(crate) use engine::Location;
 use engine::{Access, Engine, Transaction, values};
+pub(crate) use facts::{Fact, LicenseFact, TokenFact};
 pub use fault::StoreError;
 use phi_verify::UnixTime;
 use query::CatalogCache;

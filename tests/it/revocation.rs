@@ -6,4 +6,5 @@ mod histories;
 mod incidents;
 mod model;
 mod publishing;
+mod rows;
 mod unrevoking;

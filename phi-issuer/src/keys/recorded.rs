@@ -18,7 +18,7 @@ use crate::{
 ///
 /// # Errors
 /// [`Error::Diverged`] with the first that is not.
-pub(super) fn check_rows(query: &Query<'_>) -> Result<(), Error> {
+pub(crate) fn check_rows(query: &Query<'_>) -> Result<(), Error> {
     let license = |row: &KeyRow| row.role == Role::License;
     let (mut rows, mut made) = (query.keys()?, as_events_make_them(query)?);
     rows.retain(license);

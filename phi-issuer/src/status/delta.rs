@@ -24,6 +24,14 @@ pub(super) fn begin(query: &Query<'_>, full: &Settled, base: &Settled) -> Result
     if !delta.rules.iter().any(names_customers) {
         return Ok(delta);
     }
+    if list::names_strangers(query, &full.status)? {
+        return Err(Error::NotAllowed {
+            what: format!("a delta from list {}", base.status.epoch),
+            problem: "cannot be: the list revokes customers whom the ledger does not know, and a \
+                      delta names them by their names",
+            hint: "leave it out: whoever has that list takes the full one",
+        });
+    }
     let mut rules = std::mem::take(&mut delta.rules);
     for customer in query.customers()? {
         let named = WireSubject::Customer(full.status.customer_hash(&customer.id));

@@ -15,8 +15,8 @@ use std::{
 };
 
 use phi_verify::{
-    Claims, KeyId, LicenseId, Minimum, RuleClass, Status, StatusLists, Terms, TokenId, UnixTime,
-    Verdict,
+    Claims, KeyId, LicenseId, Minimum, RuleClass, Status, StatusLists, Subject as WireSubject,
+    Terms, TokenId, UnixTime, Verdict,
 };
 
 use super::Step;
@@ -57,6 +57,20 @@ pub(super) struct Ended {
 impl Ended {
     pub(super) fn has(&self, subject: &Subject) -> bool {
         self.subjects.contains(&(subject.class(), subject.id()))
+    }
+
+    /// Whether an event ended what a list names so. Customers have no names there.
+    pub(super) fn says(&self, subject: &WireSubject) -> bool {
+        match subject {
+            WireSubject::License(id) => {
+                self.suspensions.contains(id) || self.has(&Subject::License(*id))
+            }
+            WireSubject::Feature(product, code) => self.has(&Subject::Feature {
+                product: product.clone(),
+                code: code.get(),
+            }),
+            WireSubject::Customer(_) | WireSubject::Key(_) => false,
+        }
     }
 }
 

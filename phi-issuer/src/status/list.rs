@@ -1,14 +1,14 @@
 //! The list that the ledger makes at a moment, but for its filters: times, coverage, rules, and
 //! what an earlier list had a rule for and this one has not.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use phi_verify::{
-    DocumentKind, FlagCode, Form, KeyId, LicenseId, PayloadHash, Reason, Rule, Sections, Status,
-    StatusLists, Subject as WireSubject, UnixTime,
+    DocumentKind, FlagCode, Form, KeyId, LicenseId, PayloadHash, Reason, Rule, RuleClass, Sections,
+    Status, StatusLists, Subject as WireSubject, UnixTime,
 };
 
-use super::{Settled, decoded};
+use super::{Settled, decoded, gate::Ended};
 use crate::{
     Settings,
     error::Error,
@@ -131,13 +131,20 @@ impl Whole {
         }
     }
 
-    /// The rules that have not ended, and the licenses that stand in a section instead.
-    pub(super) fn settle(self, status: &Status, stays: u64) -> (Vec<Rule>, Vec<LicenseId>) {
+    /// The rules that have not ended, and the licenses that stand in a section instead. What the
+    /// list before said of a rule's end stands: applications hold it to that.
+    pub(super) fn settle(
+        self,
+        status: &Status,
+        stays: u64,
+        before: Option<&Status>,
+    ) -> (Vec<Rule>, Vec<LicenseId>) {
+        let said = Said::of(before);
         let now = status.this_update;
         let mut rules = Vec::new();
         let mut licenses = Vec::new();
         for rule in self.rules {
-            let ends = rule.ends(now, stays);
+            let ends = said.end(&rule, rule.ends(now, stays));
             if ends.is_some_and(|ends| ends <= now) {
                 continue;
             }
@@ -165,6 +172,36 @@ impl Whole {
             rules.map(|(_, rule)| rule).collect(),
             licenses.into_iter().map(|(id, _)| id).collect(),
         )
+    }
+}
+
+/// What the list before says of the ends of its rules.
+struct Said<'a> {
+    list: Option<&'a Status>,
+    rules: BTreeMap<&'a WireSubject, Vec<&'a Rule>>,
+}
+
+impl<'a> Said<'a> {
+    fn of(list: Option<&'a Status>) -> Self {
+        let mut rules: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for rule in list.iter().flat_map(|list| &list.rules) {
+            rules.entry(&rule.subject).or_default().push(rule);
+        }
+        Self { list, rules }
+    }
+
+    /// The later of this end and those of the rules that the rule goes on.
+    fn end(&self, rule: &WholeRule, ends: Option<UnixTime>) -> Option<UnixTime> {
+        let Some(list) = self.list else {
+            return ends;
+        };
+        let earlier = self.rules.get(&on_wire(&rule.subject, list));
+        let goes_on = |earlier: &&&Rule| {
+            rule.issued_before
+                .is_none_or(|to| earlier.issued_before.is_some_and(|from| from <= to))
+        };
+        let earlier = earlier.into_iter().flatten().filter(goes_on);
+        earlier.fold(ends, |ends, earlier| Some(ends?.max(earlier.ends?)))
     }
 }
 
@@ -243,12 +280,62 @@ pub(super) fn begin(
     })
 }
 
+/// The rules of the list before whose subjects the ledger does not know, and that have not ended:
+/// what was lost with a store stays revoked, and nobody can take it back.
+pub(super) fn strangers(
+    query: &Query<'_>,
+    before: &Status,
+    list: &Status,
+) -> Result<Vec<Rule>, Error> {
+    let customers = customer_hashes(query, before)?;
+    let mut strange = Vec::new();
+    for rule in &before.rules {
+        let known = match &rule.subject {
+            WireSubject::License(id) => query.license(*id)?.is_some(),
+            WireSubject::Customer(hash) => customers.contains(hash),
+            WireSubject::Key(id) => query.entry_of_key(*id)?.is_some(),
+            // A catalog is never lost: a store that lacks one is not taken up.
+            WireSubject::Feature(..) => true,
+        };
+        if !known && rule.ends.is_none_or(|ends| ends > list.this_update) {
+            strange.push(rule.clone());
+        }
+    }
+    Ok(strange)
+}
+
+/// Whether the list revokes customers whom the ledger does not know. Their names are lost: they
+/// can only be named as they were, under the same salt.
+pub(super) fn names_strangers(query: &Query<'_>, list: &Status) -> Result<bool, Error> {
+    let customers = customer_hashes(query, list)?;
+    Ok(list.rules.iter().any(|rule| match &rule.subject {
+        WireSubject::Customer(hash) => !customers.contains(hash),
+        _ => false,
+    }))
+}
+
+/// The customers of the ledger as the list names them, if it names any.
+pub(super) fn customer_hashes(
+    query: &Query<'_>,
+    list: &Status,
+) -> Result<BTreeSet<[u8; 16]>, Error> {
+    let names = |rule: &Rule| rule.subject.class() == RuleClass::Customer;
+    if !list.rules.iter().any(names) {
+        return Ok(BTreeSet::new());
+    }
+    let customers = query.customers()?.into_iter();
+    Ok(customers
+        .map(|customer| list.customer_hash(&customer.id))
+        .collect())
+}
+
 /// What earlier lists had a rule for and this one has not, or not as wide: what the list before
-/// said of those before it, and what has come back since. `stay` is the time since which tokens
+/// said of those before it, and what an event has brought back since. `stay` is the time since which tokens
 /// have ended that are in the list still.
 pub(super) fn unrevoked(
     query: &Query<'_>,
     list: &Status,
+    ended: &Ended,
     stay: UnixTime,
 ) -> Result<Vec<WireSubject>, Error> {
     let Some(before) = query.full_list(list.epoch - 1)? else {
@@ -256,8 +343,9 @@ pub(super) fn unrevoked(
     };
     let before = decoded(&before)?;
     let lists = StatusLists::new(list, None).map_err(Error::NotVerified)?;
-    let missing = lists.missing(&before, None);
-    let mut found: BTreeSet<_> = missing.map(|rule| rule.subject.clone()).collect();
+    let missing = lists.missing(&before, None).map(|rule| &rule.subject);
+    let by_event = missing.filter(|subject| ended.says(subject));
+    let mut found: BTreeSet<_> = by_event.cloned().collect();
     // A section does not name its licenses: they are found by their events.
     if before.revoked.licenses.is_some() {
         for unrevocation in query.unrevoked_since(query.seq_of_list(before.epoch)?)? {

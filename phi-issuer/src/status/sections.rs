@@ -133,6 +133,8 @@ impl Universe<'_> {
                 seen.insert(token.license);
             }
         })?;
+        // One that has no token is in it as well: a rule of the list before may name it.
+        seen.extend(self.licenses);
         let mut licenses = Sets::default();
         for license in seen {
             let id = SaltedId::of_license(how.salt, license);
@@ -179,6 +181,9 @@ impl Universe<'_> {
                 seen.entry(token.license).or_default()[usize::from(in_base)] = true;
             }
         })?;
+        for license in self.licenses {
+            seen.entry(*license).or_insert([true, false]);
+        }
         let (mut more, mut fewer) = (Sets::default(), Sets::default());
         for (license, [out_of_base, in_base]) in seen {
             let now = self.licenses.contains(&license);

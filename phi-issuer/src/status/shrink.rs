@@ -7,7 +7,7 @@ use phi_verify::{
     LicenseId, Reason, RuleClass, Status, StatusLists, Subject as WireSubject, UnixTime,
 };
 
-use super::{Settled, gate::Ended};
+use super::{Settled, gate::Ended, list};
 use crate::{
     error::Error,
     event::Subject,
@@ -85,23 +85,12 @@ pub(super) fn lost_rules(
             // They are compared below, by their names.
             WireSubject::Customer(_) => continue,
         };
-        if !known && !ended.has(&subject) && !stands(query, &subject, rule.issued_before)? {
+        if !known && !ended.has(&subject) {
             lost.insert((subject.class(), subject.id()));
         }
     }
     lost.extend(lost_customers(query, &before.status, list, ended)?);
     Ok(lost)
-}
-
-/// Whether the ledger still takes the subject back as far as the list did: then nothing was lost,
-/// and all that the rule reached has ended. Lists of older versions do not say when rules end.
-fn stands(query: &Query<'_>, subject: &Subject, before: Option<UnixTime>) -> Result<bool, Error> {
-    let standing = query.revocation(subject.class(), &subject.id())?;
-    Ok(standing.is_some_and(|standing| {
-        standing
-            .issued_before
-            .is_none_or(|to| before.is_some_and(|from| from <= to))
-    }))
 }
 
 /// Customers stand in every list under another salt; the ledger knows their names.
@@ -113,18 +102,18 @@ fn lost_customers(
 ) -> Result<BTreeSet<(RuleClass, String)>, Error> {
     let mut lost = BTreeSet::new();
     let of_customers = |rule: &&phi_verify::Rule| rule.subject.class() == RuleClass::Customer;
-    let mut left = before.rules.iter().filter(of_customers).count();
-    if left == 0 {
+    let rules: Vec<_> = before.rules.iter().filter(of_customers).collect();
+    if rules.is_empty() {
         return Ok(lost);
     }
+    let known = list::customer_hashes(query, before)?;
     let ends = |ends: Option<UnixTime>| ends.is_some_and(|at| at <= next.this_update);
     for customer in query.customers()? {
         let (then, now) = (
             WireSubject::Customer(before.customer_hash(&customer.id)),
             WireSubject::Customer(next.customer_hash(&customer.id)),
         );
-        for rule in before.rules.iter().filter(|rule| rule.subject == then) {
-            left = left.saturating_sub(1);
+        for rule in rules.iter().filter(|rule| rule.subject == then) {
             let as_wide = next
                 .rules
                 .iter()
@@ -134,13 +123,21 @@ fn lost_customers(
                         .is_none_or(|to| rule.issued_before.is_some_and(|from| from <= to))
                 });
             let subject = Subject::Customer(customer.id.clone());
-            let goes = !as_wide && !ends(rule.ends) && !ended.has(&subject);
-            if goes && !stands(query, &subject, rule.issued_before)? {
+            if !as_wide && !ends(rule.ends) && !ended.has(&subject) {
                 lost.insert((subject.class(), subject.id()));
             }
         }
     }
     // A customer whom the ledger does not know any more was revoked in it once.
+    let named = |rule: &&&phi_verify::Rule| match &rule.subject {
+        WireSubject::Customer(hash) => known.contains(hash),
+        _ => true,
+    };
+    let stays = |rule: &&&phi_verify::Rule| {
+        before.salt() == next.salt() && next.rules.iter().any(|one| one == **rule)
+    };
+    let strange = rules.iter().filter(|rule| !named(rule) && !stays(rule));
+    let left = strange.filter(|rule| !ends(rule.ends)).count();
     if left > 0 {
         let words = format!("{left} that the ledger does not know");
         lost.insert((RuleClass::Customer, words));
