@@ -52,6 +52,19 @@ pub struct StatusRequest {
     pub padding: Padding,
     /// The epochs of earlier full lists to which deltas are made.
     pub deltas_from: Vec<u64>,
+    /// Whether it may come long after the list before.
+    pub gap: Gap,
+}
+
+/// What becomes of a list that is made after the one before it expired, and leaves out more than
+/// it keeps because that has ended: a clock that is ahead once makes such a list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Gap {
+    /// It is refused.
+    #[default]
+    Refuse,
+    /// It is made.
+    Accept,
 }
 
 /// The filters of a full list. A delta has the smallest form that there is.
@@ -90,6 +103,7 @@ impl StatusRequest {
                 Padding::None
             },
             deltas_from: Vec::new(),
+            gap: Gap::default(),
         }
     }
 }
@@ -317,6 +331,9 @@ fn make(
     let revoked = Revoked::load(query, now)?;
     let before = query.newest(DocumentKind::Status, "")?;
     let before = before.as_ref().map(list::settled).transpose()?;
+    if let (Some(before), Gap::Refuse) = (&before, request.gap) {
+        shrink::check_gap(query, before, &revoked, (now, stays))?;
+    }
     let salt = match &before {
         Some(before) if list::names_strangers(query, &before.status)? => before.status.salt(),
         _ => salt,

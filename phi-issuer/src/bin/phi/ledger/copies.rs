@@ -33,7 +33,8 @@ pub(crate) struct Backup {
         backup is not in it: tokens minted since are unknown to the restored ledger.\n\n\
         A backup that is older than what the folder has published is refused. With \
         --older-than-published the ledger takes up the published keyset and status list: the \
-        next ones have higher numbers, and what they took back stays taken back.",
+        next ones have higher numbers, and what they took back stays taken back. That is refused \
+        if the list may revoke tokens that the backup lacks, and that no list can name again.",
     after_help = "Examples:\n  \
         phi ledger restore /media/safe/phi-2026-06.db\n  \
         phi ledger restore /media/safe/phi-2026-06.db --replace\n  \
@@ -48,6 +49,9 @@ pub(crate) struct Restore {
     /// Go on after what was published since, whose entries are lost
     #[arg(long)]
     older_than_published: bool,
+    /// With it: go on though the published list may revoke tokens that are lost, which count again
+    #[arg(long, requires = "older_than_published")]
+    forget_lost_revocations: bool,
 }
 
 /// Write the ledger as static files that others can check
@@ -86,13 +90,16 @@ pub(crate) struct Import {
     /// Go on after what was published since, whose entries are lost
     #[arg(long)]
     older_than_published: bool,
+    /// With it: go on though the published list may revoke tokens that are lost, which count again
+    #[arg(long, requires = "older_than_published")]
+    forget_lost_revocations: bool,
 }
 
-const fn older(take_up: bool, context: &Context) -> Older<'_> {
-    if take_up {
-        Older::TakeUp(context)
-    } else {
-        Older::Refuse
+const fn older(take_up: bool, forget: bool, context: &Context) -> Older<'_> {
+    match (take_up, forget) {
+        (false, _) => Older::Refuse,
+        (true, false) => Older::TakeUp(context),
+        (true, true) => Older::Forget(context),
     }
 }
 
@@ -129,7 +136,8 @@ impl Restore {
     pub(super) fn run(&self, session: &Session) -> Result<(), Failure> {
         let bar = bar("events");
         let (replace, context) = (choice(self.replace), session.context());
-        let older = older(self.older_than_published, &context);
+        let forget = self.forget_lost_revocations;
+        let older = older(self.older_than_published, forget, &context);
         let restored = Issuer::restore(session.dir(), &self.file, replace, older, |at| {
             tell(&bar, at);
         });
@@ -174,7 +182,8 @@ impl Import {
     pub(super) fn run(&self, session: &Session) -> Result<(), Failure> {
         let bar = bar("events");
         let (replace, context) = (choice(self.replace), session.context());
-        let older = older(self.older_than_published, &context);
+        let forget = self.forget_lost_revocations;
+        let older = older(self.older_than_published, forget, &context);
         let made = Issuer::import_ledger(session.dir(), &self.folder, replace, older, |at| {
             tell(&bar, at);
         });
