@@ -382,27 +382,13 @@ fn make(
     let full = read_again(&unsigned)?;
     for epoch in &request.deltas_from {
         let base = delta::base(query, *epoch, full.status.epoch)?;
-        let mut list = delta::begin(query, &full, &base)?;
         let universe = Universe {
             list: &full.status,
             since,
             revoked: &revoked,
             licenses: &licenses,
         };
-        let salt = list.salt();
-        let how = How::of_delta(request, &salt);
-        let ([added, removed], mut numbers) = universe.delta(query, &base.status, how, step)?;
-        list.revoked = added;
-        list.form = match list.form {
-            Form::Delta { base, full, .. } => Form::Delta {
-                base,
-                full,
-                removed,
-            },
-            form @ Form::Full { .. } => form,
-        };
-        let unsigned = list.unsigned();
-        numbers.bytes = unsigned.payload().len() as u64;
+        let (numbers, unsigned) = make_delta(query, &universe, [&full, &base], request, step)?;
         report.deltas.push((*epoch, numbers));
         made.push((*epoch, base, read_again(&unsigned)?, unsigned));
     }
@@ -419,6 +405,32 @@ fn make(
             .collect(),
         report,
     })
+}
+
+/// The delta from a base to the full list of the universe.
+fn make_delta(
+    query: &Query<'_>,
+    universe: &Universe<'_>,
+    [full, base]: [&Settled; 2],
+    request: &StatusRequest,
+    step: &mut Step<'_>,
+) -> Result<(Numbers, UnsignedDocument), Error> {
+    let mut list = delta::begin(query, full, base)?;
+    let salt = list.salt();
+    let how = How::of_delta(request, &salt);
+    let ([added, removed], mut numbers) = universe.delta(query, &base.status, how, step)?;
+    list.revoked = added;
+    list.form = match list.form {
+        Form::Delta { base, full, .. } => Form::Delta {
+            base,
+            full,
+            removed,
+        },
+        form @ Form::Full { .. } => form,
+    };
+    let unsigned = list.unsigned();
+    numbers.bytes = unsigned.payload().len() as u64;
+    Ok((numbers, unsigned))
 }
 
 /// A delta on its way: the epoch of its base, its base, itself, and its bytes.
