@@ -177,6 +177,24 @@ pub fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
     read_open(open(path)?, path, limit)
 }
 
+/// Reads all of `path` like [`read_bounded`], if it is a regular file: a pipe that nobody writes to
+/// is not waited for.
+///
+/// # Errors
+/// [`FileError::NotAFile`]; else as [`read_bounded`].
+pub fn read_regular(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
+    let file = open_by(path, &mut at_once())?;
+    let metadata = file
+        .metadata()
+        .map_err(FileError::at(path, Step::Inspect))?;
+    if !metadata.is_file() {
+        return Err(FileError::NotAFile {
+            path: path.to_owned(),
+        });
+    }
+    read_open(file, path, limit)
+}
+
 /// Reads all of `path` like [`read_bounded`], if it is a regular file of the owner alone, who is
 /// the user of this process or root.
 ///

@@ -95,7 +95,7 @@ pub use publish::Published;
 pub use revoke::{RevocationReach, RevokeRequest};
 pub use rows::{MAX_ROWS_BYTES, RowFormat};
 pub use status::{
-    ByLedger, ByList, Filters, ListDiff, ListName, Numbers, Padding, PolicyAnswer, RuleChange,
+    ByLedger, ByList, Filters, Gap, ListDiff, ListName, Numbers, Padding, PolicyAnswer, RuleChange,
     Side, StatusPublished, StatusReport, StatusRequest, TokenChange, TokenCheck,
 };
 pub use store::StoreError;

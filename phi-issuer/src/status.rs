@@ -52,6 +52,19 @@ pub struct StatusRequest {
     pub padding: Padding,
     /// The epochs of earlier full lists to which deltas are made.
     pub deltas_from: Vec<u64>,
+    /// Whether it may come long after the list before.
+    pub gap: Gap,
+}
+
+/// What becomes of a list that is made after the one before it expired, and leaves out more than
+/// it keeps because that has ended: a clock that is ahead once makes such a list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Gap {
+    /// It is refused.
+    #[default]
+    Refuse,
+    /// It is made.
+    Accept,
 }
 
 /// The filters of a full list. A delta has the smallest form that there is.
@@ -90,6 +103,7 @@ impl StatusRequest {
                 Padding::None
             },
             deltas_from: Vec::new(),
+            gap: Gap::default(),
         }
     }
 }
@@ -320,6 +334,9 @@ fn make(
     let revoked = Revoked::load(query, now)?;
     let before = query.newest(DocumentKind::Status, "")?;
     let before = before.as_ref().map(list::settled).transpose()?;
+    if let (Some(before), Gap::Refuse) = (&before, request.gap) {
+        shrink::check_gap(query, before, &revoked, (now, stays))?;
+    }
     let salt = match &before {
         Some(before) if list::names_strangers(query, &before.status)? => before.status.salt(),
         _ => salt,
@@ -368,27 +385,13 @@ fn make(
     let full = read_again(&unsigned)?;
     for epoch in &request.deltas_from {
         let base = delta::base(query, *epoch, full.status.epoch)?;
-        let mut list = delta::begin(query, &full, &base)?;
         let universe = Universe {
             list: &full.status,
             since,
             revoked: &revoked,
             licenses: &licenses,
         };
-        let salt = list.salt();
-        let how = How::of_delta(request, &salt);
-        let ([added, removed], mut numbers) = universe.delta(query, &base.status, how, step)?;
-        list.revoked = added;
-        list.form = match list.form {
-            Form::Delta { base, full, .. } => Form::Delta {
-                base,
-                full,
-                removed,
-            },
-            form @ Form::Full { .. } => form,
-        };
-        let unsigned = list.unsigned();
-        numbers.bytes = unsigned.payload().len() as u64;
+        let (numbers, unsigned) = make_delta(query, &universe, [&full, &base], request, step)?;
         report.deltas.push((*epoch, numbers));
         made.push((*epoch, base, read_again(&unsigned)?, unsigned));
     }
@@ -405,6 +408,32 @@ fn make(
             .collect(),
         report,
     })
+}
+
+/// The delta from a base to the full list of the universe.
+fn make_delta(
+    query: &Query<'_>,
+    universe: &Universe<'_>,
+    [full, base]: [&Settled; 2],
+    request: &StatusRequest,
+    step: &mut Step<'_>,
+) -> Result<(Numbers, UnsignedDocument), Error> {
+    let mut list = delta::begin(query, full, base)?;
+    let salt = list.salt();
+    let how = How::of_delta(request, &salt);
+    let ([added, removed], mut numbers) = universe.delta(query, &base.status, how, step)?;
+    list.revoked = added;
+    list.form = match list.form {
+        Form::Delta { base, full, .. } => Form::Delta {
+            base,
+            full,
+            removed,
+        },
+        form @ Form::Full { .. } => form,
+    };
+    let unsigned = list.unsigned();
+    numbers.bytes = unsigned.payload().len() as u64;
+    Ok((numbers, unsigned))
 }
 
 /// A delta on its way: the epoch of its base, its base, itself, and its bytes.

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use phi_verify::{
     DocumentKind, Error as VerifyError, KeyState, Reason, RuleClass, Status, StatusLists,
-    Subject as WireSubject, TrustState, UnixTime, Verdict,
+    Subject as WireSubject, UnixTime, Verdict,
     dangerous_inspect::{self, Document},
     log::LogState,
 };
@@ -16,10 +16,10 @@ use crate::{
     durable::{self, FileError},
     error::Error,
     event::Event,
-    issuer::{ANCHOR, CHECKPOINT, PUBLISHED, system},
+    issuer::{CHECKPOINT, PUBLISHED, system},
     keys::Reach,
-    revoke, status,
-    store::{Query, Store, Writer},
+    revoke, root, status,
+    store::{Query, Store, TokenRow, Writer},
 };
 
 /// What becomes of a backup or an export that is older than what its folder has published.
@@ -29,11 +29,22 @@ pub enum Older<'c> {
     Refuse,
     /// It takes up the published keyset and status list, by whom and when this says: what is
     /// published next has numbers above theirs, and what they take back stays taken back.
+    /// [`NotAllowed`](Error::NotAllowed) if the list may revoke tokens that the backup lacks.
     /// Where the cut of a key is beyond what the ledger's own checkpoints cover, and tokens that it
-    /// keeps would be lost, it is refused.
+    /// keeps would be lost, it is refused as well.
     TakeUp(&'c Context),
-    /// As [`Older::TakeUp`], and what is lost with a cut is lost.
+    /// As [`Older::TakeUp`], and what is lost with a cut is lost, and tokens that the list revokes
+    /// and the backup lacks count again.
     TakeUpAndLose(&'c Context),
+}
+
+/// What becomes of a published file that cannot be read.
+#[derive(Clone, Copy)]
+enum Unread {
+    /// It is nothing: what is published next is written over it.
+    PassOver,
+    /// Nothing is done.
+    Refuse,
 }
 
 /// A document is never larger (docs/spec.md, "Documents").
@@ -52,7 +63,7 @@ pub(super) struct Ahead {
 /// Makes sure that the store knows the newest status list of its folder: the next one would
 /// have its number.
 pub(crate) fn check_not_behind(folder: &Path, store: &mut Store) -> Result<(), Error> {
-    let mut ahead = Ahead::of(folder, store)?;
+    let mut ahead = Ahead::read(folder, store, Unread::PassOver)?;
     let lists = |publication: &Publication| publication.kind == DocumentKind::Status;
     if !ahead.documents.iter().any(lists) {
         return Ok(());
@@ -65,8 +76,12 @@ pub(crate) fn check_not_behind(folder: &Path, store: &mut Store) -> Result<(), E
 
 impl Ahead {
     /// Compares a store with what is in the published folder of the issuer's folder. What does
-    /// not verify under the trust anchor nobody accepts, and it does not count.
+    /// not verify under the store's own roots is not this issuer's, and it does not count.
     pub(super) fn of(folder: &Path, store: &mut Store) -> Result<Self, Error> {
+        Self::read(folder, store, Unread::Refuse)
+    }
+
+    fn read(folder: &Path, store: &mut Store, unread: Unread) -> Result<Self, Error> {
         let published = folder.join(PUBLISHED);
         let mut ahead = Self {
             documents: Vec::new(),
@@ -74,7 +89,7 @@ impl Ahead {
             words: Vec::new(),
         };
         store.read(|query| {
-            for publication in published_in(&published, query)? {
+            for publication in published_in(&published, query, unread)? {
                 let (kind, product) = (publication.kind, publication.product.as_str());
                 let held = query.newest(kind, product)?.map_or(0, |held| held.version);
                 if publication.version > held {
@@ -96,7 +111,7 @@ impl Ahead {
     /// Lets the store go on after what was published, or refuses it.
     ///
     /// # Errors
-    /// [`Error::OlderThanPublished`].
+    /// [`Error::OlderThanPublished`], [`Error::NotAllowed`].
     pub(super) fn settle(&self, store: &mut Store, older: Older<'_>) -> Result<(), Error> {
         if self.words.is_empty() {
             return Ok(());
@@ -111,7 +126,11 @@ impl Ahead {
             .find(rests)
             .map(Publication::file_name);
         let context = match (older, fixed) {
-            (Older::TakeUp(context) | Older::TakeUpAndLose(context), None) => context,
+            (Older::TakeUp(context), None) => {
+                store.read(|query| self.check_known(query))?;
+                context
+            }
+            (Older::TakeUpAndLose(context), None) => context,
             (_, fixed) => {
                 return Err(Error::OlderThanPublished {
                     ahead: self.words.join(", "),
@@ -134,6 +153,31 @@ impl Ahead {
             }
             Ok(())
         })
+    }
+
+    /// Whether the store has everything that the list revokes one by one: what it lacks it cannot
+    /// take back again, for a list does not name it.
+    fn check_known(&self, query: &Query<'_>) -> Result<(), Error> {
+        for publication in &self.documents {
+            if publication.kind != DocumentKind::Status {
+                continue;
+            }
+            let list = status::decoded(publication)?;
+            if is_known(query, &list)? {
+                continue;
+            }
+            return Err(Error::NotAllowed {
+                what: format!(
+                    "a ledger that may lack tokens which list {} revokes",
+                    list.epoch
+                ),
+                problem: "cannot take that list up: they would count again",
+                hint: "bring a newer backup; if there is none, add --force, and \
+                       then cut every license key (`phi key revoke ID --cut newest`), so that \
+                       only tokens of this ledger count",
+            });
+        }
+        Ok(())
     }
 
     /// Moves a checkpoint aside that the store does not continue, as evidence of the ledger that
@@ -162,28 +206,55 @@ fn said(publication: &Publication, held: u64) -> String {
     format!("{what} {version} (here {held})")
 }
 
-/// The documents of the published folder that verify under its anchor, in the order in which an
-/// application imports them.
-fn published_in(folder: &Path, query: &Query<'_>) -> Result<Vec<Publication>, Error> {
-    let read = |name: &str| match durable::read_bounded(&folder.join(name), MAX_DOCUMENT) {
+/// Whether the ledger has every token and license that the list revokes one by one. Of all filters
+/// an exact list alone tells how many they are.
+fn is_known(query: &Query<'_>, list: &Status) -> Result<bool, Error> {
+    if list.revoked.licenses.is_some() {
+        return Ok(false);
+    }
+    let Some(listed) = list.revoked.count_tokens() else {
+        return Ok(false);
+    };
+    let one_by_one = Status {
+        rules: Vec::new(),
+        ..list.clone()
+    };
+    let lists = StatusLists::new(&one_by_one, None).map_err(Error::NotVerified)?;
+    let mut known = 0;
+    query.each_token_page(UnixTime::EPOCH, |page| {
+        let revoked =
+            |token: &&TokenRow| matches!(status::verdict(&lists, token), Verdict::Revoked { .. });
+        known += page.iter().filter(revoked).count();
+        Ok(())
+    })?;
+    Ok(known == listed)
+}
+
+/// The documents of the published folder that verify under the store's roots and the roots that
+/// follow these, in the order in which an application imports them.
+fn published_in(
+    folder: &Path,
+    query: &Query<'_>,
+    unread: Unread,
+) -> Result<Vec<Publication>, Error> {
+    let read = |name: &str| match durable::read_regular(&folder.join(name), MAX_DOCUMENT) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(FileError::Missing { .. }) => Ok(None),
+        Err(_) if matches!(unread, Unread::PassOver) => Ok(None),
         Err(error) => Err(Error::from(error)),
     };
     let mut found = Vec::new();
-    let Some(anchor) = read(ANCHOR)? else {
+    let Some(mut trust) = root::chain(query)? else {
         return Ok(found);
     };
-    let Ok(mut trust) = TrustState::from_anchor(&anchor) else {
-        return Ok(found);
-    };
+    let next = trust.root().version.saturating_add(1);
     let mut import = |document: Vec<u8>| {
         trust.import(&document)?;
         let publication = described(document)?;
         found.push(publication);
         Ok::<_, VerifyError>(())
     };
-    for version in 2..=u64::MAX {
+    for version in next..=u64::MAX {
         match read(&format!("root-{version}.phi"))?.map(&mut import) {
             Some(Ok(())) => {}
             _ => break,
@@ -335,7 +406,7 @@ fn taken_back(query: &Query<'_>, list: &Status) -> Result<Vec<RevokeRequest>, Er
 
 const fn request(
     subject: Subject,
-    issued_before: Option<phi_verify::UnixTime>,
+    issued_before: Option<UnixTime>,
     reason: Reason,
 ) -> RevokeRequest {
     RevokeRequest {

@@ -12,6 +12,7 @@ use crate::{
     error::Error,
     event::Subject,
     license::{self, State},
+    revoked::Revoked,
     store::Query,
 };
 
@@ -36,6 +37,46 @@ pub(super) fn ended_since(query: &Query<'_>, list: &Settled, now: &Status) -> Re
         }
     }
     Ok(ended)
+}
+
+/// Whether a list of this time would leave out more than it keeps, because it has ended, and comes
+/// after the one before expired: then the clock is asked about.
+///
+/// # Errors
+/// [`Error::NotAllowed`].
+pub(super) fn check_gap(
+    query: &Query<'_>,
+    before: &Settled,
+    revoked: &Revoked,
+    (now, stays): (UnixTime, u64),
+) -> Result<(), Error> {
+    let list = &before.status;
+    if now < list.hard_expiry {
+        return Ok(());
+    }
+    let ended = |ends: Option<UnixTime>| ends.is_some_and(|ends| ends <= now);
+    let mut gone = list.rules.iter().filter(|rule| ended(rule.ends)).count();
+    let mut stay = list.rules.len() - gone;
+    let since = list.this_update.seconds().saturating_sub(stays);
+    query.each_token_page(UnixTime::EPOCH.plus(since), |page| {
+        for token in page.iter().filter(|token| revoked.names(token.id)) {
+            if ended(token.ends.map(|ends| ends.plus(stays))) {
+                gone += 1;
+            } else {
+                stay += 1;
+            }
+        }
+        Ok(())
+    })?;
+    if gone <= stay {
+        return Ok(());
+    }
+    Err(Error::NotAllowed {
+        what: format!("a list of {now}"),
+        problem: "comes after the one before it expired, and leaves out more than it keeps \
+                  because that has ended",
+        hint: "look at this machine's clock; if it is right, `phi status publish --after-a-gap`",
+    })
 }
 
 /// The state of a license by its events before one, not by those until a time: what came after a

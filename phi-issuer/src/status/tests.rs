@@ -272,3 +272,35 @@ fn a_signed_delta_is_small() {
         );
     }
 }
+
+/// A license of which no token was minted goes from a rule into the section like the others: the
+/// list says of none that it came back.
+#[test]
+fn a_license_without_tokens_goes_into_the_section_too() {
+    const RULES: u32 = 4096;
+    let mut office = office();
+    office.sell(RULES);
+    let bare = license_id(RULES);
+    let issue = |writer: &mut crate::store::Writer<'_>| {
+        writer.append(&Event::LicenseIssued {
+            license: Issuance {
+                id: bare,
+                revision: 1,
+                issued_at: day(1),
+                catalog_revision: 1,
+                supersedes: None,
+                order: NewLicense::new("globex", "atlas", "team"),
+            },
+        })
+    };
+    office.issuer.store.write(&at(day(1)), issue).unwrap();
+    office.revoke([Subject::License(bare)], day(2));
+    assert_eq!(office.publish(&[], day(2)).report.rules, 1);
+    let all = (0..RULES).map(|number| Subject::License(license_id(number)));
+    office.revoke(all, day(3));
+    let section = office.publish(&[1, 2], day(3));
+    assert_eq!(section.report.rules, 0);
+    for list in [&section.list, &section.deltas[1]] {
+        assert_eq!(decoded(list).unwrap().unrevoked, []);
+    }
+}

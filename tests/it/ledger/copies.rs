@@ -7,9 +7,9 @@ use phi_issuer::{
 };
 use phi_tests::{
     snakeoil::{DAY, START},
-    workshop::{self, CATALOG, at, passphrase},
+    workshop::{self, CATALOG, PRODUCT, at, passphrase},
 };
-use phi_verify::{KeyState, Reason, TrustState, UnixTime};
+use phi_verify::{KeyState, Reason, RevocationPolicy, RuleClass, TrustState, UnixTime, Verifier};
 
 /// When the store was lost.
 const LOST: UnixTime = START.plus(20 * DAY);
@@ -191,6 +191,74 @@ fn an_older_backup_goes_on_after_what_was_published() {
     assert_eq!(kept.count(), 1);
     issuer.checkpoint(&passphrase(), &later).unwrap();
     issuer.verify_ledger(None, |_| {}).unwrap();
+}
+
+/// What was revoked of what is lost with a store: a license stays revoked and can be named, a token
+/// cannot and is asked about.
+#[test]
+fn what_was_revoked_of_what_is_lost_stays_revoked_or_is_asked_about() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut issuer, _) = behind(folder.path());
+    let day = |number| at(START.plus(number * DAY));
+    let mut late = workshop::customer();
+    late.id = "late".into();
+    issuer.add_customer(late, &day(5)).unwrap();
+    let license = workshop::issue(&mut issuer, START.plus(5 * DAY)).unwrap();
+    let tokens = workshop::mint(&mut issuer, license, 2, START.plus(5 * DAY)).unwrap();
+    let revoke = |issuer: &mut Issuer, subject, now: &Context| {
+        let request = RevokeRequest {
+            subject,
+            issued_before: None,
+            cut: None,
+            reason: Reason::Refund,
+        };
+        issuer.revoke(&request, now).unwrap();
+    };
+    revoke(&mut issuer, Subject::License(license), &day(6));
+    revoke(&mut issuer, Subject::Customer("late".into()), &day(6));
+    issuer.publish_status(&passphrase(), &day(6)).unwrap();
+    drop(issuer);
+    let held = application(folder.path());
+    let copy = tempfile::tempdir().unwrap();
+    workshop::copy_folder(folder.path(), copy.path()).unwrap();
+    let context = taking_up();
+    restore(folder.path(), Older::TakeUp(&context)).unwrap();
+    let mut issuer = Issuer::open(folder.path()).unwrap();
+    issuer.verify_ledger(None, |_| {}).unwrap();
+    for number in 1..3 {
+        let later = at(LOST.plus(number * DAY));
+        let (list, _) = issuer.publish_status(&passphrase(), &later).unwrap();
+        let mut customer = held.clone();
+        customer.import(&list.document).unwrap();
+        let status = customer.status().unwrap();
+        let classes: Vec<_> = status
+            .rules
+            .iter()
+            .map(|rule| rule.subject.class())
+            .collect();
+        assert!(classes.contains(&RuleClass::Customer), "{classes:?}");
+        let verifier = Verifier::new(&customer, PRODUCT, RevocationPolicy::Strict);
+        let refused = verifier.verify(&tokens[0].token, later.now).unwrap_err();
+        assert_eq!(refused.code(), "revoked");
+    }
+    issuer.verify_ledger(None, |_| {}).unwrap();
+    drop(issuer);
+
+    // The same, and one of the lost tokens was revoked by itself.
+    let mut issuer = Issuer::open(copy.path()).unwrap();
+    revoke(&mut issuer, Subject::Token(tokens[1].token_id), &day(7));
+    issuer.publish_status(&passphrase(), &day(7)).unwrap();
+    drop(issuer);
+    let before = fs::read(copy.path().join("phi.db")).unwrap();
+    let refused = restore(copy.path(), Older::TakeUp(&context)).unwrap_err();
+    assert_eq!(refused.code(), "not-allowed", "{refused}");
+    assert!(refused.hint().unwrap().contains("--cut"), "{refused}");
+    assert_eq!(fs::read(copy.path().join("phi.db")).unwrap(), before);
+    restore(copy.path(), Older::TakeUpAndLose(&context)).unwrap();
+    let mut issuer = Issuer::open(copy.path()).unwrap();
+    issuer
+        .publish_status(&passphrase(), &at(LOST.plus(DAY)))
+        .unwrap();
 }
 
 #[test]

@@ -293,6 +293,7 @@ impl World {
             filters,
             padding,
             deltas_from: self.lists.iter().map(|list| list.list.epoch).collect(),
+            ..StatusRequest::of(self.issuer.settings())
         };
         let published = self
             .issuer

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs};
 
 use phi_issuer::{
-    Filters, Issuer, ListName, NewLicense, Padding, RevokeRequest, StatusRequest, Subject,
+    Filters, Gap, Issuer, ListName, NewLicense, Padding, RevokeRequest, StatusRequest, Subject,
 };
 use phi_tests::{
     home::Sql,
@@ -40,6 +40,7 @@ fn request(deltas_from: &[u64]) -> StatusRequest {
         filters: Filters::Cascade,
         padding: Padding::None,
         deltas_from: deltas_from.to_vec(),
+        gap: Gap::Refuse,
     }
 }
 
@@ -101,7 +102,7 @@ fn a_list_is_a_function_of_ledger_salt_and_time() {
             let asked = StatusRequest {
                 filters,
                 padding,
-                deltas_from: vec![1, 2],
+                ..request(&[1, 2])
             };
             let mut make = |salt| issuer.status_under_salt(&asked, salt, day(4)).unwrap();
             let made = make([7; 16]);
@@ -182,6 +183,79 @@ fn an_older_copy_of_the_store_publishes_nothing() {
         "older-than-published",
         "status epoch 2 (here 1)",
     );
+}
+
+/// Whoever can write the published folder, and has no key, stops no list: what lies there is not
+/// waited for, and what another issuer of the same name signed is not believed.
+#[cfg(unix)]
+#[test]
+fn files_of_others_in_the_published_folder_stop_no_list() {
+    let (folder, mut issuer) = issuer();
+    sold(&mut issuer, 1, day(900));
+    let (_elsewhere, mut stranger) = self::issuer();
+    for number in 2..6 {
+        published(&mut stranger, day(number));
+    }
+    let here = folder.path().join("published");
+    for name in ["root-1.phi", "keyset.phi", "status.phi"] {
+        fs::copy(stranger.published_folder().join(name), here.join(name)).unwrap();
+    }
+    assert_eq!(published(&mut issuer, day(3)).epoch, 2);
+    let status = here.join("status.phi");
+    for (number, name) in [(4, "fifo"), (5, "large")] {
+        fs::remove_file(&status).unwrap();
+        match name {
+            "fifo" => {
+                let made = std::process::Command::new("mkfifo").arg(&status).status();
+                assert!(made.unwrap().success());
+            }
+            _ => fs::write(&status, vec![0; 9 << 20]).unwrap(),
+        }
+        assert_eq!(
+            published(&mut issuer, day(number)).epoch,
+            number - 1,
+            "{name}"
+        );
+        assert!(status.metadata().unwrap().is_file(), "it is written anew");
+    }
+    // A folder in its place is told, and what was recorded is recorded.
+    fs::remove_file(&status).unwrap();
+    fs::create_dir(&status).unwrap();
+    let error = issuer
+        .publish_status(&passphrase(), &at(day(6)))
+        .unwrap_err();
+    assert_eq!(error.code(), "publication-unwritten", "{error}");
+    fs::remove_dir(&status).unwrap();
+    assert_eq!(published(&mut issuer, day(7)).epoch, 6);
+}
+
+/// A clock that is ahead once makes a list from which everything has ended: it is asked about.
+#[test]
+fn a_list_from_which_most_has_ended_is_asked_about_after_a_gap() {
+    let (_folder, mut issuer) = issuer();
+    let (license, tokens) = sold(&mut issuer, 2, day(100));
+    let (kept, _) = sold(&mut issuer, 1, day(9000));
+    revoke(&mut issuer, Subject::Token(tokens[0].0), day(2));
+    revoke(&mut issuer, Subject::License(license), day(2));
+    revoke(&mut issuer, Subject::License(kept), day(2));
+    published(&mut issuer, day(3));
+    refused(
+        &mut issuer,
+        day(1000),
+        "not-allowed",
+        "leaves out more than it keeps",
+    );
+    let asked = StatusRequest {
+        gap: Gap::Accept,
+        ..request(&[])
+    };
+    let report = issuer.build_status(&asked, day(1000), |_| {}).unwrap();
+    assert_eq!(report.rules, 1);
+    // Late alone is no reason to ask, and neither is what ends from one list to the next.
+    published(&mut issuer, day(4));
+    published(&mut issuer, day(100));
+    published(&mut issuer, day(125));
+    assert_eq!(published(&mut issuer, day(150)).rules.len(), 1);
 }
 
 /// Mozilla's blocklist crashed with a thousand blocked add-ons and one that was not (#7492).

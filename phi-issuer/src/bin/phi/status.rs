@@ -7,7 +7,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use phi_issuer::durable::{self, Mode};
-use phi_issuer::{Filters, Issuer, Numbers, Padding, Publication, StatusReport, StatusRequest};
+use phi_issuer::{
+    Filters, Gap, Issuer, Numbers, Padding, Publication, StatusReport, StatusRequest,
+};
 use phi_verify::dangerous_inspect::{self, Document};
 use phi_verify::{DocumentKind, armor};
 use schemars::JsonSchema;
@@ -82,6 +84,10 @@ struct Making {
     /// than one can be asked for
     #[arg(long, value_name = "EPOCH")]
     delta_from: Vec<u64>,
+    /// Make it though the one before has expired, and this one leaves out more than it keeps
+    /// because that has ended: this machine's clock is right
+    #[arg(long)]
+    after_a_gap: bool,
 }
 
 /// Show the status document that is published
@@ -109,6 +115,9 @@ impl Making {
         }
         if self.pad {
             request.padding = Padding::PowersOfTwo;
+        }
+        if self.after_a_gap {
+            request.gap = Gap::Accept;
         }
         request.deltas_from.clone_from(&self.delta_from);
         request.deltas_from.sort_unstable();

@@ -33,9 +33,10 @@ pub(crate) struct Backup {
         backup is not in it: tokens minted since are unknown to the restored ledger.\n\n\
         A backup that is older than what the folder has published is refused. With \
         --older-than-published the ledger takes up the published keyset and status list: the \
-        next ones have higher numbers, and what they took back stays taken back. Where the cut of \
-        a key is beyond the backup's checkpoints, tokens that it keeps would be lost: that is \
-        refused without --force.",
+         next ones have higher numbers, and what they took back stays taken back. That is refused \
+         without --force if the list may revoke tokens that the backup lacks, which no list can name \
+         again, or if the cut of a key is beyond the backup's checkpoints, so that tokens which it \
+         keeps would be lost.",
     after_help = "Examples:\n  \
         phi ledger restore /media/safe/phi-2026-06.db\n  \
         phi ledger restore /media/safe/phi-2026-06.db --replace\n  \
@@ -50,7 +51,8 @@ pub(crate) struct Restore {
     /// Go on after what was published since, whose entries are lost
     #[arg(long)]
     older_than_published: bool,
-    /// Go on although live tokens are lost that a published cut of their key keeps
+    /// Go on although live tokens are lost that a published cut of their key keeps, or tokens count
+    /// again that the published list may revoke
     #[arg(long, requires = "older_than_published")]
     force: bool,
 }
@@ -91,7 +93,8 @@ pub(crate) struct Import {
     /// Go on after what was published since, whose entries are lost
     #[arg(long)]
     older_than_published: bool,
-    /// Go on although live tokens are lost that a published cut of their key keeps
+    /// Go on although live tokens are lost that a published cut of their key keeps, or tokens count
+    /// again that the published list may revoke
     #[arg(long, requires = "older_than_published")]
     force: bool,
 }
