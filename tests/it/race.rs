@@ -1,15 +1,27 @@
 //! Several issuers on one folder at once: nothing is lost, and what was minted stays valid.
 
-use std::{path::Path, sync::Barrier, thread};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::Barrier,
+    thread,
+};
 
-use phi_issuer::{Error, Issuer, Role};
+use phi_issuer::{
+    Error, Issuer, MintedToken, Publication, RevokeRequest, Role, StatusPublished, StatusRequest,
+    Subject,
+};
 use phi_tests::{
     home::{Home, Sql, Store},
     on_every_store,
     snakeoil::START,
     workshop::{self, PRODUCT, at, passphrase},
 };
-use phi_verify::{LicenseId, RevocationPolicy, UnixTime, Verifier};
+use phi_verify::{
+    Claims, DocumentKind, KeyId, LicenseId, Reason, RevocationPolicy, Status, StatusLists,
+    UnixTime, Verdict, Verifier,
+    dangerous_inspect::{self, Document},
+};
 
 /// Acts of each issuer in a race.
 const ACTS: u64 = 14;
@@ -17,6 +29,7 @@ const ACTS: u64 = 14;
 on_every_store![
     two_issuers_race,
     four_issuers_race,
+    deltas_race_with_minting_and_revoking,
     a_staged_key_takes_over_once,
     a_token_of_the_second_in_which_its_key_was_replaced_stays_valid,
     the_key_that_the_root_names_signs_whatever_the_clocks_say,
@@ -191,6 +204,153 @@ fn mint(
             .extend(minted.into_iter().map(|minted| minted.token));
     }
     Ok(())
+}
+
+/// Rounds of each issuer while one publishes deltas.
+const ROUNDS: u64 = 6;
+
+/// One issuer publishes lists, each with deltas to the first and to the one before, while two mint
+/// and revoke. Whatever was minted or revoked in between, every list, and every delta with its
+/// base, says of every token what the ledger said when the list was recorded.
+fn deltas_race_with_minting_and_revoking(store: Store) {
+    let home = Home::new(store);
+    let mut issuer = home.furnished().unwrap();
+    let license = workshop::issue(&mut issuer, START).unwrap();
+    let mut tokens = mint_and_revoke(&mut issuer, license, START.plus(1));
+    let first = issuer.publish_status(&passphrase(), &at(START.plus(2)));
+    let first = first.unwrap().0;
+    let start = Barrier::new(3);
+    let (published, minted) = thread::scope(|scope| {
+        let racer = |number| {
+            let (home, start) = (&home, &start);
+            scope.spawn(move || {
+                let mut issuer = home.open().unwrap();
+                start.wait();
+                let now = |round| START.plus(60 + 10 * round + number);
+                let rounds = 0..2 * ROUNDS;
+                rounds
+                    .flat_map(|round| mint_and_revoke(&mut issuer, license, now(round)))
+                    .collect::<Vec<_>>()
+            })
+        };
+        let racers = [racer(0), racer(1)];
+        let published = publish_deltas(&home, &start, first.version);
+        (published, racers.map(|racer| racer.join().unwrap()))
+    });
+    tokens.extend(minted.into_iter().flatten());
+    let sql = Sql::open(home.path());
+    check_order(&sql);
+    let ledger = Times::of(&sql, &tokens);
+    let mut lists: BTreeMap<u64, Status> = [(first.version, read(&first))].into();
+    let mut seen = [0; 3];
+    for StatusPublished { list, deltas, .. } in &published {
+        let full = read(list);
+        let alone = StatusLists::new(&full, None).unwrap();
+        ledger.check(&alone, full.epoch, &mut seen);
+        for delta in deltas {
+            let (base, delta) = (&lists[&delta.base.unwrap()], read(delta));
+            let lists = StatusLists::new(base, Some(&delta)).unwrap();
+            ledger.check(&lists, full.epoch, &mut seen);
+        }
+        lists.insert(full.epoch, full);
+    }
+    assert_eq!(lists.len(), usize::try_from(ROUNDS).unwrap() + 1);
+    // Tokens that were good, revoked and younger than the list: the race was one.
+    assert!(seen.iter().all(|count| *count > 0), "{seen:?}");
+}
+
+fn publish_deltas(home: &Home, start: &Barrier, first: u64) -> Vec<StatusPublished> {
+    let mut issuer = home.open().unwrap();
+    start.wait();
+    let publish = |round| {
+        let newest = issuer.published(DocumentKind::Status, "").unwrap().version;
+        let request = StatusRequest {
+            deltas_from: BTreeSet::from([first, newest]).into_iter().collect(),
+            ..StatusRequest::of(issuer.settings())
+        };
+        let now = at(START.plus(60 + 20 * round));
+        let published = issuer.publish_status_as(&request, &passphrase(), &now, |_| {});
+        published.unwrap()
+    };
+    (0..ROUNDS).map(publish).collect()
+}
+
+/// Mints four tokens and revokes the second of them.
+fn mint_and_revoke(issuer: &mut Issuer, license: LicenseId, now: UnixTime) -> Vec<MintedToken> {
+    let minted = workshop::mint(issuer, license, 4, now).unwrap();
+    let request = RevokeRequest {
+        subject: Subject::Token(minted[1].token_id),
+        issued_before: None,
+        cut: None,
+        reason: Reason::Refund,
+    };
+    issuer.revoke(&request, &at(now)).unwrap();
+    minted
+}
+
+fn read(publication: &Publication) -> Status {
+    match dangerous_inspect::document(&publication.document).unwrap() {
+        Document::Status(status) => status,
+        _ => panic!("no list"),
+    }
+}
+
+/// When things came into the ledger, by the numbers of their events.
+struct Times {
+    tokens: Vec<(KeyId, Claims, i64, Option<i64>)>,
+    /// Of each list, by its epoch.
+    lists: BTreeMap<u64, i64>,
+}
+
+impl Times {
+    fn of(sql: &Sql, tokens: &[MintedToken]) -> Self {
+        let tokens = tokens.iter().map(|token| {
+            let (key_id, claims) = dangerous_inspect::token(&token.token).unwrap();
+            let id = token.token_id;
+            let bytes = match sql {
+                Sql::File(_) => format!("x'{id}'"),
+                Sql::Server(_) => format!("'\\x{id}'::bytea"),
+            };
+            let minted = format!("SELECT seq FROM tokens WHERE id = {bytes}");
+            let revoked = format!(
+                "SELECT coalesce(max(seq), 0) FROM revocations WHERE class = 'token' AND id = '{id}'"
+            );
+            let revoked = Some(sql.number(&revoked)).filter(|seq| *seq > 0);
+            (key_id, claims, sql.number(&minted), revoked)
+        });
+        let newest = sql.number("SELECT max(version) FROM publications WHERE kind = 'status'");
+        let lists = (1..=newest).map(|version| {
+            let seq = sql.number(&format!(
+                "SELECT seq FROM publications WHERE kind = 'status' AND version = {version}"
+            ));
+            (version.cast_unsigned(), seq)
+        });
+        Self {
+            tokens: tokens.collect(),
+            lists: lists.collect(),
+        }
+    }
+
+    /// Asks lists about every token; counts those that are good, revoked and not known.
+    fn check(&self, lists: &StatusLists<'_>, epoch: u64, seen: &mut [u32; 3]) {
+        let recorded = self.lists[&epoch];
+        for (key_id, claims, minted, revoked) in &self.tokens {
+            let verdict = lists.verdict(claims, *key_id);
+            let place = match &verdict {
+                Verdict::Good => 0,
+                Verdict::Revoked { .. } => 1,
+                Verdict::NotCovered => 2,
+                other => panic!("{other:?}"),
+            };
+            let expected = match revoked {
+                _ if *minted > recorded => 2,
+                Some(seq) if *seq < recorded => 1,
+                _ => 0,
+            };
+            assert_eq!(place, expected, "token {}, list {epoch}", claims.token_id);
+            seen[place] += 1;
+        }
+    }
 }
 
 fn a_staged_key_takes_over_once(store: Store) {

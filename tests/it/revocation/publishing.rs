@@ -6,7 +6,8 @@ use phi_issuer::{
     Filters, Gap, Issuer, ListName, NewLicense, Padding, RevokeRequest, StatusRequest, Subject,
 };
 use phi_tests::{
-    home::Sql,
+    home::{Home, Sql, Store},
+    on_every_store,
     snakeoil::{DAY, START},
     workshop::{self, PRODUCT, at, passphrase},
 };
@@ -15,14 +16,27 @@ use phi_verify::{
     dangerous_inspect::{self, Document},
 };
 
+on_every_store![
+    a_list_is_a_function_of_ledger_salt_and_time,
+    crlite_18_a_set_that_shrank_by_itself_is_not_published,
+    what_has_ended_leaves_the_lists_later,
+    an_unrevocation_stays_until_the_rule_would_have_ended,
+    an_application_goes_on_with_a_delta,
+    two_lists_are_compared_by_what_is_in_them,
+];
+
 const fn day(number: u64) -> UnixTime {
     START.plus(number * DAY)
 }
 
-fn issuer() -> (tempfile::TempDir, Issuer) {
-    let folder = tempfile::tempdir().unwrap();
-    let issuer = workshop::furnished(folder.path()).unwrap();
-    (folder, issuer)
+fn issuer() -> (Home, Issuer) {
+    issuer_on(Store::File)
+}
+
+fn issuer_on(store: Store) -> (Home, Issuer) {
+    let home = Home::new(store);
+    let issuer = home.furnished().unwrap();
+    (home, issuer)
 }
 
 fn revoke(issuer: &mut Issuer, subject: Subject, now: UnixTime) {
@@ -88,9 +102,8 @@ fn refused(issuer: &mut Issuer, now: UnixTime, code: &str, said: &str) {
 }
 
 /// The same ledger, salt and time make the same bytes, and a ledger made again as well.
-#[test]
-fn a_list_is_a_function_of_ledger_salt_and_time() {
-    let (_folder, mut issuer) = issuer();
+fn a_list_is_a_function_of_ledger_salt_and_time(store: Store) {
+    let (_folder, mut issuer) = issuer_on(store);
     let (license, tokens) = sold(&mut issuer, 40, day(900));
     published(&mut issuer, day(2));
     for (token, _) in &tokens[..7] {
@@ -121,9 +134,8 @@ fn a_list_is_a_function_of_ledger_salt_and_time() {
 
 /// Mozilla's `CRLite` once published a set that an outage upstream had emptied (crlite #18). Here a
 /// revocation is lost in the store, and no event says that it was taken back.
-#[test]
-fn crlite_18_a_set_that_shrank_by_itself_is_not_published() {
-    let (folder, mut issuer) = issuer();
+fn crlite_18_a_set_that_shrank_by_itself_is_not_published(store: Store) {
+    let (folder, mut issuer) = issuer_on(store);
     let (license, tokens) = sold(&mut issuer, 3, day(900));
     let (other, _) = sold(&mut issuer, 1, day(900));
     revoke(&mut issuer, Subject::Token(tokens[0].0), day(2));
@@ -314,9 +326,8 @@ fn mozilla_15261_what_is_revoked_twice_stands_once() {
 
 /// What nothing accepts any more leaves the lists, but not before an application whose clock was
 /// set back by a month would take it for valid.
-#[test]
-fn what_has_ended_leaves_the_lists_later() {
-    let (_folder, mut issuer) = issuer();
+fn what_has_ended_leaves_the_lists_later(store: Store) {
+    let (_folder, mut issuer) = issuer_on(store);
     let (license, _) = sold(&mut issuer, 3, day(10));
     let (_, tokens) = sold(&mut issuer, 3, day(10));
     revoke(&mut issuer, Subject::License(license), day(2));
@@ -337,9 +348,8 @@ fn what_has_ended_leaves_the_lists_later() {
 }
 
 /// What was unrevoked stands in the lists for as long as somebody can hold the rule.
-#[test]
-fn an_unrevocation_stays_until_the_rule_would_have_ended() {
-    let (_folder, mut issuer) = issuer();
+fn an_unrevocation_stays_until_the_rule_would_have_ended(store: Store) {
+    let (_folder, mut issuer) = issuer_on(store);
     let (license, _) = sold(&mut issuer, 1, day(10));
     revoke(&mut issuer, Subject::License(license), day(2));
     published(&mut issuer, day(2));
@@ -359,9 +369,8 @@ fn an_unrevocation_stays_until_the_rule_would_have_ended() {
 }
 
 /// Whoever has an older list takes a delta to it, and no other.
-#[test]
-fn an_application_goes_on_with_a_delta() {
-    let (folder, mut issuer) = issuer();
+fn an_application_goes_on_with_a_delta(store: Store) {
+    let (folder, mut issuer) = issuer_on(store);
     let (license, tokens) = sold(&mut issuer, 50, day(900));
     revoke(&mut issuer, Subject::Token(tokens[0].0), day(2));
     published(&mut issuer, day(2));
@@ -463,9 +472,8 @@ fn a_token_is_checked_by_ledger_list_and_policy() {
     assert_eq!(policies, vec![false; 3]);
 }
 
-#[test]
-fn two_lists_are_compared_by_what_is_in_them() {
-    let (_folder, mut issuer) = issuer();
+fn two_lists_are_compared_by_what_is_in_them(store: Store) {
+    let (_folder, mut issuer) = issuer_on(store);
     let (license, tokens) = sold(&mut issuer, 3, day(900));
     revoke(&mut issuer, Subject::Token(tokens[0].0), day(2));
     revoke(&mut issuer, Subject::Customer("globex".into()), day(2));
