@@ -138,6 +138,7 @@ impl Call {
     }
 
     /// The answer over gRPC, by the names of the one over HTTP.
+    #[expect(clippy::too_many_lines, reason = "one arm for each call")]
     async fn message(&self, client: &mut GrpcClient) -> Result<Value, Status> {
         let seat = |seat: Option<v1::Seat>| {
             let seat = seat.unwrap();
@@ -399,6 +400,7 @@ async fn both_doors_give_the_same_answers() {
     assert!(matches!(&again, Outcome::Refused(refused) if refused.code == "seat-unknown"));
 }
 
+#[expect(clippy::too_many_lines, reason = "one line for each refusal")]
 #[tokio::test]
 async fn both_doors_refuse_alike() {
     let rig = NodeRig::start();
