@@ -81,6 +81,7 @@
 mod failpoint;
 
 mod agent;
+mod atomic;
 mod borrowed;
 mod clock;
 mod desk;
@@ -105,6 +106,8 @@ mod rejection;
 mod request;
 mod rows;
 mod seats;
+#[cfg(test)]
+mod shuttled;
 mod site_key;
 mod slice;
 mod sqlite;

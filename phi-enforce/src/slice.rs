@@ -1,7 +1,6 @@
 //! Units in the hand of a node: any number of threads spend them, and none is spent twice.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
+use super::atomic::{AtomicU64, Ordering};
 use crate::clock::Boot;
 
 /// Units of one period, with the time until which they may be spent.
@@ -86,8 +85,7 @@ impl Slice {
 
 #[cfg(test)]
 mod tests {
-    use std::{sync::atomic::AtomicU64, thread};
-
+    use super::super::atomic::{ROUNDS, check, thread};
     use super::*;
 
     const EVER: Boot = Boot::from_nanos(u64::MAX);
@@ -95,52 +93,59 @@ mod tests {
 
     #[test]
     fn all_or_nothing_and_nothing_after_its_time() {
-        let slice = Slice::default();
-        assert_eq!(slice.spend(1, NOW), Spend::Short(0));
-        slice.add(5, Boot::from_nanos(11));
-        assert_eq!(slice.spend(6, NOW), Spend::Short(5));
-        assert_eq!(slice.spend(2, NOW), Spend::Done(3));
-        assert_eq!(slice.spend(2, Boot::from_nanos(11)), Spend::Late);
-        assert_eq!(slice.drain(), 3);
-        assert_eq!((slice.drain(), slice.left()), (0, 0));
+        check(|| {
+            let slice = Slice::default();
+            assert_eq!(slice.spend(1, NOW), Spend::Short(0));
+            slice.add(5, Boot::from_nanos(11));
+            assert_eq!(slice.spend(6, NOW), Spend::Short(5));
+            assert_eq!(slice.spend(2, NOW), Spend::Done(3));
+            assert_eq!(slice.spend(2, Boot::from_nanos(11)), Spend::Late);
+            assert_eq!(slice.drain(), 3);
+            assert_eq!((slice.drain(), slice.left()), (0, 0));
+        });
     }
 
     #[test]
     fn a_generation_that_ends_takes_nothing_along() {
-        let slice = Slice::default();
-        for _ in 0..70_000 {
-            slice.add(3, EVER);
-            assert_eq!(slice.drain(), 3);
-        }
+        check(|| {
+            let slice = Slice::default();
+            // More than there are generations, where that takes no time.
+            for _ in 0..35 * ROUNDS {
+                slice.add(3, EVER);
+                assert_eq!(slice.drain(), 3);
+            }
+        });
     }
 
     #[test]
     fn threads_spend_what_was_added_and_no_more() {
-        let (slice, spent) = (Slice::default(), AtomicU64::new(0));
-        let mut added = 0;
-        let mut taken_back = 0;
-        thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| {
-                    for _ in 0..20_000 {
-                        if matches!(slice.spend(3, NOW), Spend::Done(_)) {
-                            spent.fetch_add(3, Ordering::Relaxed);
+        check(|| {
+            let (slice, spent) = (Slice::default(), AtomicU64::new(0));
+            let mut added = 0;
+            let mut taken_back = 0;
+            thread::scope(|scope| {
+                for _ in 0..4 {
+                    scope.spawn(|| {
+                        for _ in 0..10 * ROUNDS {
+                            if matches!(slice.spend(3, NOW), Spend::Done(_)) {
+                                spent.fetch_add(3, Ordering::Relaxed);
+                            }
                         }
-                    }
-                });
-            }
-            for round in 0..2_000 {
-                slice.add(40, EVER);
-                added += 40;
-                if round % 3 == 0 {
-                    taken_back += slice.drain();
+                    });
                 }
-            }
+                for round in 0..ROUNDS {
+                    slice.add(40, EVER);
+                    added += 40;
+                    if round % 3 == 0 {
+                        taken_back += slice.drain();
+                    }
+                }
+            });
+            assert_eq!(
+                spent.into_inner() + taken_back + slice.left(),
+                added,
+                "every unit is somewhere, once"
+            );
         });
-        assert_eq!(
-            spent.into_inner() + taken_back + slice.left(),
-            added,
-            "every unit is somewhere, once"
-        );
     }
 }
