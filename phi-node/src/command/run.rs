@@ -77,9 +77,7 @@ async fn serve(made: Made, json: bool) -> Result<(), Failure> {
         json,
     )?;
     let entry = Entry::new(made.who, made.metrics, Limits::default());
-    let drained = server
-        .serve(listener, entry, stop.told())
-        .await;
+    let drained = server.serve(listener, entry, stop.told()).await;
     // The collector may be slow or away.
     let _ = tokio::task::spawn_blocking(|| watch.stop()).await;
     match drained {
