@@ -155,7 +155,7 @@ impl Issuer {
         expected.extend(checkpoint.map(|newest| (CHECKPOINT.into(), newest.note.into_bytes())));
         for (name, bytes) in expected {
             let path = self.published_folder().join(&name);
-            let held = durable::read_bounded(&path, bytes.len() as u64);
+            let held = durable::read_regular(&path, bytes.len() as u64);
             if held.is_ok_and(|held| held == bytes) {
                 continue;
             }

@@ -349,7 +349,7 @@ impl Issuer {
     /// The checkpoint in the published folder, if there is one that is text.
     pub(crate) fn published_checkpoint(&self) -> Option<String> {
         let path = self.published_folder().join(CHECKPOINT);
-        let bytes = durable::read_bounded(&path, MAX_NOTE as u64).ok()?;
+        let bytes = durable::read_regular(&path, MAX_NOTE as u64).ok()?;
         String::from_utf8(bytes).ok()
     }
 
@@ -362,7 +362,7 @@ impl Issuer {
     fn bring(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
         let path = self.published_folder().join(name);
         let same = |found: Vec<u8>| found == bytes;
-        if durable::read_bounded(&path, bytes.len() as u64).is_ok_and(same) {
+        if durable::read_regular(&path, bytes.len() as u64).is_ok_and(same) {
             return Ok(());
         }
         failpoint!("publish-before-file");

@@ -86,7 +86,7 @@ impl KnownKeys {
         // Who can write the store can have it forget what it published last; a file of the
         // folder stays.
         let path = self.folder.join(PUBLISHED).join(KEYSET);
-        let file = match durable::read_bounded(&path, DocumentKind::Keyset.size_limit() as u64) {
+        let file = match durable::read_regular(&path, DocumentKind::Keyset.size_limit() as u64) {
             Ok(document) => recorded::once_in_force(query, &document)?,
             Err(FileError::Missing { .. }) => None,
             Err(error) => return Err(error.into()),

@@ -274,7 +274,7 @@ fn published_in(
 /// the one that it was signed for.
 fn unfinished(folder: &Path, query: &Query<'_>) -> Result<Option<u64>, Error> {
     let limit = phi_verify::log::MAX_NOTE as u64;
-    let note = durable::read_bounded(&folder.join(CHECKPOINT), limit).ok();
+    let note = durable::read_regular(&folder.join(CHECKPOINT), limit).ok();
     let note = note.and_then(|note| String::from_utf8(note).ok());
     let Some(state) = note.and_then(|note| LogState::restore(&note).ok()) else {
         return Ok(None);
