@@ -434,6 +434,8 @@ impl Settings {
                 lease,
                 extra: table.extra.unwrap_or_default(),
                 reserved: table.reserved.clone().into_iter().collect(),
+                // A node lends no seats: its calls have no document to hand out.
+                borrowing: None,
             };
             policies.seats.insert(name.clone(), policy);
         }
