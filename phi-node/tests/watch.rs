@@ -287,7 +287,7 @@ impl TraceService for Collector {
                 self.0.send(span).unwrap();
             }
         }
-        Ok(Response::default())
+        Ok(Response::new(ExportTraceServiceResponse::default()))
     }
 }
 
