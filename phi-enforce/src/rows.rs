@@ -175,32 +175,13 @@ pub(crate) const LOG: &str =
      FROM usage WHERE seq > $1 ORDER BY seq LIMIT $2";
 
 pub(crate) fn event(row: &impl Row) -> Result<UsageEvent, StoreError> {
-    let about = match row.int(10)? {
-        None => About::Units {
+    let about = if row.int(10)?.is_some() {
+        about_seat(row)?
+    } else {
+        About::Units {
             key: quota_key(row, 5)?,
             label: label(row, 7)?,
             units: row.unsigned(9)?,
-        },
-        Some(_) => {
-            let (pool, fence) = (pool(row, 5)?, row.unsigned(10)?);
-            let occupant = Occupant {
-                holder: row.words(11)?,
-                session: row.words(12)?,
-            };
-            // Of a loan its end stands where the period of units does.
-            match row.int(8)? {
-                None => About::Seat {
-                    pool,
-                    fence,
-                    occupant,
-                },
-                Some(_) => About::Loan {
-                    pool,
-                    fence,
-                    occupant,
-                    until: UnixTime::new(row.unsigned(8)?).ok_or_else(unreadable)?,
-                },
-            }
         }
     };
     Ok(UsageEvent {
@@ -210,6 +191,28 @@ pub(crate) fn event(row: &impl Row) -> Result<UsageEvent, StoreError> {
         request: row.unsigned(3)?,
         act: Act::from_number(row.unsigned(4)?).ok_or_else(unreadable)?,
         about,
+    })
+}
+
+/// Of a loan its end stands where the period of units does.
+fn about_seat(row: &impl Row) -> Result<About, StoreError> {
+    let (pool, fence) = (pool(row, 5)?, row.unsigned(10)?);
+    let occupant = Occupant {
+        holder: row.words(11)?,
+        session: row.words(12)?,
+    };
+    if row.int(8)?.is_none() {
+        return Ok(About::Seat {
+            pool,
+            fence,
+            occupant,
+        });
+    }
+    Ok(About::Loan {
+        pool,
+        fence,
+        occupant,
+        until: UnixTime::new(row.unsigned(8)?).ok_or_else(unreadable)?,
     })
 }
 

@@ -446,27 +446,26 @@ fn borrow<L: Ledger>(
     if until <= from {
         return full(desk, claim, room, 0, None);
     }
-    let lent = match known {
+    let lent = if let Some(known) = known {
         // The document that it has stays good, so the seat is kept for the longer of both.
-        Some(known) => Lent {
+        Lent {
             until: known.until.max(until.seconds()),
             ..known
-        },
-        None => {
-            let ahead = desk.ledger.queued_before(room, u64::MAX)?;
-            let away = desk.ledger.lent(room)?;
-            if away >= loan.most || !has_room(desk, claim, room, ahead)? {
-                return full(desk, claim, room, 0, None);
-            }
-            set_taken(desk, claim.pool, room, room.taken + 1)?;
-            Lent {
-                id: desk.next(),
-                occupant: claim.occupant.clone(),
-                group: sits(desk, room, claim.group.clone())?,
-                machine: loan.machine.clone(),
-                since: from.seconds(),
-                until: until.seconds(),
-            }
+        }
+    } else {
+        let ahead = desk.ledger.queued_before(room, u64::MAX)?;
+        let away = desk.ledger.lent(room)?;
+        if away >= loan.most || !has_room(desk, claim, room, ahead)? {
+            return full(desk, claim, room, 0, None);
+        }
+        set_taken(desk, claim.pool, room, room.taken + 1)?;
+        Lent {
+            id: desk.next(),
+            occupant: claim.occupant.clone(),
+            group: sits(desk, room, claim.group.clone())?,
+            machine: loan.machine.clone(),
+            since: from.seconds(),
+            until: until.seconds(),
         }
     };
     desk.ledger.set_loan(room, &lent)?;

@@ -1,6 +1,6 @@
 //! Seats that are taken along: asked of the store, and signed by the site.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use phi_verify::{Allowance, Binding, LimitCode, UnixTime};
 
@@ -34,9 +34,9 @@ impl Gate {
         let machine = Machine::from(machine);
         let loan = self
             .ward
-            .loan(self.group.clone(), limit, occupant, &machine, until)?;
+            .loan(self.group.as_deref(), limit, occupant, &machine, until)?;
         let pool = loan.claim.pool;
-        match self.run_errand(SeatOp::Borrow(loan))? {
+        match self.run_errand(&SeatOp::Borrow(loan))? {
             SeatAnswer::Borrowed { fence, from, until } => {
                 let occupant = occupant.clone();
                 let seat = Seat {
@@ -64,15 +64,15 @@ impl Gate {
             return Err(Refusal::NotGranted);
         }
         let (pool, fence) = (seat.pool, seat.fence);
-        self.run_errand(SeatOp::HandBack { pool, fence }).map(drop)
+        self.run_errand(&SeatOp::HandBack { pool, fence }).map(drop)
     }
 
-    fn run_errand(&self, op: SeatOp) -> Result<SeatAnswer, Refusal> {
+    fn run_errand(&self, op: &SeatOp) -> Result<SeatAnswer, Refusal> {
         let hub = &self.ward.hub;
         let until = hub.clock.now().boot.plus(PATIENCE);
-        let answer = self.waiting(until, || self.ward.errand(&op));
+        let answer = self.waiting(until, || self.ward.errand(op));
         if answer.is_err() {
-            hub.agent().seats.forget_errand(&op);
+            hub.agent().seats.forget_errand(op);
         }
         answer
     }
@@ -99,7 +99,7 @@ impl Ward {
 
     fn loan(
         &self,
-        group: Option<Arc<str>>,
+        group: Option<&str>,
         limit: LimitCode,
         occupant: &Occupant,
         machine: &Machine,
@@ -108,8 +108,11 @@ impl Ward {
         let snapshot = self.snapshot.load();
         self.in_force(&snapshot)?;
         let seats = *snapshot.limits.get(&limit).ok_or(Refusal::NotGranted)?;
-        let group_name = group.as_deref().unwrap_or_default();
-        let names = [&occupant.holder, &occupant.session, group_name];
+        let names = [
+            &occupant.holder,
+            &occupant.session,
+            group.unwrap_or_default(),
+        ];
         if names.iter().any(|name| name.len() > MAX_NAME) {
             return Err(Refusal::NameTooLong);
         }
@@ -133,7 +136,7 @@ impl Ward {
                 extra: policy.extra,
                 reserved: policy.reserved,
                 occupant: occupant.clone(),
-                group: group.as_deref().map(str::to_owned),
+                group: group.map(str::to_owned),
                 lease: Duration::ZERO,
                 patience: Patience::Leave,
             },
