@@ -16,6 +16,7 @@ mod layer;
 mod licenses;
 mod linear;
 mod postgres;
+mod processes;
 mod rig;
 mod simulation;
 mod sqlite;

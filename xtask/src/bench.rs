@@ -1,5 +1,5 @@
 //! Runs the benchmarks, optimized: license checks with the developer's arguments, and a batch; by
-//! name, the growth of the ledger and lists of revoked tokens.
+//! name, the growth of the ledger, lists of revoked tokens, and what enforcing costs.
 
 use clap::ValueEnum;
 
@@ -17,6 +17,8 @@ pub(crate) enum Benchmark {
     Ledger,
     /// Lists of revoked tokens, beside other ways to say what is revoked; it takes minutes
     Revocation,
+    /// Decisions, slices and seats, in the process and on stores; it takes minutes
+    Enforce,
 }
 
 /// Runs the one that is named, or those that take minutes.
@@ -34,6 +36,7 @@ fn one(benchmark: Benchmark, arguments: &[String]) -> Result<(), Failure> {
         Benchmark::Batch => "batch",
         Benchmark::Ledger => "ledger",
         Benchmark::Revocation => "revocation",
+        Benchmark::Enforce => "enforce",
     };
     let mut bench = cargo("run --release --locked --package phi-bench --bin");
     run_command(bench.args([program, "--"]).args(arguments))

@@ -29,7 +29,7 @@ pub enum Older<'c> {
     Refuse,
     /// It takes up the published keyset and status list, by whom and when this says: what is
     /// published next has numbers above theirs, and what they take back stays taken back.
-    /// [`NotAllowed`](Error::NotAllowed) if the list may revoke tokens that the backup lacks.
+    /// [`NotAllowed`](Error::NotAllowed) if the list is seen to revoke tokens that the backup lacks.
     /// Where the cut of a key is beyond what the ledger's own checkpoints cover, and tokens that it
     /// keeps would be lost, it is refused as well.
     TakeUp(&'c Context),
@@ -155,20 +155,20 @@ impl Ahead {
         })
     }
 
-    /// Whether the store has everything that the list revokes one by one: what it lacks it cannot
-    /// take back again, for a list does not name it.
+    /// Refuses a list that revokes tokens which the store lacks: it cannot take them back again, for
+    /// a list does not name them.
     fn check_known(&self, query: &Query<'_>) -> Result<(), Error> {
         for publication in &self.documents {
             if publication.kind != DocumentKind::Status {
                 continue;
             }
             let list = status::decoded(publication)?;
-            if is_known(query, &list)? {
+            if !revokes_unknown(query, &list)? {
                 continue;
             }
             return Err(Error::NotAllowed {
                 what: format!(
-                    "a ledger that may lack tokens which list {} revokes",
+                    "a ledger that lacks tokens which list {} revokes",
                     list.epoch
                 ),
                 problem: "cannot take that list up: they would count again",
@@ -206,12 +206,9 @@ fn said(publication: &Publication, held: u64) -> String {
     format!("{what} {version} (here {held})")
 }
 
-/// Whether the ledger has every token and license that the list revokes one by one. Of all filters
-/// an exact list alone tells how many they are.
-fn is_known(query: &Query<'_>, list: &Status) -> Result<bool, Error> {
-    if list.revoked.licenses.is_some() {
-        return Ok(false);
-    }
+/// Whether the list certainly revokes tokens that the ledger lacks. Of all filters an exact list
+/// alone tells how many they are.
+fn revokes_unknown(query: &Query<'_>, list: &Status) -> Result<bool, Error> {
     let Some(listed) = list.revoked.count_tokens() else {
         return Ok(false);
     };
@@ -227,7 +224,7 @@ fn is_known(query: &Query<'_>, list: &Status) -> Result<bool, Error> {
         known += page.iter().filter(revoked).count();
         Ok(())
     })?;
-    Ok(known == listed)
+    Ok(known < listed)
 }
 
 /// The documents of the published folder that verify under the store's roots and the roots that

@@ -83,7 +83,7 @@ impl Bad {
         if falls(100) {
             return Ok(Outcome::Unknown);
         }
-        if let Some(proxy) = self.proxy.as_ref().filter(|_| falls(150)) {
+        if let Some(proxy) = self.proxy.as_ref().filter(|_| falls(80)) {
             let cuts = [Cut::BeforeCommit, Cut::AfterCommit, Cut::AtBegin];
             let which = self.dice.lock().unwrap().below(3);
             proxy.cut(cuts[usize::try_from(which).unwrap()]);

@@ -33,10 +33,10 @@ pub(crate) struct Backup {
         backup is not in it: tokens minted since are unknown to the restored ledger.\n\n\
         A backup that is older than what the folder has published is refused. With \
         --older-than-published the ledger takes up the published keyset and status list: the \
-         next ones have higher numbers, and what they took back stays taken back. That is refused \
-         without --force if the list may revoke tokens that the backup lacks, which no list can name \
-         again, or if the cut of a key is beyond the backup's checkpoints, so that tokens which it \
-         keeps would be lost.",
+        next ones have higher numbers, and what they took back stays taken back: all but single \
+        tokens that the backup lacks, which no list can name again. That is refused without --force \
+        where the list shows that there are such, and where the cut of a key is beyond the backup's \
+        checkpoints, so that tokens which it keeps would be lost.",
     after_help = "Examples:\n  \
         phi ledger restore /media/safe/phi-2026-06.db\n  \
         phi ledger restore /media/safe/phi-2026-06.db --replace\n  \
@@ -52,7 +52,7 @@ pub(crate) struct Restore {
     #[arg(long)]
     older_than_published: bool,
     /// Go on although live tokens are lost that a published cut of their key keeps, or tokens count
-    /// again that the published list may revoke
+    /// again that the published list revokes
     #[arg(long, requires = "older_than_published")]
     force: bool,
 }
@@ -94,7 +94,7 @@ pub(crate) struct Import {
     #[arg(long)]
     older_than_published: bool,
     /// Go on although live tokens are lost that a published cut of their key keeps, or tokens count
-    /// again that the published list may revoke
+    /// again that the published list revokes
     #[arg(long, requires = "older_than_published")]
     force: bool,
 }
@@ -116,7 +116,9 @@ const fn choice(replace: bool) -> Replace {
 }
 
 const GO_ON: &str = "phi: next: look with phi audit query what was taken up, suspend again what was \
-                     suspended since, then phi keyset publish and phi status publish";
+                     suspended since; if tokens were minted and revoked since, cut the keys that \
+                     signed them (phi key revoke ID --cut newest); then phi keyset publish and \
+                     phi status publish";
 
 impl Backup {
     pub(super) fn run(&self, session: &Session) -> Result<(), Failure> {

@@ -1,0 +1,40 @@
+//! Licenses with many quotas, and one with seats.
+
+use std::collections::BTreeMap;
+
+use phi_tests::snakeoil::{self, NOW, PRODUCT, Seed};
+use phi_verify::{
+    Allowance, Claims, License, LicenseId, LimitCode, Period, Quota, QuotaCode, RevocationPolicy,
+    Terms, Verifier,
+};
+
+pub(crate) const SEATS: LimitCode = LimitCode::new(0);
+/// Quotas of one license: a product has a handful.
+pub(crate) const QUOTAS: u16 = 20;
+
+/// So many licenses, each with its quotas.
+pub(crate) fn many(count: usize, allowance: Allowance, seats: u64) -> Vec<License> {
+    let trust = snakeoil::trust();
+    let verifier = Verifier::new(&trust, PRODUCT, RevocationPolicy::Lenient);
+    let quota = Quota {
+        allowance,
+        period: Period::Lifetime,
+    };
+    let license = |number: usize| {
+        let claims = Claims {
+            license_id: LicenseId::from_bytes((number as u64 + 1).to_be_bytes()),
+            terms: Terms {
+                flags: snakeoil::terms().flags,
+                quotas: (0..QUOTAS)
+                    .map(|code| (QuotaCode::new(code), quota))
+                    .collect(),
+                limits: BTreeMap::from([(SEATS, Allowance::Limited(seats))]),
+            },
+            expires: None,
+            ..snakeoil::claims()
+        };
+        let token = Seed::License.mint(&claims);
+        verifier.verify(&token, NOW).expect("the license is valid")
+    };
+    (0..count).map(license).collect()
+}
