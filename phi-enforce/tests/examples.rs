@@ -6,14 +6,7 @@
     reason = "a test that unwraps an error has failed"
 )]
 
-#[expect(
-    clippy::all,
-    clippy::pedantic,
-    missing_docs,
-    unreachable_pub,
-    dead_code,
-    reason = "it is generated"
-)]
+#[expect(clippy::pedantic, unreachable_pub, reason = "it is generated")]
 mod reports {
     include!("../examples/grpc_service/reports.v1.rs");
 }

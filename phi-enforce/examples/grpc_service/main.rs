@@ -4,12 +4,7 @@
 //! `grpc_service LICENSE USAGE-FILE [ADDRESS]`, such as
 //! `grpc_service keys/demo/license.txt usage.db`. It stops by SIGTERM or Ctrl-C.
 
-#[expect(
-    clippy::all,
-    clippy::pedantic,
-    unreachable_pub,
-    reason = "it is generated"
-)]
+#[expect(clippy::pedantic, unreachable_pub, reason = "it is generated")]
 mod reports {
     include!("reports.v1.rs");
 }

@@ -63,7 +63,7 @@ pub(super) fn table(rows: &[Vec<String>]) -> String {
     for row in rows {
         let mut line = String::new();
         for (width, cell) in widths.iter().zip(row) {
-            line.push_str(&format!("{cell:width$}  "));
+            line.extend([format!("{cell:width$}  ")]);
         }
         text.push_str(line.trim_end());
         text.push('\n');

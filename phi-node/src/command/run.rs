@@ -122,10 +122,10 @@ fn greet(
             }
             Standing::Refused(error) => format!("not in force: {error}"),
         };
-        text.push_str(&format!(
+        text.extend([format!(
             "phi-node: license {} for {}: {standing}\n",
             entry.id, entry.product
-        ));
+        )]);
     }
     if shelf.licenses.is_empty() {
         text.push_str("phi-node: there is no license yet: POST one to /v1/documents\n");

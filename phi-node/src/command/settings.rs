@@ -38,10 +38,14 @@ const MAX_CONFIG: u64 = 1 << 20;
 const MAX_ANCHOR: u64 = 1 << 20;
 
 /// Everything that a node is told.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command"
+)]
 #[derive(Clone, Debug, Default, Args, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(super) struct Settings {
-    /// The store: sqlite:FILE, or postgres://USER@HOST/DATABASE for several nodes
+    /// The store: sqlite:FILE, or `postgres://USER@HOST/DATABASE` for several nodes
     #[arg(long, value_name = "STORE")]
     store: Option<String>,
     /// The certificate of the authority of the store's server [default: those of the system]

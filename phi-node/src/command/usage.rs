@@ -20,7 +20,7 @@ use super::{failure::Failure, output};
     after_help = "Example:\n  phi-node usage --store sqlite:usage.db --period month\n\nA node that runs has its file to itself: ask it, GET /v1/usage."
 )]
 pub(super) struct Usage {
-    /// The store: sqlite:FILE or postgres://USER@HOST/DATABASE
+    /// The store: sqlite:FILE or `postgres://USER@HOST/DATABASE`
     #[arg(long, value_name = "STORE")]
     store: Address,
     /// The certificate of the authority of the store's server [default: those of the system]
