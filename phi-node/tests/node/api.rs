@@ -43,7 +43,7 @@ impl Answer {
     }
 
     #[track_caller]
-    pub(crate) fn is_refused(self, status: u16, code: &str) -> Self {
+    pub(crate) fn must_be_refused(self, status: u16, code: &str) -> Self {
         assert_eq!((self.status, self.code()), (status, code), "{self:?}");
         self
     }
@@ -102,12 +102,12 @@ impl Api {
     pub(crate) fn ask(&self, method: &str, path: &str, kind: Option<&str>, body: &[u8]) -> Answer {
         let mut head = format!("{method} {path} HTTP/1.1\r\nHost: node\r\nConnection: close\r\n");
         if let Some(key) = &self.key {
-            head.push_str(&format!("Authorization: Bearer {key}\r\n"));
+            head.extend([format!("Authorization: Bearer {key}\r\n")]);
         }
         if let Some(kind) = kind {
-            head.push_str(&format!("Content-Type: {kind}\r\n"));
+            head.extend([format!("Content-Type: {kind}\r\n")]);
         }
-        head.push_str(&format!("Content-Length: {}\r\n\r\n", body.len()));
+        head.extend([format!("Content-Length: {}\r\n\r\n", body.len())]);
         let mut stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(LONG)).unwrap();
         stream.write_all(head.as_bytes()).unwrap();

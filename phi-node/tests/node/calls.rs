@@ -26,12 +26,12 @@ fn a_node_answers_for_its_license() {
     let by_number = json!({"license": LICENSE.to_string(), "flag": "0"});
     api.post("/v1/check", &by_number).is(200);
     let off = api.post("/v1/check", &json!({"flag": "9"}));
-    off.is_refused(403, "not-granted");
+    off.must_be_refused(403, "not-granted");
 
     let taken = api.take(4).is(200);
     assert_eq!(taken.body["left"], 6);
     assert_eq!(taken.headers["ratelimit"], "\"api_calls\";r=6");
-    let refused = api.take(7).is_refused(429, "quota-exhausted");
+    let refused = api.take(7).must_be_refused(429, "quota-exhausted");
     assert_eq!(refused.body["left"], 6);
     let most = api.take(6).is(200);
     assert_eq!(most.body["left"], 0);
@@ -43,14 +43,14 @@ fn a_node_answers_for_its_license() {
     let again = api.claim("ann").is(201);
     assert_eq!(again.text("seat"), seat.text("seat"));
     assert_eq!(again.body["fence"], seat.body["fence"]);
-    api.claim("bob").is_refused(429, "seats-full");
+    api.claim("bob").must_be_refused(429, "seats-full");
     let renewed = api.post(&format!("{place}/renew"), &json!(null)).is(200);
     assert_eq!(renewed.body["fence"], seat.body["fence"]);
     let seats = api.get("/v1/seats?limit=seats").is(200);
     assert_eq!(seats.body["seats"][0]["holder"], "ann");
     assert_eq!(seats.body["seats"][0]["client"], "anonymous");
     api.delete(&place).is(204);
-    api.delete(&place).is_refused(404, "seat-unknown");
+    api.delete(&place).must_be_refused(404, "seat-unknown");
     let waits = json!({"limit": "seats", "holder": "bob", "session": "1", "wait_ms": 5000});
     let bob = api.post("/v1/seats", &waits).is(201);
     api.delete(&bob.headers["location"]).is(204);
@@ -82,13 +82,13 @@ fn what_is_not_a_request_is_refused_with_its_place() {
         "{\"quota\":\"\\ud800\",\"units\":1}",
     ] {
         let answer = api.ask("POST", "/v1/take", kind, body.as_bytes());
-        let answer = answer.is_refused(400, "malformed");
+        let answer = answer.must_be_refused(400, "malformed");
         assert!(answer.text("detail").contains("line 1"), "{answer:?}");
     }
     let not_json = api.ask("POST", "/v1/take", Some("text/plain"), b"{}");
-    not_json.is_refused(415, "not-json");
-    api.take(0).is_refused(400, "invalid");
-    api.take(u64::MAX).is_refused(400, "invalid");
+    not_json.must_be_refused(415, "not-json");
+    api.take(0).must_be_refused(400, "invalid");
+    api.take(u64::MAX).must_be_refused(400, "invalid");
     for (claim, code) in [
         (json!({"limit": "seats", "session": ""}), "invalid"),
         (json!({"limit": "seats", "session": "a\nb"}), "invalid"),
@@ -105,20 +105,22 @@ fn what_is_not_a_request_is_refused_with_its_place() {
             "invalid",
         ),
     ] {
-        api.post("/v1/seats", &claim).is_refused(400, code);
+        api.post("/v1/seats", &claim).must_be_refused(400, code);
     }
     let flag = api.post("/v1/check", &json!({"flag": "teleport"}));
-    flag.is_refused(404, "unknown");
+    flag.must_be_refused(404, "unknown");
     let license = json!({"license": "ffffffffffffffff", "flag": "export"});
-    api.post("/v1/check", &license).is_refused(404, "unknown");
-    api.get("/v1/seats").is_refused(400, "malformed");
+    api.post("/v1/check", &license)
+        .must_be_refused(404, "unknown");
+    api.get("/v1/seats").must_be_refused(400, "malformed");
     api.get("/v1/seats?limit=seats&page=2")
-        .is_refused(400, "malformed");
-    api.get("/v1/licenses/%ff").is_refused(400, "malformed");
-    api.get("/v2").is_refused(404, "no-route");
-    api.delete("/v1/take").is_refused(405, "no-method");
+        .must_be_refused(400, "malformed");
+    api.get("/v1/licenses/%ff")
+        .must_be_refused(400, "malformed");
+    api.get("/v2").must_be_refused(404, "no-route");
+    api.delete("/v1/take").must_be_refused(405, "no-method");
     api.post("/v1/seats/none/renew", &json!(null))
-        .is_refused(404, "seat-unknown");
+        .must_be_refused(404, "seat-unknown");
     for bytes in [
         &b""[..],
         b"\xff\xfe",
@@ -159,19 +161,20 @@ fn a_client_does_what_its_scopes_say_and_no_more() {
     // Confined to one license, it need not name it; the other one is not there for it.
     web.check().is(200);
     let other = json!({"license": OTHER.to_string(), "flag": "export"});
-    web.post("/v1/check", &other).is_refused(404, "unknown");
-    web.take(1).is_refused(403, "scope");
-    web.push(b"").is_refused(403, "scope");
-    web.get("/v1/usage").is_refused(403, "scope");
-    web.get("/v1/licenses").is_refused(403, "scope");
-    worker.take(1).is_refused(400, "invalid");
+    web.post("/v1/check", &other)
+        .must_be_refused(404, "unknown");
+    web.take(1).must_be_refused(403, "scope");
+    web.push(b"").must_be_refused(403, "scope");
+    web.get("/v1/usage").must_be_refused(403, "scope");
+    web.get("/v1/licenses").must_be_refused(403, "scope");
+    worker.take(1).must_be_refused(400, "invalid");
     let named = json!({"license": OTHER.to_string(), "quota": "api_calls", "units": 1});
     worker.post("/v1/take", &named).is(200);
 
     // In nobody's name but those that it may.
     let seat = web.claim("team-red").is(201);
-    web.claim("ann").is_refused(403, "holder-not-allowed");
-    web.claim("web").is_refused(403, "holder-not-allowed");
+    web.claim("ann").must_be_refused(403, "holder-not-allowed");
+    web.claim("web").must_be_refused(403, "holder-not-allowed");
     let own = json!({"license": license, "limit": "seats", "session": "1"});
     assert_eq!(
         worker.post("/v1/seats", &own).is(201).text("holder"),
@@ -180,7 +183,7 @@ fn a_client_does_what_its_scopes_say_and_no_more() {
     let place = &seat.headers["location"];
     worker
         .post(&format!("{place}/renew"), &json!(null))
-        .is_refused(404, "seat-unknown");
-    worker.delete(place).is_refused(404, "seat-unknown");
+        .must_be_refused(404, "seat-unknown");
+    worker.delete(place).must_be_refused(404, "seat-unknown");
     web.delete(place).is(204);
 }

@@ -43,12 +43,12 @@ fn nodes_on_one_database_share_every_limit() {
         rest -= 1;
     }
     for api in [&one, &two] {
-        api.take(1).is_refused(429, "quota-exhausted");
+        api.take(1).must_be_refused(429, "quota-exhausted");
     }
 
     // One seat: given up at one node, it is taken at the other.
     let ann = one.claim("ann").is(201);
-    two.claim("bob").is_refused(429, "seats-full");
+    two.claim("bob").must_be_refused(429, "seats-full");
     let listed = two.get("/v1/seats?limit=seats").is(200);
     assert_eq!(listed.body["seats"][0]["holder"], "ann");
     // By the same name it moves to another node at once.

@@ -109,11 +109,11 @@ fn a_file_of_settings_has_the_names_of_the_options_and_no_others() {
     let node = home.start(&["--config", "node.toml"]);
     assert_eq!(node.api.take(9).is(200).body["standing"], "soft");
     assert_eq!(node.api.take(2).is(200).body["standing"], "beyond");
-    node.api.take(1).is_refused(429, "quota-exhausted");
+    node.api.take(1).must_be_refused(429, "quota-exhausted");
     let seat = node.api.claim("ann").is(201);
     assert!(seat.body["valid_for_ms"].as_u64().unwrap() <= 2000);
     node.api.claim("bob").is(201);
-    node.api.claim("eve").is_refused(429, "seats-full");
+    node.api.claim("eve").must_be_refused(429, "seats-full");
     // A second process does not get the file.
     let usage = [
         "usage",

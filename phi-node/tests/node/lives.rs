@@ -20,10 +20,11 @@ fn a_license_that_is_suspended_by_push_ends_at_once_and_counts_on() {
 
     let pushed = api.push(&list(2, &[LICENSE])).is(200);
     assert_eq!(pushed.body["parts"][0]["outcome"], "updated");
-    let refused = api.check().is_refused(403, "unlicensed");
+    let refused = api.check().must_be_refused(403, "unlicensed");
     assert_eq!(refused.body["reason"], "revoked");
-    api.take(1).is_refused(403, "unlicensed");
-    api.post(&renew, &json!(null)).is_refused(409, "seat-lost");
+    api.take(1).must_be_refused(403, "unlicensed");
+    api.post(&renew, &json!(null))
+        .must_be_refused(409, "seat-lost");
     let ready = api.get("/readyz").is(503);
     assert_eq!(ready.body["reasons"][0]["code"], "no-license");
     let license = &api.get("/v1/licenses").body["licenses"][0];
@@ -32,7 +33,7 @@ fn a_license_that_is_suspended_by_push_ends_at_once_and_counts_on() {
     // An older list brings nothing back; a newer one does, and nothing is counted anew.
     let older = api.push(&list(1, &[])).is(200);
     assert_eq!(older.body["parts"][0]["outcome"], "passed");
-    api.check().is_refused(403, "unlicensed");
+    api.check().must_be_refused(403, "unlicensed");
     let text = phi_verify::armor::document_to_text(&list(3, &[])).unwrap();
     api.push(phi_verify::armor::wrap("STATUS", &text).as_bytes())
         .is(200);
@@ -73,7 +74,7 @@ fn a_node_that_is_killed_goes_on_where_it_was() {
         node.api.get("/readyz").is(503).body["reasons"][0]["code"],
         "no-license"
     );
-    node.api.check().is_refused(404, "no-license");
+    node.api.check().must_be_refused(404, "no-license");
     let token = phi_tests::snakeoil::Seed::License.mint(&claims(LICENSE, 1000, 1));
     let pushed = node.api.push(token.as_bytes()).is(200);
     assert_eq!(pushed.body["good"], true);
@@ -107,8 +108,8 @@ fn a_node_that_is_told_to_stop_gives_everything_back() {
     let ready = node.api.get("/readyz");
     assert_eq!(ready.body["reasons"][0]["code"], "node-stopping");
     let renewed = node.api.post(&format!("{place}/renew"), &json!(null));
-    renewed.is_refused(503, "node-stopping");
-    node.api.claim("bob").is_refused(503, "node-stopping");
+    renewed.must_be_refused(503, "node-stopping");
+    node.api.claim("bob").must_be_refused(503, "node-stopping");
     node.api.delete(&place).is(204);
     assert_eq!(node.ended(), Some(0));
     assert_eq!(home.charged(), 7);
