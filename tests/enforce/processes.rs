@@ -4,7 +4,7 @@
 use std::{
     collections::BTreeMap,
     env,
-    io::{BufRead as _, BufReader, Write as _, stdout},
+    io::{BufRead as _, BufReader},
     process::{Child, Command, Stdio},
     sync::{Arc, Condvar, Mutex},
     thread,
@@ -86,11 +86,7 @@ fn live(url: &str) -> ! {
         let held = u8::from(verdict == Some(Ok(())));
         let lost = verdict == Some(Err(Refusal::SeatLost));
         let believed = u8::from(verdict.is_some() && !lost);
-        writeln!(
-            stdout(),
-            "seen {before} {after} {fence} {held} {believed} {spent}"
-        )
-        .unwrap();
+        println!("seen {before} {after} {fence} {held} {believed} {spent}");
         if lost {
             seat = None;
         }
