@@ -169,15 +169,13 @@ struct QuotaTable {
     burst: Option<u64>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 struct SeatTable {
     /// How long a seat is held without a renewal, in seconds.
     lease: Option<u64>,
     /// So many more seats.
     extra: Option<u64>,
-    /// How many are kept for the holders of which group.
-    reserved: BTreeMap<String, u64>,
 }
 
 /// Everything that a node is made of.
@@ -437,9 +435,8 @@ impl Settings {
             let policy = SeatPolicy {
                 lease,
                 extra: table.extra.unwrap_or_default(),
-                reserved: table.reserved.clone().into_iter().collect(),
-                // A node lends no seats: its calls have no document to hand out.
-                borrowing: None,
+                // Clients are of no group, and a node lends no seats: its calls hand out no document.
+                ..SeatPolicy::default()
             };
             policies.seats.insert(name.clone(), policy);
         }

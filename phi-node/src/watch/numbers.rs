@@ -95,7 +95,7 @@ fn describe() {
     describe_gauge!(
         "phi_node_store_epoch",
         count,
-        "How often the store went back to an earlier state"
+        "The epoch of the store, which rises when it went back to an earlier state"
     );
     describe_gauge!("phi_node_connections", count, "Connections that are open");
     describe_gauge!(
