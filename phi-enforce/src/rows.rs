@@ -244,7 +244,7 @@ pub(crate) fn seat_usage(row: &impl Row) -> Result<SeatUsage, StoreError> {
 
 /// Everyone in a pool, as many as wanted: on seats first, and those first that were silent longest.
 pub(crate) const OCCUPANTS: &str =
-    "SELECT id, place, holder, session, incarnation, heard, lease FROM places
+    "SELECT id, place, holder, session, incarnation, heard, lease, team FROM places
      WHERE pool = (SELECT pool FROM pools WHERE license = $1 AND code = $2)
      ORDER BY place, heard LIMIT $3";
 

@@ -100,7 +100,7 @@ impl Api {
 
     #[track_caller]
     pub(crate) fn ask(&self, method: &str, path: &str, kind: Option<&str>, body: &[u8]) -> Answer {
-        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: node\r\nConnection: close\r\n");
+        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
         if let Some(key) = &self.key {
             head.extend([format!("Authorization: Bearer {key}\r\n")]);
         }
