@@ -100,7 +100,8 @@ impl Api {
 
     #[track_caller]
     pub(crate) fn ask(&self, method: &str, path: &str, kind: Option<&str>, body: &[u8]) -> Answer {
-        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
+        let mut head =
+            format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
         if let Some(key) = &self.key {
             head.extend([format!("Authorization: Bearer {key}\r\n")]);
         }
@@ -139,6 +140,9 @@ impl Answer {
     /// That the document has the answer.
     #[track_caller]
     fn check(&self, method: &str, path: &str) {
+        if path == "/openapi.json" {
+            return;
+        }
         let problem = "/components/schemas/Problem";
         let Some(responses) = responses(method, path) else {
             // What has no place there is refused like everything else.

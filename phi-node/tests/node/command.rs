@@ -111,7 +111,8 @@ fn a_file_of_settings_has_the_names_of_the_options_and_no_others() {
     assert_eq!(node.api.take(2).is(200).body["standing"], "beyond");
     node.api.take(1).must_be_refused(429, "quota-exhausted");
     let seat = node.api.claim("ann").is(201);
-    assert!(seat.body["valid_for_ms"].as_u64().unwrap() <= 2000);
+    // Two seconds, and what the claim itself took: not the ten that are usual.
+    assert!(seat.body["valid_for_ms"].as_u64().unwrap() < 5000);
     node.api.claim("bob").is(201);
     node.api.claim("eve").must_be_refused(429, "seats-full");
     // A second process does not get the file.

@@ -42,8 +42,8 @@ pub(crate) fn bundle(licenses: &[Claims]) -> Vec<u8> {
     bundle.build().unwrap()
 }
 
-/// A list of this epoch that suspends these licenses.
-pub(crate) fn list(epoch: u64, suspended: &[LicenseId]) -> Vec<u8> {
+/// A list of this epoch that suspends these licenses, and says that these are in force again.
+pub(crate) fn list(epoch: u64, suspended: &[LicenseId], reinstated: &[LicenseId]) -> Vec<u8> {
     let base = snakeoil::status();
     let rule = |license: &LicenseId| Rule {
         subject: Subject::License(*license),
@@ -54,8 +54,11 @@ pub(crate) fn list(epoch: u64, suspended: &[LicenseId]) -> Vec<u8> {
     };
     let status = Status {
         epoch,
+        // Whoever holds the list just before would compare it: these leave out an epoch.
+        form: snakeoil::full((epoch > 1).then(|| base.unsigned().payload_hash())),
         this_update: base.this_update.plus(epoch),
         rules: suspended.iter().map(rule).collect(),
+        unrevoked: (reinstated.iter().copied()).map(Subject::License).collect(),
         ..base
     };
     Seed::Status.sign(&status.unsigned())
