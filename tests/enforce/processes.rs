@@ -62,6 +62,7 @@ fn live(url: &str) -> ! {
     let node = Node::start(Arc::new(store), Arc::new(SystemClock), "process").unwrap();
     let license = verify(&Claims {
         expires: None,
+        grace: 0,
         ..claims(limited(CALL_LIMIT, Period::Lifetime), SEAT_LIMIT as u64)
     });
     let policy = SeatPolicy {
