@@ -206,12 +206,10 @@ fn said(publication: &Publication, held: u64) -> String {
     format!("{what} {version} (here {held})")
 }
 
-/// Whether the list certainly revokes tokens that the ledger lacks. Of all filters an exact list
-/// alone tells how many they are.
+/// Whether the list is seen to revoke tokens that the ledger lacks. Of all filters an exact list
+/// alone tells how many they are; in any other there is at least one.
 fn revokes_unknown(query: &Query<'_>, list: &Status) -> Result<bool, Error> {
-    let Some(listed) = list.revoked.count_tokens() else {
-        return Ok(false);
-    };
+    let listed = list.revoked.count_tokens().unwrap_or(1);
     let one_by_one = Status {
         rules: Vec::new(),
         ..list.clone()

@@ -232,7 +232,10 @@ fn what_was_handed_over_and_what_was_stolen_stay_revoked() {
         day(3),
         "is not revoked",
     );
-    refused(&mut issuer, &Subject::Key(token.key_id), day(3), "stays so");
+    let key = Subject::Key(token.key_id);
+    refused(&mut issuer, &key, day(3), "is not revoked");
+    revoke(&mut issuer, key.clone(), None, day(3));
+    refused(&mut issuer, &key, day(4), "stays so");
     let unknown = Subject::Customer("nobody".into());
     let error = issuer.unrevoke(&unknown, &at(day(3))).unwrap_err();
     assert_eq!(error.code(), "not-found");
