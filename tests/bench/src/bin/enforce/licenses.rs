@@ -31,6 +31,7 @@ pub(crate) fn many(count: usize, allowance: Allowance, seats: u64) -> Vec<Licens
                 limits: BTreeMap::from([(SEATS, Allowance::Limited(seats))]),
             },
             expires: None,
+            grace: 0,
             ..snakeoil::claims()
         };
         let token = Seed::License.mint(&claims);
