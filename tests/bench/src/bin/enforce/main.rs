@@ -5,6 +5,7 @@
 //! the file of SQLite.
 
 mod decisions;
+mod doors;
 mod licenses;
 mod measure;
 mod seats;
@@ -22,6 +23,7 @@ enum Table {
     Slices,
     Seats,
     Growth,
+    Doors,
     Dead,
 }
 
@@ -79,6 +81,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     if options.wants(Table::Growth) {
         seats::growth(&options.seats, options.seconds, file)?;
+    }
+    if options.wants(Table::Doors) {
+        doors::table(folder.path(), options.seconds)?;
     }
     if options.wants(Table::Dead) {
         seats::dead_holder(file("dead.db")?)?;

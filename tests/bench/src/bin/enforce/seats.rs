@@ -22,7 +22,7 @@ use crate::{
 
 const LEASE: Duration = Duration::from_secs(10);
 /// More than any row here takes.
-const ROOMY: u64 = 10_000_000;
+pub(crate) const ROOMY: u64 = 10_000_000;
 
 /// A client that speaks with the store itself, one request at a time.
 struct Direct {
@@ -86,7 +86,7 @@ fn pool(number: u64) -> Pool {
     }
 }
 
-fn row(what: &str, how: &str, clients: usize, figures: &Figures) {
+pub(crate) fn row(what: &str, how: &str, clients: usize, figures: &Figures) {
     #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
     let millis = |per_mille| figures.within(per_mille) as f64 / 1e6;
     println!(
@@ -209,7 +209,7 @@ fn fill(gate: &Gate, count: u64, next: &(impl Fn() -> u64 + Sync)) -> Vec<phi_en
 }
 
 /// Every seat that was given out has its record.
-fn records(store: &Sqlite, given: u64) -> Result<(), Box<dyn Error>> {
+pub(crate) fn records(store: &Sqlite, given: u64) -> Result<(), Box<dyn Error>> {
     let log = store.usage(0, usize::MAX)?;
     let acquired = |about: &About| matches!(about, About::Seat { .. });
     let found = log
