@@ -264,7 +264,12 @@ impl Seats {
         patience: Patience,
     ) -> SeatView {
         let Some(seat) = self.all.get(key) else {
-            self.put(Seat::wanted(key.clone().into(), terms, patience, Arc::default()));
+            self.put(Seat::wanted(
+                key.clone().into(),
+                terms,
+                patience,
+                Arc::default(),
+            ));
             return SeatView::Pending;
         };
         let cell = Arc::clone(&seat.cell);
@@ -473,7 +478,11 @@ impl Seats {
 
     /// Evicts those of a pool that were silent for longer than any holder goes on.
     fn evict(&mut self, pool: Pool, now: Boot, ops: &mut Vec<SeatOp>) {
-        let watched = self.watched.get(&pool).into_iter().flat_map(HashMap::values);
+        let watched = self
+            .watched
+            .get(&pool)
+            .into_iter()
+            .flat_map(HashMap::values);
         let mut dead: Vec<Seen> = watched
             .filter(|(seen, since)| now.since(*since) >= evictor_wait(seen.lease))
             .map(|(seen, _)| *seen)

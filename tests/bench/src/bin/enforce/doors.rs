@@ -165,9 +165,19 @@ pub(crate) fn table(folder: &Path, seconds: f64) -> Result<(), Box<dyn Error>> {
     for (what, work) in [("flag", Work::Check), ("quota", Work::Take)] {
         for count in [1, 16, 128] {
             let one = |_| http_client(node.address, bearer(&node), work, Arc::clone(&sessions));
-            row(what, "HTTP", count, &clients.block_on(all(count, seconds, one)));
+            row(
+                what,
+                "HTTP",
+                count,
+                &clients.block_on(all(count, seconds, one)),
+            );
             let one = |_| grpc_client(node.address, bearer(&node), work);
-            row(what, "gRPC", count, &clients.block_on(all(count, seconds, one)));
+            row(
+                what,
+                "gRPC",
+                count,
+                &clients.block_on(all(count, seconds, one)),
+            );
         }
     }
     let mut given = 0;
@@ -334,22 +344,18 @@ impl Grpc {
 
 impl Client for Grpc {
     async fn step(&mut self) -> bool {
-        match self.work {
-            Work::Check => {
-                let check = self.request(CheckRequest {
-                    license: None,
-                    flag: "1".into(),
-                });
-                self.client.check(check).await.is_ok()
-            }
-            _ => {
-                let take = self.request(TakeRequest {
-                    quota: "0".into(),
-                    units: 1,
-                    ..TakeRequest::default()
-                });
-                self.client.take(take).await.is_ok()
-            }
+        if matches!(self.work, Work::Check) {
+            let check = self.request(CheckRequest {
+                license: None,
+                flag: "1".into(),
+            });
+            return self.client.check(check).await.is_ok();
         }
+        let take = self.request(TakeRequest {
+            quota: "0".into(),
+            units: 1,
+            ..TakeRequest::default()
+        });
+        self.client.take(take).await.is_ok()
     }
 }

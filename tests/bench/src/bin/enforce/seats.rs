@@ -10,8 +10,9 @@ use std::{
 };
 
 use phi_enforce::{
-    About, Act, Caller, Claim, Gate, Incarnation, Lease, MAX_BATCH, ManualNode, Node, Occupant, Outcome, Patience,
-    Policy, Pool, Reserved, SeatAnswer, SeatOp, Sqlite, Step, Store, SystemClock,
+    About, Act, Caller, Claim, Gate, Incarnation, Lease, MAX_BATCH, ManualNode, Node, Occupant,
+    Outcome, Patience, Policy, Pool, Reserved, SeatAnswer, SeatOp, Sqlite, Step, Store,
+    SystemClock,
 };
 use phi_verify::{Allowance, LicenseId};
 
@@ -180,7 +181,7 @@ pub(crate) fn growth(
         let gate = node.gate(&license, Policy::default());
         let holders = AtomicU64::new(0);
         let next = || holders.fetch_add(1, Ordering::Relaxed);
-        Direct::new(Arc::clone(&store) as _).fill(pool(1), taken, &next);
+        Direct::new(Arc::clone(&store) as _).fill(pool(1), taken, next);
         let direct = run(16, seconds, Timed::Each, |_| {
             let mut direct = Direct::new(Arc::clone(&store) as _);
             move || Some(direct.claim(pool(1), next()).is_some())
