@@ -3,6 +3,7 @@
 //! One request is on its way at a time, and it is repeated under its number until it is answered:
 //! what was done is then never in doubt. Whoever carries requests may lose, delay or repeat them.
 
+mod agenda;
 mod quotas;
 mod seats;
 
@@ -336,7 +337,7 @@ impl Agent {
 
     fn learn(&mut self, now: Moment, wait: Option<Duration>) {
         self.learning = wait.map(|wait| now.boot.plus(wait));
-        self.seats.learning = self.learning;
+        self.seats.learn(self.learning);
     }
 
     /// What was done, if it was.

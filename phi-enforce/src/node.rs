@@ -148,17 +148,15 @@ impl Hub {
     fn carry(&self, store: &dyn Store) {
         let mut deadline = None;
         loop {
-            let (stopping, idle) = {
-                let agent = self.agent();
-                (agent.is_stopping(), agent.is_idle())
-            };
-            let now = self.clock.now().boot;
-            if stopping {
+            let agent = self.agent();
+            if agent.is_stopping() {
+                let now = self.clock.now().boot;
                 let until = *deadline.get_or_insert(now.plus(DRAINED_WITHIN));
-                if idle || now >= until {
+                if agent.is_idle() || now >= until {
                     return;
                 }
             }
+            drop(agent);
             match self.next() {
                 Step::Send(request) => {
                     let sent = self.clock.now().boot;

@@ -113,13 +113,13 @@ fn acquire<L: Ledger>(
     }
     let joined = desk.ledger.seat_of(room, &claim.occupant.holder)?;
     if !crowded && joined.is_some() {
-        return seat(desk, caller, claim, room, queued);
+        return seat(desk, caller, claim, room, queued, joined);
     }
     let before = queued.as_ref().map_or(u64::MAX, |queued| queued.id);
     let ahead = desk.ledger.queued_before(room, before)?;
     let places_ahead = ahead.values().sum();
     if has_room(desk, claim, room, ahead)? {
-        return seat(desk, caller, claim, room, queued);
+        return seat(desk, caller, claim, room, queued, joined);
     }
     if end_loans(desk, caller, claim.pool, room)? == Ended::Some {
         return acquire(desk, caller, claim);
@@ -228,11 +228,11 @@ fn seat<L: Ledger>(
     claim: &Claim,
     room: Room,
     queued: Option<Occupied>,
+    joined: Option<Occupied>,
 ) -> Result<SeatAnswer, StoreError> {
     if let Some(queued) = queued {
         desk.ledger.remove_place(room, &queued)?;
     }
-    let joined = desk.ledger.seat_of(room, &claim.occupant.holder)?;
     let taken = match &joined {
         Some(_) => room.taken,
         None => room.taken + 1,

@@ -1,7 +1,7 @@
 //! The seats of a node: who holds one and until when, who waits, and who is waited for.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{
         Arc, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -9,8 +9,9 @@ use std::{
     time::Duration,
 };
 
-use phi_verify::Allowance;
+use phi_verify::{Allowance, LicenseId};
 
+use super::agenda::Agenda;
 use crate::{
     clock::{Boot, evictor_wait},
     gate::Owner,
@@ -27,7 +28,7 @@ const POLL: Duration = Duration::from_millis(100);
 const RENEWED_AFTER: u32 = 3;
 
 /// Who sits where.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct SeatKey {
     pub(crate) pool: Pool,
     pub(crate) occupant: Occupant,
@@ -114,6 +115,7 @@ enum State {
 
 #[derive(Debug)]
 struct Seat {
+    key: Arc<SeatKey>,
     terms: SeatTerms,
     patience: Patience,
     state: State,
@@ -124,8 +126,14 @@ struct Seat {
 }
 
 impl Seat {
-    fn wanted(terms: SeatTerms, patience: Patience, cell: Arc<LeaseCell>) -> Self {
+    fn wanted(
+        key: Arc<SeatKey>,
+        terms: SeatTerms,
+        patience: Patience,
+        cell: Arc<LeaseCell>,
+    ) -> Self {
         Self {
+            key,
             terms,
             patience,
             state: State::Wanted(Boot::default()),
@@ -139,6 +147,56 @@ impl Seat {
         self.cell.lose();
         self.state = State::Leaving;
     }
+
+    /// When the store is to be asked something about it.
+    fn due(&self, learning: Option<Boot>) -> Option<Boot> {
+        match self.state {
+            State::Wanted(at) => Some(learning.map_or(at, |until| at.max(until))),
+            State::Held { renew, .. } => Some(renew),
+            State::Leaving => Some(self.cell.promised()),
+            State::Refused => None,
+        }
+    }
+
+    /// What the store is asked.
+    fn op(&self, lease: Duration, incarnation: Incarnation) -> Option<SeatOp> {
+        let pool = self.key.pool;
+        match self.state {
+            State::Wanted(_) => Some(SeatOp::Acquire(self.claim(lease))),
+            State::Held { fence, .. } => Some(SeatOp::Renew { pool, fence }),
+            State::Leaving => Some(SeatOp::Release {
+                pool,
+                occupant: self.key.occupant.clone(),
+                incarnation,
+            }),
+            State::Refused => None,
+        }
+    }
+
+    fn claim(&self, lease: Duration) -> Claim {
+        Claim {
+            pool: self.key.pool,
+            revision: self.terms.revision,
+            seats: self.terms.seats,
+            extra: self.terms.extra,
+            reserved: self.terms.reserved.clone(),
+            occupant: self.key.occupant.clone(),
+            group: self.terms.group.as_deref().map(str::to_owned),
+            lease,
+            patience: self.patience,
+        }
+    }
+
+    /// The store says that it is held.
+    fn hold(&mut self, fence: u64, lease: Duration, since: Boot) {
+        // From before the request was sent: the store heard of it after that.
+        self.cell.hold(since.plus(lease));
+        self.state = State::Held {
+            fence,
+            lease,
+            renew: since.plus(lease / RENEWED_AFTER),
+        };
+    }
 }
 
 /// A step that is taken once, for a caller who waits for the answer.
@@ -150,38 +208,44 @@ struct Errand {
     answer: Option<SeatAnswer>,
 }
 
+impl Errand {
+    fn due(&self, learning: Option<Boot>) -> Boot {
+        learning.map_or(self.at, |until| self.at.max(until))
+    }
+}
+
 /// What each operation on its way is about.
 #[derive(Debug)]
 enum About {
-    Seat(SeatKey, Duration),
+    Seat(Arc<SeatKey>, Duration),
     Errand(SeatOp),
     Evicted(Pool, u64),
 }
 
-impl About {
-    fn evicts(&self, pool: Pool, id: u64) -> bool {
-        matches!(self, Self::Evicted(other, known) if *other == pool && *known == id)
-    }
-}
+/// Since when others of a pool were seen unchanged, by their number.
+type Watched = HashMap<u64, (Seen, Boot)>;
 
 /// Every seat of a node.
 #[derive(Debug)]
 pub(crate) struct Seats {
-    all: BTreeMap<SeatKey, Seat>,
+    all: BTreeMap<Arc<SeatKey>, Seat>,
+    /// When the store is to be asked about which; none that are asked about now.
+    agenda: Agenda<Arc<SeatKey>>,
     errands: Vec<Errand>,
     /// The longest lease that the store gives.
     pub(super) longest_lease: Duration,
     /// Nobody is given a seat before.
-    pub(super) learning: Option<Boot>,
+    learning: Option<Boot>,
     asked: Vec<About>,
-    /// Since when others were seen unchanged, by their pool and number.
-    watched: HashMap<(Pool, u64), (Seen, Boot)>,
+    /// Who is waited for in which pool.
+    watched: HashMap<Pool, Watched>,
 }
 
 impl Default for Seats {
     fn default() -> Self {
         Self {
             all: BTreeMap::new(),
+            agenda: Agenda::default(),
             errands: Vec::new(),
             longest_lease: Duration::MAX,
             learning: None,
@@ -199,31 +263,73 @@ impl Seats {
         terms: SeatTerms,
         patience: Patience,
     ) -> SeatView {
-        if let Some(seat) = self.all.get_mut(key) {
-            if seat.state == State::Leaving && seat.cell.promised() > Boot::default() {
-                // It is kept for the promise: the same occupant may as well have it again.
-                let cell = Arc::new(LeaseCell::default());
-                cell.promise(seat.cell.promised());
-                *seat = Seat::wanted(terms, patience, cell);
-                return SeatView::Pending;
+        let Some(seat) = self.all.get(key) else {
+            self.put(Seat::wanted(
+                key.clone().into(),
+                terms,
+                patience,
+                Arc::default(),
+            ));
+            return SeatView::Pending;
+        };
+        let cell = Arc::clone(&seat.cell);
+        match seat.state {
+            State::Held { .. } => SeatView::Held(cell),
+            State::Refused => {
+                self.remove(key);
+                SeatView::Full(None)
             }
-            return match seat.state {
-                State::Held { .. } => SeatView::Held(Arc::clone(&seat.cell)),
-                State::Refused => {
-                    self.all.remove(key);
-                    SeatView::Full(None)
+            State::Wanted(_) => {
+                let ahead = seat.ahead;
+                self.change(key, |seat| (seat.terms, seat.patience) = (terms, patience));
+                ahead.map_or(SeatView::Pending, |ahead| SeatView::Full(Some(ahead)))
+            }
+            State::Leaving => {
+                if cell.promised() > Boot::default() {
+                    // It is kept for the promise: the same occupant may as well have it again.
+                    let again = Arc::new(LeaseCell::default());
+                    again.promise(cell.promised());
+                    let key = Arc::clone(&seat.key);
+                    self.put(Seat::wanted(key, terms, patience, again));
                 }
-                State::Wanted(_) => {
-                    (seat.terms, seat.patience) = (terms, patience);
-                    seat.ahead
-                        .map_or(SeatView::Pending, |ahead| SeatView::Full(Some(ahead)))
-                }
-                State::Leaving => SeatView::Pending,
-            };
+                SeatView::Pending
+            }
         }
-        let seat = Seat::wanted(terms, patience, Arc::default());
-        self.all.insert(key.clone(), seat);
-        SeatView::Pending
+    }
+
+    fn put(&mut self, seat: Seat) {
+        self.agenda.set(&seat.key, seat.due(self.learning));
+        self.all.insert(Arc::clone(&seat.key), seat);
+    }
+
+    /// Changes a seat, and notes when it is due from then on.
+    fn change(&mut self, key: &SeatKey, change: impl FnOnce(&mut Seat)) {
+        if let Some(seat) = self.all.get_mut(key) {
+            change(seat);
+            self.agenda.set(&seat.key, seat.due(self.learning));
+        }
+    }
+
+    fn remove(&mut self, key: &SeatKey) {
+        if let Some(seat) = self.all.remove(key) {
+            self.agenda.set(&seat.key, None);
+        }
+    }
+
+    /// Notes anew when each is due, after something about many of them changed.
+    fn file_all(&mut self) {
+        self.agenda.clear();
+        for (key, seat) in &self.all {
+            self.agenda.set(key, seat.due(self.learning));
+        }
+    }
+
+    /// Until when the store learns, if it does.
+    pub(super) fn learn(&mut self, until: Option<Boot>) {
+        if self.learning != until {
+            self.learning = until;
+            self.file_all();
+        }
     }
 
     /// The answer to a step, if it is there; whoever asks again has it done again.
@@ -259,37 +365,36 @@ impl Seats {
 
     /// Gives up a seat that nobody has any more; another one of the same occupant stays.
     pub(crate) fn leave(&mut self, key: &SeatKey, cell: &Arc<LeaseCell>) {
-        if let Some(seat) = self.all.get_mut(key)
-            && Arc::ptr_eq(cell, &seat.cell)
-            && seat.owner.strong_count() == 0
-        {
-            seat.leave();
-        }
+        self.change(key, |seat| {
+            if Arc::ptr_eq(cell, &seat.cell) && seat.owner.strong_count() == 0 {
+                seat.leave();
+            }
+        });
     }
 
     /// Gives up a claim, or a seat that was given and not collected.
     pub(crate) fn abandon(&mut self, key: &SeatKey) {
-        if let Some(seat) = self.all.get_mut(key)
-            && seat.owner.strong_count() == 0
-        {
-            seat.leave();
-        }
+        self.change(key, |seat| {
+            if seat.owner.strong_count() == 0 {
+                seat.leave();
+            }
+        });
     }
 
     /// Gives up every seat of a license.
-    pub(crate) fn leave_license(&mut self, license: phi_verify::LicenseId) {
-        for (_, seat) in self
-            .all
-            .iter_mut()
-            .filter(|(key, _)| key.pool.license == license)
-        {
-            seat.leave();
+    pub(crate) fn leave_license(&mut self, license: LicenseId) {
+        for (key, seat) in &mut self.all {
+            if key.pool.license == license {
+                seat.leave();
+            }
         }
+        self.file_all();
     }
 
     pub(super) fn release_all(&mut self) {
         self.errands.clear();
         self.all.values_mut().for_each(Seat::leave);
+        self.file_all();
     }
 
     /// Nothing that was held is: whoever waits asks again.
@@ -303,114 +408,90 @@ impl Seats {
             }
             seat.state != State::Leaving
         });
+        self.file_all();
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.all
-            .values()
-            .all(|seat| matches!(seat.state, State::Held { .. } | State::Refused))
-    }
-
-    fn due_at(&self, seat: &Seat) -> Option<Boot> {
-        match seat.state {
-            State::Wanted(at) => Some(self.learning.map_or(at, |until| at.max(until))),
-            State::Held { renew, .. } => Some(renew),
-            State::Leaving => Some(seat.cell.promised()),
-            State::Refused => None,
-        }
+        let settled = |seat: &Seat| matches!(seat.state, State::Held { .. } | State::Refused);
+        self.all.values().all(settled)
     }
 
     fn errands_due(&self) -> impl Iterator<Item = Boot> + '_ {
         let waiting = self.errands.iter().filter(|errand| errand.answer.is_none());
-        waiting.map(|errand| {
-            self.learning
-                .map_or(errand.at, |until| errand.at.max(until))
-        })
+        waiting.map(|errand| errand.due(self.learning))
+    }
+
+    fn next_due(&self) -> Option<Boot> {
+        self.errands_due().chain(self.agenda.next()).min()
     }
 
     pub(super) fn is_due(&self, now: Boot) -> bool {
-        let mut seats = self.all.values().filter_map(|seat| self.due_at(seat));
-        seats.any(|at| at <= now) || self.errands_due().any(|at| at <= now)
+        self.next_due().is_some_and(|at| at <= now)
     }
 
     /// How long nothing is due.
     pub(super) fn rest(&self, now: Boot) -> Duration {
-        let next = self.all.values().filter_map(|seat| self.due_at(seat));
-        let next = next.chain(self.errands_due()).min();
-        next.map_or(Duration::MAX, |at| at.since(now))
+        self.next_due().map_or(Duration::MAX, |at| at.since(now))
     }
 
     /// What is due. Whoever was silent for too long is evicted first, if somebody waits.
     pub(super) fn due(&mut self, now: Boot, incarnation: Incarnation) -> Vec<SeatOp> {
         let mut ops = Vec::new();
         self.asked.clear();
-        let waits = |errand: &&Errand| {
-            let at = self
-                .learning
-                .map_or(errand.at, |until| errand.at.max(until));
-            errand.answer.is_none() && at <= now
-        };
-        for errand in self.errands.iter().filter(waits).take(MAX_SEEN) {
-            ops.push(errand.op.clone());
-            self.asked.push(About::Errand(errand.op.clone()));
-        }
-        for (key, seat) in &self.all {
-            if self.due_at(seat).is_none_or(|at| at > now) {
+        self.run_errands(now, &mut ops);
+        let mut evicted = HashSet::new();
+        // Evictions for one claim are no more than an answer shows.
+        while ops.len() + MAX_SEEN < MAX_BATCH
+            && let Some(key) = self.agenda.take_due(now)
+        {
+            let Some(seat) = self.all.get(&key) else {
+                continue;
+            };
+            let due = seat.due(self.learning);
+            if due.is_none_or(|at| at > now) {
+                // A promise was made for longer since.
+                self.agenda.set(&key, due);
                 continue;
             }
-            let mut lease = seat.terms.lease.min(self.longest_lease);
-            let op = match seat.state {
-                State::Wanted(_) => {
-                    for seen in self.dead(key.pool, now) {
-                        if !self
-                            .asked
-                            .iter()
-                            .any(|about| about.evicts(key.pool, seen.id))
-                        {
-                            let pool = key.pool;
-                            ops.push(SeatOp::Evict { pool, seen });
-                            self.asked.push(About::Evicted(pool, seen.id));
-                        }
-                    }
-                    SeatOp::Acquire(claim(key, seat, lease))
-                }
-                State::Held {
-                    fence, lease: told, ..
-                } => {
-                    lease = told;
-                    SeatOp::Renew {
-                        pool: key.pool,
-                        fence,
-                    }
-                }
-                State::Leaving => SeatOp::Release {
-                    pool: key.pool,
-                    occupant: key.occupant.clone(),
-                    incarnation,
-                },
-                State::Refused => continue,
-            };
-            ops.push(op);
-            self.asked.push(About::Seat(key.clone(), lease));
-            // Evictions for one claim are no more than an answer shows.
-            if ops.len() + MAX_SEEN >= MAX_BATCH {
-                break;
+            if matches!(seat.state, State::Wanted(_)) && evicted.insert(key.pool) {
+                self.evict(key.pool, now, &mut ops);
             }
+            let seat = &self.all[&key];
+            let lease = match seat.state {
+                State::Held { lease, .. } => lease,
+                _ => seat.terms.lease.min(self.longest_lease),
+            };
+            ops.extend(seat.op(lease, incarnation));
+            self.asked.push(About::Seat(key, lease));
         }
         ops
     }
 
-    /// Those of a pool that were silent for longer than any holder goes on.
-    fn dead(&self, pool: Pool, now: Boot) -> Vec<Seen> {
-        let mut dead: Vec<Seen> = self
+    fn run_errands(&mut self, now: Boot, ops: &mut Vec<SeatOp>) {
+        let waiting = self.errands.iter().filter(|errand| errand.answer.is_none());
+        let due = waiting.filter(|errand| errand.due(self.learning) <= now);
+        for errand in due.take(MAX_SEEN) {
+            ops.push(errand.op.clone());
+            self.asked.push(About::Errand(errand.op.clone()));
+        }
+    }
+
+    /// Evicts those of a pool that were silent for longer than any holder goes on.
+    fn evict(&mut self, pool: Pool, now: Boot, ops: &mut Vec<SeatOp>) {
+        let watched = self
             .watched
-            .iter()
-            .filter(|((watched, _), _)| *watched == pool)
-            .filter(|(_, (seen, since))| now.since(*since) >= evictor_wait(seen.lease))
-            .map(|(_, (seen, _))| *seen)
+            .get(&pool)
+            .into_iter()
+            .flat_map(HashMap::values);
+        let mut dead: Vec<Seen> = watched
+            .filter(|(seen, since)| now.since(*since) >= evictor_wait(seen.lease))
+            .map(|(seen, _)| *seen)
             .collect();
         dead.sort_unstable_by_key(|seen| seen.heard);
-        dead
+        for seen in dead {
+            ops.push(SeatOp::Evict { pool, seen });
+            self.asked.push(About::Evicted(pool, seen.id));
+        }
     }
 
     /// Takes the answers. How long the store still learns, if it does.
@@ -422,24 +503,22 @@ impl Seats {
     ) -> Option<Duration> {
         let mut learning = None;
         for (about, answer) in std::mem::take(&mut self.asked).into_iter().zip(answers) {
+            if let SeatAnswer::Learning { wait } = answer {
+                learning = Some(wait);
+            }
             match about {
                 About::Evicted(pool, id) => {
-                    self.watched.remove(&(pool, id));
+                    self.watched.get_mut(&pool).map(|seen| seen.remove(&id));
                 }
                 About::Errand(op) => {
                     let waiting = self.errands.iter_mut().find(|errand| errand.op == op);
-                    if let SeatAnswer::Learning { wait } = answer {
-                        learning = Some(wait);
-                    } else if let Some(errand) = waiting {
+                    if let Some(errand) = waiting
+                        && !matches!(answer, SeatAnswer::Learning { .. })
+                    {
                         errand.answer = Some(answer);
                     }
                 }
-                About::Seat(key, lease) => {
-                    if let SeatAnswer::Learning { wait } = answer {
-                        learning = Some(wait);
-                    }
-                    self.answered_one(now, sent, &key, lease, answer);
-                }
+                About::Seat(key, lease) => self.answered_one(now, sent, &key, lease, answer),
             }
         }
         learning
@@ -456,76 +535,62 @@ impl Seats {
         if let SeatAnswer::Full { silent, .. } = &answer {
             self.watch(key.pool, silent, now);
         }
-        let Some(seat) = self.all.get_mut(key) else {
+        let Some(seat) = self.all.get(key) else {
             return;
         };
         match (seat.state, answer) {
-            (State::Wanted(_), SeatAnswer::Held { fence, .. }) => {
+            (State::Wanted(_), SeatAnswer::Held { fence, .. }) => self.change(key, |seat| {
                 seat.cell.fence.store(fence, Ordering::Release);
-                // From before the request was sent: the store heard of it after that.
-                seat.cell.hold(since.plus(lease));
                 seat.ahead = None;
-                seat.state = State::Held {
-                    fence,
-                    lease,
-                    renew: since.plus(lease / RENEWED_AFTER),
-                };
-            }
-            (State::Wanted(_), SeatAnswer::Full { ahead, .. }) => {
+                seat.hold(fence, lease, since);
+            }),
+            (State::Wanted(_), SeatAnswer::Full { ahead, .. }) => self.change(key, |seat| {
                 seat.ahead = ahead;
                 seat.state = match (ahead, seat.patience) {
                     (None, Patience::Leave) => State::Refused,
                     _ => State::Wanted(now.plus(POLL)),
                 };
-            }
+            }),
             (State::Held { fence, .. }, SeatAnswer::Renewed) => {
-                seat.cell.hold(since.plus(lease));
-                seat.state = State::Held {
-                    fence,
-                    lease,
-                    renew: since.plus(lease / RENEWED_AFTER),
-                };
+                self.change(key, |seat| seat.hold(fence, lease, since));
             }
             (State::Held { .. }, SeatAnswer::Lost) => {
                 seat.cell.lose();
-                self.all.remove(key);
+                self.remove(key);
             }
-            (State::Leaving, SeatAnswer::Released) => {
-                self.all.remove(key);
-            }
-            // Left while the answer was on its way: the release is next.
-            _ => {}
+            (State::Leaving, SeatAnswer::Released) => self.remove(key),
+            // Left while the answer was on its way, and the release is next; or not answered yet.
+            _ => self.change(key, |_| {}),
         }
     }
 
     /// Starts a stopwatch for everyone that is seen for the first time, or was heard of since.
     fn watch(&mut self, pool: Pool, silent: &[Seen], now: Boot) {
-        self.watched
-            .retain(|(known, _), (seen, _)| *known != pool || silent.contains(seen));
-        for seen in silent {
-            self.watched.entry((pool, seen.id)).or_insert((*seen, now));
-        }
+        let before = self.watched.remove(&pool).unwrap_or_default();
+        let watched = silent.iter().map(|seen| {
+            let known = before.get(&seen.id).filter(|(known, _)| known == seen);
+            (seen.id, (*seen, known.map_or(now, |(_, since)| *since)))
+        });
+        self.watched.insert(pool, watched.collect());
     }
 
     /// Nothing came of what was asked: it is asked again, and stopwatches start again.
     pub(super) fn undone(&mut self, now: Boot) {
         self.watched.clear();
         for about in std::mem::take(&mut self.asked) {
-            let key = match about {
-                About::Seat(key, _) => key,
+            match about {
+                About::Seat(key, _) => self.change(&key, |seat| {
+                    if matches!(seat.state, State::Wanted(_)) {
+                        seat.state = State::Wanted(now.plus(POLL));
+                    }
+                }),
                 About::Errand(op) => {
                     let mut waiting = self.errands.iter_mut();
                     if let Some(errand) = waiting.find(|errand| errand.op == op) {
                         errand.at = now.plus(POLL);
                     }
-                    continue;
                 }
-                About::Evicted(..) => continue,
-            };
-            if let Some(seat) = self.all.get_mut(&key)
-                && matches!(seat.state, State::Wanted(_))
-            {
-                seat.state = State::Wanted(now.plus(POLL));
+                About::Evicted(..) => {}
             }
         }
     }
@@ -552,20 +617,8 @@ impl Seats {
                 lease,
             })
         });
-        held.collect()
-    }
-}
-
-fn claim(key: &SeatKey, seat: &Seat, lease: Duration) -> Claim {
-    Claim {
-        pool: key.pool,
-        revision: seat.terms.revision,
-        seats: seat.terms.seats,
-        extra: seat.terms.extra,
-        reserved: seat.terms.reserved.clone(),
-        occupant: key.occupant.clone(),
-        group: seat.terms.group.as_deref().map(str::to_owned),
-        lease,
-        patience: seat.patience,
+        let held = held.collect();
+        self.file_all();
+        held
     }
 }

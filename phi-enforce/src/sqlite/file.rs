@@ -378,8 +378,9 @@ impl Ledger for File {
     }
 
     fn seat_of(&mut self, room: Room, holder: &str) -> Result<Option<Occupied>, StoreError> {
+        // The plus keeps away the index by place, which would lead through everyone on a seat.
         let sql = "SELECT id, place, holder, session, incarnation, heard, lease, team FROM places
-                   WHERE pool = ?1 AND holder = ?2 AND place = ?3 LIMIT 1";
+                   WHERE pool = ?1 AND holder = ?2 AND +place = ?3 LIMIT 1";
         let values = params![signed(room.row), holder, rows::ON_SEAT];
         self.one(sql, values, |row| rows::occupied(row))
     }

@@ -14,6 +14,9 @@ const APPLICATION: u32 = 0x5068_6945;
 const MIGRATIONS: [&str; 1] = [include_str!("schema.sql")];
 /// More statements than there are in the source: each is compiled once.
 const STATEMENTS: usize = 64;
+/// Pages of the file that are kept in memory, in KiB: those of fifty thousand seats, with their
+/// indexes.
+const CACHE: i64 = 32 * 1024;
 /// The write-ahead log is folded back after this many pages; each is 4 KiB.
 const CHECKPOINT_PAGES: u32 = 4000;
 
@@ -136,6 +139,7 @@ fn configure(connection: &Connection) -> Result<(), StoreError> {
     set("foreign_keys", "true")?;
     connection
         .pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)
+        .and_then(|()| connection.pragma_update(None, "cache_size", -CACHE))
         .map_err(failed)?;
     connection
         .execute_batch("BEGIN IMMEDIATE; COMMIT")

@@ -16,20 +16,10 @@ pub(crate) const QUOTAS: u16 = 20;
 pub(crate) fn many(count: usize, allowance: Allowance, seats: u64) -> Vec<License> {
     let trust = snakeoil::trust();
     let verifier = Verifier::new(&trust, PRODUCT, RevocationPolicy::Lenient);
-    let quota = Quota {
-        allowance,
-        period: Period::Lifetime,
-    };
     let license = |number: usize| {
         let claims = Claims {
             license_id: LicenseId::from_bytes((number as u64 + 1).to_be_bytes()),
-            terms: Terms {
-                flags: snakeoil::terms().flags,
-                quotas: (0..QUOTAS)
-                    .map(|code| (QuotaCode::new(code), quota))
-                    .collect(),
-                limits: BTreeMap::from([(SEATS, Allowance::Limited(seats))]),
-            },
+            terms: terms(allowance, seats),
             expires: None,
             grace: 0,
             ..snakeoil::claims()
@@ -38,4 +28,19 @@ pub(crate) fn many(count: usize, allowance: Allowance, seats: u64) -> Vec<Licens
         verifier.verify(&token, NOW).expect("the license is valid")
     };
     (0..count).map(license).collect()
+}
+
+/// What each of them allows.
+pub(crate) fn terms(allowance: Allowance, seats: u64) -> Terms {
+    let quota = Quota {
+        allowance,
+        period: Period::Lifetime,
+    };
+    Terms {
+        flags: snakeoil::terms().flags,
+        quotas: (0..QUOTAS)
+            .map(|code| (QuotaCode::new(code), quota))
+            .collect(),
+        limits: BTreeMap::from([(SEATS, Allowance::Limited(seats))]),
+    }
 }

@@ -5,15 +5,27 @@
 //! the file of SQLite.
 
 mod decisions;
+mod doors;
 mod licenses;
 mod measure;
 mod seats;
 
 use std::{error::Error, sync::Arc};
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use phi_enforce::{Postgres, PostgresOptions, Sqlite, SqliteOptions, Store, SystemClock};
 use phi_tests::postgres::{Schema, Server};
+
+/// What is measured.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Table {
+    Decisions,
+    Slices,
+    Seats,
+    Growth,
+    Doors,
+    Dead,
+}
 
 #[derive(Parser)]
 #[command(name = "enforce", about = "Measure decisions, slices and seats")]
@@ -27,6 +39,15 @@ struct Options {
     /// Seats that are taken already when claims are measured
     #[arg(long, value_delimiter = ',', default_values_t = [100, 1_000, 10_000, 50_000])]
     seats: Vec<u64>,
+    /// Measure this alone
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Table>,
+}
+
+impl Options {
+    fn wants(&self, table: Table) -> bool {
+        self.only.is_empty() || self.only.contains(&table)
+    }
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -44,17 +65,29 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     println!("Load at the beginning: {}.\n", measure::load()?);
 
-    decisions::flags(file("flags.db")?, options.seconds)?;
-    decisions::many_keys(file("keys.db")?, options.keys, options.seconds)?;
-    println!("\n| slices of 1,000 | threads | decisions/s | p50, ns | p99, ns | p99.9, us |");
-    println!("| --- | ---: | ---: | ---: | ---: | ---: |");
-    decisions::slices("SQLite", &(file("slices.db")? as _), options.seconds)?;
-    decisions::slices("PostgreSQL", &postgres()?, options.seconds)?;
-
-    seats::table("SQLite", &(file("seats.db")? as _), options.seconds)?;
-    seats::table("PostgreSQL", &postgres()?, options.seconds)?;
-    seats::growth(&options.seats, options.seconds, file)?;
-    seats::dead_holder(file("dead.db")?)?;
+    if options.wants(Table::Decisions) {
+        decisions::flags(file("flags.db")?, options.seconds)?;
+        decisions::many_keys(file("keys.db")?, options.keys, options.seconds)?;
+    }
+    if options.wants(Table::Slices) {
+        println!("\n| slices of 1,000 | threads | decisions/s | p50, ns | p99, ns | p99.9, us |");
+        println!("| --- | ---: | ---: | ---: | ---: | ---: |");
+        decisions::slices("SQLite", &(file("slices.db")? as _), options.seconds)?;
+        decisions::slices("PostgreSQL", &postgres()?, options.seconds)?;
+    }
+    if options.wants(Table::Seats) {
+        seats::table("SQLite", &(file("seats.db")? as _), options.seconds)?;
+        seats::table("PostgreSQL", &postgres()?, options.seconds)?;
+    }
+    if options.wants(Table::Growth) {
+        seats::growth(&options.seats, options.seconds, file)?;
+    }
+    if options.wants(Table::Doors) {
+        doors::table(folder.path(), options.seconds)?;
+    }
+    if options.wants(Table::Dead) {
+        seats::dead_holder(file("dead.db")?)?;
+    }
     println!("\nLoad at the end: {}.", measure::load()?);
     Ok(())
 }

@@ -25,6 +25,30 @@ pub(crate) struct Figures {
 }
 
 impl Figures {
+    /// Notes what took this long, and whether it came to anything.
+    pub(crate) fn note(&mut self, took: Duration, done: bool) {
+        if done {
+            self.done += 1;
+        } else {
+            self.failed += 1;
+        }
+        self.times
+            .push(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
+    }
+
+    /// Adds what another did meanwhile.
+    pub(crate) fn join(&mut self, other: Self) {
+        self.done += other.done;
+        self.failed += other.failed;
+        self.times.extend(other.times);
+    }
+
+    /// All of it took this long.
+    pub(crate) fn end(&mut self, lasted: Duration) {
+        self.lasted = lasted;
+        self.times.sort_unstable();
+    }
+
     #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
     pub(crate) fn per_second(&self) -> f64 {
         self.done as f64 / self.lasted.as_secs_f64()
@@ -89,15 +113,13 @@ where
             thread::sleep(Duration::from_millis(5));
         }
         over.store(true, Ordering::Relaxed);
-        let mut all = Figures::default();
+        let (mut all, mut last) = (Figures::default(), begun);
         for thread in threads {
             let (one, ended) = thread.join().expect("a step does not panic");
-            all.done += one.done;
-            all.failed += one.failed;
-            all.times.extend(one.times);
-            all.lasted = all.lasted.max(ended - begun);
+            all.join(one);
+            last = last.max(ended);
         }
-        all.times.sort_unstable();
+        all.end(last - begun);
         all
     })
 }

@@ -3,15 +3,16 @@
 use std::{
     error::Error,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use phi_enforce::{
-    About, Act, Caller, Claim, Gate, Incarnation, ManualNode, Node, Occupant, Outcome, Patience,
-    Policy, Pool, Reserved, SeatAnswer, SeatOp, Sqlite, Step, Store, SystemClock,
+    About, Act, Caller, Claim, Gate, Incarnation, Lease, MAX_BATCH, ManualNode, Node, Occupant,
+    Outcome, Patience, Policy, Pool, Reserved, SeatAnswer, SeatOp, Sqlite, Step, Store,
+    SystemClock,
 };
 use phi_verify::{Allowance, LicenseId};
 
@@ -22,7 +23,7 @@ use crate::{
 
 const LEASE: Duration = Duration::from_secs(10);
 /// More than any row here takes.
-const ROOMY: u64 = 10_000_000;
+pub(crate) const ROOMY: u64 = 10_000_000;
 
 /// A client that speaks with the store itself, one request at a time.
 struct Direct {
@@ -45,31 +46,51 @@ impl Direct {
         }
     }
 
-    fn ask(&mut self, op: SeatOp) -> Option<SeatAnswer> {
+    fn ask_all(&mut self, ops: &[SeatOp]) -> Vec<SeatAnswer> {
         self.caller.request += 1;
-        match self.store.seats(self.caller, &[op]) {
-            Ok(Outcome::Done(mut done)) => done.value.pop(),
-            _ => None,
+        match self.store.seats(self.caller, ops) {
+            Ok(Outcome::Done(done)) => done.value,
+            _ => Vec::new(),
         }
     }
 
+    fn ask(&mut self, op: SeatOp) -> Option<SeatAnswer> {
+        self.ask_all(&[op]).pop()
+    }
+
     fn claim(&mut self, pool: Pool, holder: u64) -> Option<u64> {
-        let claim = Claim {
-            pool,
-            revision: 1,
-            seats: Allowance::Limited(ROOMY),
-            extra: 0,
-            reserved: Reserved::default(),
-            occupant: occupant(holder),
-            group: None,
-            lease: LEASE,
-            patience: Patience::Leave,
-        };
-        match self.ask(SeatOp::Acquire(claim)) {
+        match self.ask(acquire(pool, holder)) {
             Some(SeatAnswer::Held { fence, .. }) => Some(fence),
             _ => None,
         }
     }
+
+    /// Takes so many seats, which nobody renews: nobody claims them either, there is room.
+    fn fill(&mut self, pool: Pool, count: u64, next: impl Fn() -> u64) {
+        let mut left = count;
+        while left > 0 {
+            let batch = left.min(MAX_BATCH as u64);
+            let ops: Vec<SeatOp> = (0..batch).map(|_| acquire(pool, next())).collect();
+            let answers = self.ask_all(&ops);
+            let held = |answer: &SeatAnswer| matches!(answer, SeatAnswer::Held { .. });
+            assert!(answers.len() == ops.len() && answers.iter().all(held));
+            left -= batch;
+        }
+    }
+}
+
+fn acquire(pool: Pool, holder: u64) -> SeatOp {
+    SeatOp::Acquire(Claim {
+        pool,
+        revision: 1,
+        seats: Allowance::Limited(ROOMY),
+        extra: 0,
+        reserved: Reserved::default(),
+        occupant: occupant(holder),
+        group: None,
+        lease: LEASE,
+        patience: Patience::Leave,
+    })
 }
 
 fn occupant(holder: u64) -> Occupant {
@@ -86,7 +107,7 @@ fn pool(number: u64) -> Pool {
     }
 }
 
-fn row(what: &str, how: &str, clients: usize, figures: &Figures) {
+pub(crate) fn row(what: &str, how: &str, clients: usize, figures: &Figures) {
     #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
     let millis = |per_mille| figures.within(per_mille) as f64 / 1e6;
     println!(
@@ -144,35 +165,41 @@ pub(crate) fn table(
     Ok(())
 }
 
-/// What a claim costs when so many seats are taken already.
+/// What a claim costs when so many seats are taken already; and beside the renewals of as many.
 pub(crate) fn growth(
     taken: &[u64],
     seconds: f64,
     open: impl Fn(&str) -> Result<Arc<Sqlite>, Box<dyn Error>>,
 ) -> Result<(), Box<dyn Error>> {
-    println!("\n| seats taken | by | claims/s | p50, ms | p99, ms | x first |");
+    println!("\n| seats taken | claims by | claims/s | p50, ms | p99, ms | x first |");
     println!("| ---: | --- | ---: | ---: | ---: | ---: |");
     let license = many(1, Allowance::Limited(1), ROOMY).remove(0);
-    let mut first = [None, None];
+    let mut first = [None; 3];
     for &taken in taken {
         let store = open(&format!("growth-{taken}.db"))?;
         let node = Node::start(Arc::clone(&store) as _, Arc::new(SystemClock), "bench")?;
         let gate = node.gate(&license, Policy::default());
         let holders = AtomicU64::new(0);
         let next = || holders.fetch_add(1, Ordering::Relaxed);
-        let kept = fill(&gate, taken, &next);
+        Direct::new(Arc::clone(&store) as _).fill(pool(1), taken, next);
         let direct = run(16, seconds, Timed::Each, |_| {
             let mut direct = Direct::new(Arc::clone(&store) as _);
             move || Some(direct.claim(pool(1), next()).is_some())
         });
-        grown(taken, "requests", &direct, &mut first[0]);
-        let gated = run(128, seconds, Timed::Each, |_| {
-            let (gate, next) = (&gate, &next);
-            move || Some(gate.lease(SEATS, &occupant(next())).is_ok())
-        });
+        grown(taken, "a request each", &direct, &mut first[0]);
+        let claim_by_gate = || {
+            run(128, seconds, Timed::Each, |_| {
+                let (gate, next) = (&gate, &next);
+                move || Some(gate.lease(SEATS, &occupant(next())).is_ok())
+            })
+        };
+        let gated = claim_by_gate();
         grown(taken, "one gate", &gated, &mut first[1]);
-        records(&store, taken + direct.done + gated.done)?;
+        let kept = keep(&gate, taken, &next);
+        let busy = claim_by_gate();
+        grown(taken, "one gate that renews as many", &busy, &mut first[2]);
         drop(kept);
+        records(&store, 2 * taken + direct.done + gated.done + busy.done)?;
     }
     Ok(())
 }
@@ -191,16 +218,16 @@ fn grown(taken: u64, by: &str, figures: &Figures, first: &mut Option<f64>) {
 }
 
 /// Takes seats, and keeps them.
-fn fill(gate: &Gate, count: u64, next: &(impl Fn() -> u64 + Sync)) -> Vec<phi_enforce::Lease> {
-    let kept = std::sync::Mutex::new(Vec::new());
+fn keep(gate: &Gate, count: u64, next: &(impl Fn() -> u64 + Sync)) -> Vec<Lease> {
+    let kept = Mutex::new(Vec::new());
+    let wanted = AtomicU64::new(0);
     run(64, 120.0, Timed::Some, |_| {
-        let kept = &kept;
+        let (kept, wanted) = (&kept, &wanted);
         move || {
-            let holder = next();
-            if holder >= count {
+            if wanted.fetch_add(1, Ordering::Relaxed) >= count {
                 return None;
             }
-            let lease = gate.lease(SEATS, &occupant(holder)).expect("there is room");
+            let lease = gate.lease(SEATS, &occupant(next())).expect("there is room");
             kept.lock().expect("nobody panics").push(lease);
             Some(true)
         }
@@ -209,7 +236,7 @@ fn fill(gate: &Gate, count: u64, next: &(impl Fn() -> u64 + Sync)) -> Vec<phi_en
 }
 
 /// Every seat that was given out has its record.
-fn records(store: &Sqlite, given: u64) -> Result<(), Box<dyn Error>> {
+pub(crate) fn records(store: &Sqlite, given: u64) -> Result<(), Box<dyn Error>> {
     let log = store.usage(0, usize::MAX)?;
     let acquired = |about: &About| matches!(about, About::Seat { .. });
     let found = log
