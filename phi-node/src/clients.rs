@@ -90,6 +90,13 @@ impl Client {
             Some(holders) => holders.iter().any(|pattern| pattern.fits(holder)),
         }
     }
+
+    /// Whether it may claim seats as of this group: of its own, and of those that its scopes name.
+    pub fn may_claim_of(&self, group: &str) -> bool {
+        let scopes = &self.0.scopes;
+        let own = scopes.group.as_ref().is_some_and(|own| own.0 == group);
+        own || scopes.groups.iter().any(|pattern| pattern.fits(group))
+    }
 }
 
 /// What a client may do, and with which licenses.
@@ -99,7 +106,11 @@ pub struct Scopes {
     /// Every license of the node without it.
     licenses: Option<Vec<LicenseId>>,
     /// Its own name without it.
-    holders: Option<Vec<HolderPattern>>,
+    holders: Option<Vec<NamePattern>>,
+    /// Of which group its claims are that name none.
+    group: Option<GroupName>,
+    /// The other groups that its claims may name.
+    groups: Vec<NamePattern>,
 }
 
 impl Scopes {
@@ -110,6 +121,8 @@ impl Scopes {
             rights: bits.fold(0, |all, bit| all | bit),
             licenses: None,
             holders: None,
+            group: None,
+            groups: Vec::new(),
         }
     }
 
@@ -122,8 +135,22 @@ impl Scopes {
 
     /// For these holders in place of the client itself.
     #[must_use]
-    pub fn with_holders(mut self, holders: impl IntoIterator<Item = HolderPattern>) -> Self {
+    pub fn with_holders(mut self, holders: impl IntoIterator<Item = NamePattern>) -> Self {
         self.holders = Some(holders.into_iter().collect());
+        self
+    }
+
+    /// Of this group, for which a policy may keep seats.
+    #[must_use]
+    pub fn with_group(mut self, group: GroupName) -> Self {
+        self.group = Some(group);
+        self
+    }
+
+    /// And of these groups, where a claim names one.
+    #[must_use]
+    pub fn with_groups(mut self, groups: impl IntoIterator<Item = NamePattern>) -> Self {
+        self.groups = groups.into_iter().collect();
         self
     }
 
@@ -149,8 +176,18 @@ impl Scopes {
     }
 
     /// The holders that it may claim seats for, if it is not itself alone.
-    pub fn holders(&self) -> Option<&[HolderPattern]> {
+    pub fn holders(&self) -> Option<&[NamePattern]> {
         self.holders.as_deref()
+    }
+
+    /// The group that its claims are of, unless they name another.
+    pub fn group(&self) -> Option<&str> {
+        self.group.as_ref().map(|group| group.0.as_str())
+    }
+
+    /// The other groups that its claims may name.
+    pub fn groups(&self) -> &[NamePattern] {
+        &self.groups
     }
 }
 
@@ -163,6 +200,8 @@ pub enum Right {
     Take,
     /// Claim, renew and give up seats.
     Seats,
+    /// Take seats along, for machines without a network, and hand them back.
+    Borrow,
     /// See what licenses there are, what is left of them, and who is on which seat.
     Read,
     /// Hand in signed documents.
@@ -175,10 +214,11 @@ pub enum Right {
 
 impl Right {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Check,
         Self::Take,
         Self::Seats,
+        Self::Borrow,
         Self::Read,
         Self::Push,
         Self::Usage,
@@ -191,6 +231,7 @@ impl Right {
             Self::Check => "check",
             Self::Take => "take",
             Self::Seats => "seats",
+            Self::Borrow => "borrow",
             Self::Read => "read",
             Self::Push => "push",
             Self::Usage => "usage",
@@ -219,9 +260,10 @@ impl FromStr for Right {
     }
 }
 
-/// Holders that a client may claim seats for: one name, or every name that begins so (`team-*`).
+/// Holders that a client may claim seats for, or groups: one name, or every name that begins so
+/// (`team-*`).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HolderPattern {
+pub struct NamePattern {
     /// The name, or its beginning.
     text: String,
     rest: Rest,
@@ -233,16 +275,16 @@ enum Rest {
     Anything,
 }
 
-impl HolderPattern {
-    fn fits(&self, holder: &str) -> bool {
+impl NamePattern {
+    fn fits(&self, name: &str) -> bool {
         match self.rest {
-            Rest::Nothing => holder == self.text,
-            Rest::Anything => holder.starts_with(&self.text),
+            Rest::Nothing => name == self.text,
+            Rest::Anything => name.starts_with(&self.text),
         }
     }
 }
 
-impl fmt::Display for HolderPattern {
+impl fmt::Display for NamePattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)?;
         f.write_str(match self.rest {
@@ -252,7 +294,7 @@ impl fmt::Display for HolderPattern {
     }
 }
 
-impl FromStr for HolderPattern {
+impl FromStr for NamePattern {
     type Err = ClientsError;
 
     fn from_str(text: &str) -> Result<Self, ClientsError> {
@@ -263,10 +305,31 @@ impl FromStr for HolderPattern {
         let empty = text.is_empty();
         // A star elsewhere would be taken for a pattern by people, and for a letter here.
         if empty || text.len() > MAX_NAME || name.contains(|c: char| c == '*' || c.is_control()) {
-            return Err(ClientsError::Holder { text: text.into() });
+            return Err(ClientsError::Pattern { text: text.into() });
         }
         let text = name.to_owned();
         Ok(Self { text, rest })
+    }
+}
+
+/// The group that a client is of: a word of the operator's, as in the file of policies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupName(String);
+
+impl fmt::Display for GroupName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for GroupName {
+    type Err = ClientsError;
+
+    fn from_str(text: &str) -> Result<Self, ClientsError> {
+        if text.is_empty() || text.len() > MAX_NAME || text.chars().any(char::is_control) {
+            return Err(ClientsError::Group { text: text.into() });
+        }
+        Ok(Self(text.into()))
     }
 }
 

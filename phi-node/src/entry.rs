@@ -73,8 +73,10 @@ struct Inner {
 impl Entry {
     /// Lets these in, within these limits.
     pub fn new(who: Who, metrics: Metrics, limits: Limits) -> Self {
-        let everybody = "*".parse().expect("the star stands for every name");
-        let scopes = Scopes::new(Right::ALL).with_holders([everybody]);
+        let every = || "*".parse().expect("the star stands for every name");
+        let scopes = Scopes::new(Right::ALL)
+            .with_holders([every()])
+            .with_groups([every()]);
         let anonymous = Client::new("anonymous", scopes).expect("the name has letters only");
         Self(Arc::new(Inner {
             documents: Semaphore::new(limits.documents),

@@ -50,6 +50,11 @@ pub(crate) fn read(path: &Path, most: u64, secrecy: Secrecy) -> Result<Vec<u8>, 
     Err(io::Error::from(io::ErrorKind::FileTooLarge).into())
 }
 
+/// The line of a text in which this byte is, from 1.
+pub(crate) fn line(text: &str, at: usize) -> usize {
+    text.get(..at).unwrap_or_default().matches('\n').count() + 1
+}
+
 #[cfg(unix)]
 fn check(file: &File, secrecy: Secrecy) -> Result<(), FileProblem> {
     use std::os::unix::fs::MetadataExt as _;

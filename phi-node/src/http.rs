@@ -157,6 +157,7 @@ async fn claim(
         license: claim.license,
         limit: claim.limit,
         holder: claim.holder,
+        group: claim.group,
         session: claim.session,
         wait: claim.wait_ms.map(Duration::from_millis),
     };
@@ -294,6 +295,9 @@ struct ClaimSeat {
     limit: String,
     /// Who is counted: a user, a machine, a process. The client itself, unless said.
     holder: Option<String>,
+    /// Of which group, for which a policy may keep seats: the client's own, unless said. Its scopes say
+    /// which it may name. A holder that has a seat is of the group with which it took it.
+    group: Option<String>,
     /// A name for this use of the seat. Whoever claims again with the same one has the same seat.
     session: String,
     /// How long to wait in the queue if every seat is taken, in milliseconds.

@@ -25,14 +25,16 @@ use phi_verify::{
     PartOutcome, QuotaCode, RevocationPolicy, TrustState, UnixTime, UntrustedDocument, Verifier,
     dangerous_inspect,
 };
+use tracing::warn;
 
 pub use self::{
     held::{AGAIN, MAX_TOKENS},
-    policies::Policies,
+    policies::{MAX_LOAN_DAYS, MAX_POLICY_FILE, Policies, PolicyError},
 };
 use self::{
     held::{Held, Judge, Spoken, Unheld, spoken},
     kept::Kept,
+    policies::{MayFit, Misfit},
 };
 use crate::{
     intake::{Named, Object, Outcome, Part, Report},
@@ -91,6 +93,8 @@ pub struct Shelf {
     pub licenses: BTreeMap<LicenseId, Arc<Entry>>,
     /// What is believed.
     pub trust: Trust,
+    /// Policies that are not in force, because it is not known what they are about.
+    misfits: Vec<Misfit>,
 }
 
 /// What a node believes, in few words.
@@ -130,6 +134,13 @@ pub enum Standing {
     InForce(Box<License>),
     /// It was refused, and why.
     Refused(Box<Error>),
+}
+
+impl Shelf {
+    /// How many policies are not in force, because it is not known what they are about.
+    pub const fn misfits(&self) -> usize {
+        self.misfits.len()
+    }
 }
 
 impl Entry {
@@ -343,7 +354,21 @@ impl Licenses {
         }
         let shelf = self.shelve(books);
         drop_superseded(&mut books.tokens, &shelf);
-        self.shelf.store(Arc::new(shelf));
+        let before = self.shelf.swap(Arc::new(shelf));
+        let shelf = self.shelf.load();
+        if shelf.misfits != before.misfits {
+            for misfit in &shelf.misfits {
+                warn!("{}; what it says is not in force", misfit.error);
+            }
+        }
+    }
+
+    /// The first policy that is not in force, and that no catalog to come can put in force.
+    pub fn wrong_policy(&self) -> Option<PolicyError> {
+        let shelf = self.shelf.load();
+        let mut misfits = shelf.misfits.iter();
+        let wrong = misfits.find(|misfit| misfit.may == MayFit::Never);
+        wrong.map(|misfit| misfit.error.clone())
     }
 
     fn shelve(&self, books: &Books) -> Shelf {
@@ -360,6 +385,7 @@ impl Licenses {
         Shelf {
             licenses: licenses.collect(),
             trust: Trust::of(&books.trust, self.now()),
+            misfits: self.terms.policies.misfits(&self.terms.products, &catalogs),
         }
     }
 
@@ -378,7 +404,7 @@ impl Licenses {
             Spoken::Refused(held, _) => (held.product.clone(), held.revision),
         };
         let catalog = catalogs.get(&product).map(Arc::clone);
-        let policy = self.terms.policies.of(catalog.as_deref());
+        let policy = self.terms.policies.of(&product, catalog.as_deref());
         // A gate keeps its policy; another one of the same license has the same counters.
         let gate = known.filter(|known| known.policy == policy);
         let gate = gate.and_then(|known| known.gate.clone());

@@ -20,7 +20,7 @@ use crate::{
     grpc, http,
     inbox::{Inbox, LOOK, News, Told},
     intake::Outcome,
-    licenses::{self, Licenses, Terms},
+    licenses::{self, Licenses, PolicyError, Terms},
     listener::{Drained, Listener},
     service::{Running, Service},
     sessions::SWEEP,
@@ -53,6 +53,8 @@ pub enum StartError {
     NotBuilt,
     /// The anchor is refused.
     Anchor(Box<phi_verify::Error>),
+    /// A policy is about nothing that there is.
+    Policy(Box<PolicyError>),
 }
 
 impl StartError {
@@ -62,15 +64,19 @@ impl StartError {
             Self::Store(error) => error.code(),
             Self::NotBuilt => "store-not-built",
             Self::Anchor(error) => error.code(),
+            Self::Policy(error) => error.code(),
         }
     }
 
     /// What to do.
-    pub const fn hint(&self) -> &'static str {
+    pub fn hint(&self) -> String {
         match self {
-            Self::Store(error) => error.hint(),
-            Self::NotBuilt => "use a program that was built with the feature `postgres`",
-            Self::Anchor(_) => "name the root document that the issuer published first: root-1.phi",
+            Self::Store(error) => error.hint().into(),
+            Self::NotBuilt => "use a program that was built with the feature `postgres`".into(),
+            Self::Anchor(_) => {
+                "name the root document that the issuer published first: root-1.phi".into()
+            }
+            Self::Policy(error) => error.hint(),
         }
     }
 }
@@ -81,6 +87,7 @@ impl fmt::Display for StartError {
             Self::Store(error) => error.fmt(f),
             Self::NotBuilt => f.write_str("this program was built without stores on servers"),
             Self::Anchor(error) => write!(f, "the anchor is refused: {error}"),
+            Self::Policy(error) => error.fmt(f),
         }
     }
 }
@@ -127,6 +134,9 @@ impl Server {
         }
         let mut inbox = Inbox::new(settings.watched);
         let news = inbox.look(&licenses);
+        if let Some(error) = licenses.wrong_policy() {
+            return Err(StartError::Policy(Box::new(error)));
+        }
         Ok(Self {
             service: Arc::new(Service::new(licenses, engine, node, clock)),
             inbox: Arc::new(Mutex::new(inbox)),

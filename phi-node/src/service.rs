@@ -8,6 +8,7 @@ mod denied;
 mod gauges;
 
 use std::{
+    borrow::Cow,
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -114,6 +115,8 @@ pub struct Claim {
     pub limit: String,
     /// Who is counted: the client itself, unless said.
     pub holder: Option<String>,
+    /// Of which group, for which a policy may keep seats: the client's, unless said.
+    pub group: Option<String>,
     /// A name for this use of the seat. Whoever claims again with the same one has the same seat.
     pub session: String,
     /// How long to wait in the queue, if every seat is taken.
@@ -247,6 +250,7 @@ impl Service {
         if !client.may_hold_as(holder) {
             return Err(Denied::Holder(holder.into()));
         }
+        let group = group_of(client, claim.group.as_deref())?;
         let entry = self.entry(client, claim.license.as_deref())?;
         let code = entry.limit(&claim.limit);
         let limit = code.ok_or_else(|| Denied::unknown("limit", &claim.limit))?;
@@ -262,7 +266,8 @@ impl Service {
         };
         let _waits = self.may_wait()?;
         let wait = claim.wait.filter(|wait| !wait.is_zero());
-        let seat = self.sessions.claim(gate, claimed, wait).await;
+        let gate = of_group(gate, group);
+        let seat = self.sessions.claim(&gate, claimed, wait).await;
         let seat = seat.map_err(|refusal| self.refused(refusal))?;
         Ok(SeatAnswer::of(seat, &entry))
     }
@@ -325,6 +330,7 @@ impl Service {
                 holder: listed.occupant.holder,
                 client: client.map(str::to_owned),
                 session: session.into(),
+                group: listed.group,
                 place: listed.place.into(),
                 fence: listed.seen.id,
                 lease_ms: millis(listed.seen.lease),
@@ -559,6 +565,26 @@ fn only(client: &Client, shelf: &Shelf) -> Result<Arc<Entry>, Denied> {
         ([only], _) | ([], [only]) => Ok(Arc::clone(only)),
         (_, []) => Err(Denied::NoLicense),
         _ => Err(Denied::invalid("license", "is needed: there are several")),
+    }
+}
+
+/// Of which group a claim of this client is. It may name one that the client is entitled to, and
+/// never another.
+fn group_of<'a>(client: &'a Client, named: Option<&'a str>) -> Result<Option<&'a str>, Denied> {
+    let Some(group) = named else {
+        return Ok(client.scopes().group());
+    };
+    check_name("group", group)?;
+    if !client.may_claim_of(group) {
+        return Err(Denied::Group(group.into()));
+    }
+    Ok(Some(group))
+}
+
+fn of_group<'g>(gate: &'g Gate, group: Option<&str>) -> Cow<'g, Gate> {
+    match group {
+        None => Cow::Borrowed(gate),
+        Some(group) => Cow::Owned(gate.of_group(group)),
     }
 }
 

@@ -67,8 +67,13 @@ pub enum ClientsError {
         /// The text.
         text: String,
     },
-    /// A text that is neither a holder nor a pattern of holders.
-    Holder {
+    /// A text that is neither a name nor a pattern of names, of holders or of groups.
+    Pattern {
+        /// The text.
+        text: String,
+    },
+    /// A text that is no name of a group.
+    Group {
         /// The text.
         text: String,
     },
@@ -94,7 +99,8 @@ impl ClientsError {
             Self::TooMany { .. } => "clients-full",
             Self::Name { .. } => "client-name",
             Self::Right { .. } => "client-right",
-            Self::Holder { .. } => "client-holder",
+            Self::Pattern { .. } => "client-pattern",
+            Self::Group { .. } => "client-group",
             Self::Certificate { .. } => "client-certificate",
             Self::Randomness => "no-randomness",
         }
@@ -124,7 +130,8 @@ impl ClientsError {
                     .into()
             }
             Self::Right { .. } => format!("one of {}", Right::ALL.map(Right::name).join(", ")),
-            Self::Holder { .. } => {
+            Self::Group { .. } => "1 to 256 bytes, without control characters".into(),
+            Self::Pattern { .. } => {
                 "a name of at most 256 bytes, or the beginning of names with one `*` after it"
                     .into()
             }
@@ -156,7 +163,8 @@ impl fmt::Display for ClientsError {
             Self::TooMany { what, most } => write!(f, "there are more than {most} {what}"),
             Self::Name { name } => write!(f, "{name:?} is no name of a client"),
             Self::Right { text } => write!(f, "{text:?} is nothing that a client may do"),
-            Self::Holder { text } => write!(f, "{text:?} is no holder and no pattern of holders"),
+            Self::Pattern { text } => write!(f, "{text:?} is no name and no pattern of names"),
+            Self::Group { text } => write!(f, "{text:?} is no name of a group"),
             Self::Certificate { text } => write!(f, "{text:?} is no name of a certificate"),
             Self::Randomness => f.write_str("the system has no randomness to give"),
         }

@@ -8,6 +8,8 @@
 //! may = ["check", "take", "seats"]
 //! licenses = ["a1b2c3d4e5f60718"]     # every license of the node without it
 //! holders = ["team-*"]                # whom it claims seats for: itself without it
+//! group = "ops"                       # of which group its claims are that name none
+//! groups = ["support-*"]              # the other groups that its claims may name
 //! ```
 //!
 //! There is no secret in it: a key has 256 random bits, which nobody finds from the hash. Whoever
@@ -169,6 +171,13 @@ fn append(
     if let Some(holders) = scopes.holders() {
         list("holders", holders.iter().map(ToString::to_string).collect());
     }
+    if !scopes.groups().is_empty() {
+        let groups = scopes.groups().iter().map(ToString::to_string);
+        list("groups", groups.collect());
+    }
+    if let Some(group) = scopes.group() {
+        client.insert("group", group.into());
+    }
     client.insert("name", name.into());
     client.sort_values_by(|a, _, b, _| order(a.get()).cmp(&order(b.get())));
     let clients = document["client"].or_insert(Item::ArrayOfTables(ArrayOfTables::new()));
@@ -180,7 +189,16 @@ fn append(
 
 /// Where a key stands in a client that is written here.
 fn order(key: &str) -> usize {
-    let keys = ["name", "keys", "certificates", "may", "licenses", "holders"];
+    let keys = [
+        "name",
+        "keys",
+        "certificates",
+        "may",
+        "licenses",
+        "holders",
+        "group",
+        "groups",
+    ];
     keys.iter()
         .position(|other| *other == key)
         .unwrap_or(keys.len())
@@ -299,10 +317,9 @@ fn failed(path: &Path, doing: &'static str) -> impl FnOnce(io::Error) -> Clients
 }
 
 fn refused(path: &Path, text: &str, at: Option<usize>, problem: &str) -> ClientsError {
-    let before = text.get(..at.unwrap_or(0)).unwrap_or_default();
     ClientsError::Refused {
         path: path.into(),
-        line: before.matches('\n').count() + 1,
+        line: files::line(text, at.unwrap_or(0)),
         problem: problem.lines().next().unwrap_or_default().to_owned(),
     }
 }
@@ -325,6 +342,9 @@ struct Written {
     may: Spanned<Vec<Spanned<String>>>,
     licenses: Option<Vec<Spanned<String>>>,
     holders: Option<Vec<Spanned<String>>>,
+    group: Option<Spanned<String>>,
+    #[serde(default)]
+    groups: Vec<Spanned<String>>,
 }
 
 fn parse(path: &Path, text: &str) -> Result<Vec<Row>, ClientsError> {
@@ -404,7 +424,12 @@ impl Check<'_> {
         if let Some(holders) = &written.holders {
             scopes = scopes.with_holders(self.each("holders", holders, MAX_SCOPES_EACH, says)?);
         }
-        Ok(scopes)
+        if let Some(group) = &written.group {
+            let name = says(group.get_ref());
+            scopes = scopes.with_group(name.map_err(|problem| self.wrong(group, &problem))?);
+        }
+        let groups = self.each("groups", &written.groups, MAX_SCOPES_EACH, says)?;
+        Ok(scopes.with_groups(groups))
     }
 
     fn each<T>(

@@ -176,12 +176,12 @@ fn what_is_refused_is_named() {
         (
             keyed("a", &format!("{may}\nholders = [\"a*b\"]")),
             5,
-            "no holder",
+            "no name and no pattern",
         ),
         (
             keyed("a", &format!("{may}\nholders = [\"\"]")),
             5,
-            "no holder",
+            "no name and no pattern",
         ),
         (
             keyed("a", may) + &row("a", &format!("certificates = [\"a\"]\n{may}")),
@@ -218,6 +218,27 @@ fn holders_are_its_own_unless_said() {
     let anyone = client(Scopes::new(Right::ALL).with_holders(["*".parse().unwrap()]));
     assert!(anyone.may_hold_as("anybody"));
     assert!(!client(Scopes::new(Right::ALL).with_holders([])).may_hold_as("web-1"));
+}
+
+#[test]
+fn groups_are_those_that_its_scopes_name() {
+    let client = |scopes: Scopes| Client::new("web-1", scopes).unwrap();
+    let none = client(Scopes::new(Right::ALL));
+    assert!(!none.may_claim_of("web-1") && !none.may_claim_of("") && !none.may_claim_of("ops"));
+    assert_eq!(none.scopes().group(), None);
+    let own = client(Scopes::new(Right::ALL).with_group("ops".parse().unwrap()));
+    assert_eq!(own.scopes().group(), Some("ops"));
+    assert!(own.may_claim_of("ops") && !own.may_claim_of("ops2") && !own.may_claim_of("op"));
+    let more = Scopes::new(Right::ALL).with_groups(["support-*".parse().unwrap()]);
+    assert!(client(more.clone()).may_claim_of("support-eu"));
+    assert!(!client(more).may_claim_of("ops"));
+    let (_folder, path) = folder();
+    let group = "ops".parse().unwrap();
+    let scopes = Scopes::new([Right::Seats, Right::Borrow]).with_group(group);
+    let scopes = scopes.with_groups(["a*".parse().unwrap(), "b".parse().unwrap()]);
+    add(&path, "one", &scopes).unwrap();
+    // What is written is what is read.
+    assert_eq!(Clients::load(&path).unwrap().all()[0].scopes(), &scopes);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use phi_node::clients::{
-    self, CertificateName, Client, Clients, ClientsError, HolderPattern, Right, Scopes,
+    self, CertificateName, Client, Clients, ClientsError, GroupName, NamePattern, Right, Scopes,
 };
 use phi_verify::LicenseId;
 use serde::Serialize;
@@ -34,7 +34,7 @@ struct File {
 pub(super) struct Add {
     /// Its name: lowercase letters, digits, `.`, `-` and `_`
     name: String,
-    /// What it may do: check, take, seats, read, push, usage, metrics
+    /// What it may do: check, take, seats, borrow, read, push, usage, metrics
     #[arg(
         long = "scope",
         value_name = "SCOPE",
@@ -44,7 +44,13 @@ pub(super) struct Add {
     scopes: Vec<Right>,
     /// Whose seats it may claim: a name, or a beginning with a star [default: its own name]
     #[arg(long = "holder", value_name = "HOLDER")]
-    holders: Vec<HolderPattern>,
+    holders: Vec<NamePattern>,
+    /// Its group, for which a policy may keep seats: of which its claims are that name none
+    #[arg(long, value_name = "GROUP")]
+    group: Option<GroupName>,
+    /// Another group that its claims may name, or a beginning with a star
+    #[arg(long = "also-group", value_name = "GROUP")]
+    groups: Vec<NamePattern>,
     /// Which licenses it may use [default: every one of the node]
     #[arg(long = "license", value_name = "ID", value_parser = license)]
     licenses: Vec<LicenseId>,
@@ -96,6 +102,10 @@ struct Row {
     scopes: Vec<&'static str>,
     holders: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    group: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    groups: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     licenses: Option<Vec<LicenseId>>,
 }
 
@@ -118,7 +128,10 @@ impl Add {
         if !self.licenses.is_empty() {
             scopes = scopes.with_licenses(self.licenses.iter().copied());
         }
-        scopes
+        if let Some(group) = &self.group {
+            scopes = scopes.with_group(group.clone());
+        }
+        scopes.with_groups(self.groups.iter().cloned())
     }
 
     fn run(&self, json: bool) -> Result<(), Failure> {
@@ -153,7 +166,7 @@ impl List {
             return output::print_json(&Listed { clients: rows });
         }
         let mut table = vec![
-            ["CLIENT", "SCOPES", "HOLDERS", "LICENSES"]
+            ["CLIENT", "SCOPES", "HOLDERS", "GROUPS", "LICENSES"]
                 .map(String::from)
                 .to_vec(),
         ];
@@ -161,10 +174,17 @@ impl List {
             let licenses = row.licenses.as_ref();
             let licenses =
                 licenses.map(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>());
+            let groups: Vec<_> = row.group.iter().chain(&row.groups).cloned().collect();
+            let groups = if groups.is_empty() {
+                "none".into()
+            } else {
+                groups.join(",")
+            };
             vec![
                 row.client.clone(),
                 row.scopes.join(","),
                 row.holders.join(","),
+                groups,
                 licenses.map_or_else(|| "all".into(), |all| all.join(",")),
             ]
         }));
@@ -181,6 +201,8 @@ impl Row {
             client: client.name().into(),
             scopes: scopes.rights().map(Right::name).collect(),
             holders: holders.unwrap_or_else(|| vec![client.name().into()]),
+            group: scopes.group().map(str::to_owned),
+            groups: scopes.groups().iter().map(ToString::to_string).collect(),
             licenses: scopes.licenses().map(<[LicenseId]>::to_vec),
         }
     }

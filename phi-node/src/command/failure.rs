@@ -5,8 +5,8 @@ use std::{error::Error as _, fmt::Write as _, io::Write as _, path::Path};
 use anstyle::{AnsiColor, Style};
 use phi_enforce::StoreError;
 use phi_node::{
-    clients::ClientsError, listener::ListenError, server::StartError, tls::TlsError,
-    watch::WatchError,
+    clients::ClientsError, licenses::PolicyError, listener::ListenError, server::StartError,
+    tls::TlsError, watch::WatchError,
 };
 use serde::Serialize;
 
@@ -101,6 +101,7 @@ impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
         let exit = match error {
             StartError::Anchor(_) => ExitCode::NOT_TRUSTED,
+            StartError::Policy(_) => ExitCode::BAD_INPUT,
             _ => ExitCode::STORE,
         };
         Self::new(exit, error.code(), error.to_string()).hint(error.hint())
@@ -123,6 +124,12 @@ impl From<WatchError> for Failure {
 
 impl From<TlsError> for Failure {
     fn from(error: TlsError) -> Self {
+        Self::input(error.code(), error.to_string()).hint(error.hint())
+    }
+}
+
+impl From<PolicyError> for Failure {
+    fn from(error: PolicyError) -> Self {
         Self::input(error.code(), error.to_string()).hint(error.hint())
     }
 }

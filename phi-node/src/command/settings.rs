@@ -2,7 +2,6 @@
 //! the file. Names that are not known are refused.
 
 use std::{
-    collections::BTreeMap,
     fs, io,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
@@ -10,7 +9,7 @@ use std::{
 };
 
 use clap::{Args, ValueEnum};
-use phi_enforce::{LEASE, LONGEST_LEASE, Overage, QuotaPolicy, SeatPolicy};
+use phi_enforce::LONGEST_LEASE;
 use phi_node::{
     clients::Clients,
     engine::{Address, History, Opening},
@@ -63,6 +62,9 @@ pub(super) struct Settings {
     /// What a missing or an old status list means [default: balanced]
     #[arg(long, value_name = "POLICY")]
     revocation: Option<Revocation>,
+    /// What is added to the terms of licenses, in TOML: overage, leases, seats for groups, borrowing
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
     /// The folder of what the node keeps between starts [default: beside the store]
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
@@ -112,12 +114,6 @@ pub(super) struct Settings {
     #[arg(long)]
     #[serde(skip)]
     restored: bool,
-    /// Policies of quotas, by name.
-    #[arg(skip)]
-    quotas: BTreeMap<String, QuotaTable>,
-    /// Policies of seats, by name.
-    #[arg(skip)]
-    seats: BTreeMap<String, SeatTable>,
 }
 
 /// The least that is logged.
@@ -158,26 +154,6 @@ enum Revocation {
     Lenient,
 }
 
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct QuotaTable {
-    /// From this much on, answers say `soft`.
-    soft: Option<u64>,
-    /// So much more in each period.
-    allow: Option<u64>,
-    /// So much more in a period, missing in the next.
-    burst: Option<u64>,
-}
-
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-struct SeatTable {
-    /// How long a seat is held without a renewal, in seconds.
-    lease: Option<u64>,
-    /// So many more seats.
-    extra: Option<u64>,
-}
-
 /// Everything that a node is made of.
 pub(super) struct Made {
     pub(super) server: server::Settings,
@@ -211,6 +187,7 @@ impl Settings {
         let paths = [
             &mut self.store_ca,
             &mut self.anchor,
+            &mut self.policy,
             &mut self.state,
             &mut self.clients,
             &mut self.tls_certificate,
@@ -244,6 +221,7 @@ impl Settings {
                 self.product
             },
             revocation: self.revocation.or(file.revocation),
+            policy: self.policy.or(file.policy),
             state: self.state.or(file.state),
             listen: self.listen.or(file.listen),
             clients: self.clients.or(file.clients),
@@ -261,8 +239,6 @@ impl Settings {
             longest_lease: self.longest_lease.or(file.longest_lease),
             dangerous_on_any_disk: self.dangerous_on_any_disk || file.dangerous_on_any_disk,
             restored: self.restored,
-            quotas: file.quotas,
-            seats: file.seats,
         }
     }
 
@@ -315,7 +291,10 @@ impl Settings {
                         Some(Revocation::Balanced) | None => RevocationPolicy::Balanced,
                         Some(Revocation::Lenient) => RevocationPolicy::Lenient,
                     },
-                    policies: self.policies(longest_lease)?,
+                    policies: match &self.policy {
+                        Some(path) => Policies::load(path, longest_lease)?,
+                        None => Policies::default(),
+                    },
                 },
                 watched: self.bundle,
             },
@@ -405,42 +384,6 @@ impl Settings {
             clients,
         };
         Ok(Protection::Tls(Tls::load(files)?))
-    }
-
-    fn policies(&self, longest_lease: Duration) -> Result<Policies, Failure> {
-        let mut policies = Policies::default();
-        for (name, table) in &self.quotas {
-            let overage = match (table.allow, table.burst) {
-                (None, None) => Overage::Deny,
-                (Some(more), None) => Overage::Allow(more),
-                (None, Some(more)) => Overage::Burst(more),
-                (Some(_), Some(_)) => {
-                    let message = format!("quotas.{name} has both allow and burst");
-                    return Err(Failure::input("config-invalid", message)
-                        .hint("keep one: burst is missing in the next period, allow is not"));
-                }
-            };
-            let soft = table.soft;
-            let policy = QuotaPolicy { soft, overage };
-            policies.quotas.insert(name.clone(), policy);
-        }
-        for (name, table) in &self.seats {
-            let lease = table.lease.map_or(LEASE, Duration::from_secs);
-            if lease > longest_lease || lease.is_zero() {
-                let message = format!("seats.{name}: a lease is from 1 s to {longest_lease:?}");
-                return Err(Failure::input("config-invalid", message).hint(
-                    "raise longest-lease, on every node of the store, or shorten the lease",
-                ));
-            }
-            let policy = SeatPolicy {
-                lease,
-                extra: table.extra.unwrap_or_default(),
-                // Clients are of no group, and a node lends no seats: its calls hand out no document.
-                ..SeatPolicy::default()
-            };
-            policies.seats.insert(name.clone(), policy);
-        }
-        Ok(policies)
     }
 }
 

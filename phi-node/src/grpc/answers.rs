@@ -15,6 +15,7 @@ impl From<v1::ClaimRequest> for Claim {
             license: asked.license,
             limit: asked.limit,
             holder: asked.holder,
+            group: asked.group,
             session: asked.session,
             wait: asked.wait_ms.map(Duration::from_millis),
         }
@@ -75,6 +76,7 @@ impl From<Occupied> for v1::Occupied {
             holder: occupied.holder,
             client: occupied.client,
             session: occupied.session,
+            group: occupied.group,
             place: place.into(),
             fence: occupied.fence,
             lease_ms: occupied.lease_ms,

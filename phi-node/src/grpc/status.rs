@@ -33,7 +33,7 @@ pub(super) fn status(denied: Denied) -> Status {
 fn code(denied: &Denied) -> Code {
     match denied {
         Denied::Refused(rejection) => Code::from_i32(rejection.grpc().number()),
-        Denied::Scope(_) | Denied::Holder(_) => Code::PermissionDenied,
+        Denied::Scope(_) | Denied::Holder(_) | Denied::Group(_) => Code::PermissionDenied,
         Denied::Invalid { .. } | Denied::NotAnObject(_) => Code::InvalidArgument,
         Denied::Unknown { .. } | Denied::NoLicense | Denied::NoSeat => Code::NotFound,
         Denied::Store(_) | Denied::Busy => Code::Unavailable,

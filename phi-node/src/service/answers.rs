@@ -142,6 +142,9 @@ pub struct Occupied {
     pub client: Option<String>,
     /// Which use of the seat this is.
     pub session: String,
+    /// The group that the holder is of: of a seat, the one with which it was taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// Whether it is on a seat or waits.
     pub place: Where,
     /// The number of the seat, or of the place in the queue.

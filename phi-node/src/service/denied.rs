@@ -17,6 +17,8 @@ pub enum Denied {
     Scope(Right),
     /// The client may not claim seats in this holder's name.
     Holder(String),
+    /// The client may not claim seats as of this group.
+    Group(String),
     /// A part of the call is not one.
     Invalid {
         /// Which part.
@@ -62,6 +64,7 @@ impl Denied {
             Self::Refused(rejection) => rejection.code(),
             Self::Scope(_) => "scope",
             Self::Holder(_) => "holder-not-allowed",
+            Self::Group(_) => "group-not-allowed",
             Self::Invalid { .. } => "invalid",
             Self::Unknown { .. } => "unknown",
             Self::NoLicense => "no-license",
@@ -76,7 +79,7 @@ impl Denied {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Refused(rejection) => rejection.status(),
-            Self::Scope(_) | Self::Holder(_) => StatusCode::FORBIDDEN,
+            Self::Scope(_) | Self::Holder(_) | Self::Group(_) => StatusCode::FORBIDDEN,
             Self::Invalid { .. } => StatusCode::BAD_REQUEST,
             Self::NotAnObject(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Unknown { .. } | Self::NoLicense | Self::NoSeat => StatusCode::NOT_FOUND,
@@ -96,7 +99,7 @@ impl Denied {
     /// What to do, where more can be said than what is wrong.
     pub const fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Scope(_) | Self::Holder(_) => {
+            Self::Scope(_) | Self::Holder(_) | Self::Group(_) => {
                 Some("ask whoever runs the node for the scope: `phi-node client add` has them")
             }
             Self::Unknown { .. } => {
@@ -118,6 +121,7 @@ impl fmt::Display for Denied {
             Self::Holder(holder) => {
                 write!(f, "this client may not claim seats for {holder:?}")
             }
+            Self::Group(group) => write!(f, "this client may not claim seats of {group:?}"),
             Self::Invalid { what, problem } => write!(f, "{what} {problem}"),
             Self::Unknown { what, name } => write!(f, "there is no {what} {name:?}"),
             Self::NoLicense => f.write_str("there is no license that this client may use"),

@@ -20,6 +20,7 @@ impl Service {
             seats: self.sessions.len(),
             in_force,
             refused: shelf.licenses.len() - in_force,
+            misfits: shelf.misfits(),
             trust: shelf.trust.clone(),
         }
     }

@@ -108,6 +108,11 @@ fn describe() {
         count,
         "Licenses, by whether they are in force"
     );
+    describe_gauge!(
+        "phi_node_policies_unmatched",
+        count,
+        "Policies that are not in force, because no catalog has their name"
+    );
     describe_gauge!("phi_node_ready", count, "1 while the node can serve");
     describe_gauge!(
         "phi_node_trust",
@@ -172,6 +177,7 @@ pub(crate) struct Gauges {
     pub(crate) seats: usize,
     pub(crate) in_force: usize,
     pub(crate) refused: usize,
+    pub(crate) misfits: usize,
     pub(crate) trust: crate::licenses::Trust,
 }
 
@@ -190,6 +196,7 @@ impl Gauges {
         let licenses = |standing| gauge!("phi_node_licenses", "standing" => standing);
         licenses("in-force").set(count(self.in_force as u64));
         licenses("refused").set(count(self.refused as u64));
+        set("phi_node_policies_unmatched", self.misfits as u64);
         for freshness in ["fresh", "stale", "expired", "missing"] {
             let is = f64::from(u8::from(self.trust.freshness == freshness));
             gauge!("phi_node_trust", "status_list" => freshness).set(is);

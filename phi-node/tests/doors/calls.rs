@@ -19,6 +19,7 @@ enum Call {
     Take(&'static str, u64),
     Claim(&'static str, Option<&'static str>, &'static str),
     ClaimFor(&'static str, u64),
+    ClaimOf(&'static str, &'static str),
     Renew(String),
     Release(String),
     Seats(&'static str),
@@ -83,6 +84,10 @@ impl Call {
             Self::ClaimFor(session, wait) => post(
                 "/v1/seats",
                 json!({ "limit": "seats", "session": session, "wait_ms": wait }),
+            ),
+            Self::ClaimOf(holder, group) => post(
+                "/v1/seats",
+                json!({ "limit": "seats", "holder": holder, "session": "1", "group": group }),
             ),
             Self::Renew(seat) => ("POST", format!("/v1/seats/{seat}/renew"), Vec::new()),
             Self::Release(seat) => ("DELETE", format!("/v1/seats/{seat}"), Vec::new()),
@@ -153,6 +158,7 @@ impl Call {
             holder: holder.map(str::to_owned),
             session: session.into(),
             wait_ms,
+            group: None,
         };
         Ok(match self {
             Self::Check(flag) => {
@@ -194,6 +200,13 @@ impl Call {
                 let request = claim("seats", None, session, Some(*wait));
                 seat(client.claim(request).await?.into_inner().seat)
             }
+            Self::ClaimOf(holder, group) => {
+                let request = v1::ClaimRequest {
+                    group: Some((*group).into()),
+                    ..claim("seats", Some(holder), "1", None)
+                };
+                seat(client.claim(request).await?.into_inner().seat)
+            }
             Self::Renew(name) => {
                 let request = v1::RenewRequest { seat: name.clone() };
                 seat(client.renew(request).await?.into_inner().seat)
@@ -211,6 +224,7 @@ impl Call {
                 let seats = seats.into_iter().map(|seat| {
                     json!({
                         "holder": seat.holder, "client": seat.client, "session": seat.session,
+                        "group": seat.group,
                         "fence": seat.fence, "lease_ms": seat.lease_ms,
                         "place": if seat.place() == v1::Place::Seat { "seat" } else { "queue" },
                     })
@@ -400,6 +414,52 @@ async fn both_doors_give_the_same_answers() {
     assert!(matches!(&again, Outcome::Refused(refused) if refused.code == "seat-unknown"));
 }
 
+/// Two seats, one of which is kept for a group.
+#[tokio::test]
+async fn seats_are_kept_for_groups_at_both_doors() {
+    let rig = NodeRig::with_policy("[seats.seats]\nreserved = { ops = 1 }\n");
+    let (mut web, mut team) = (rig.grpc(&rig.web), rig.grpc(&rig.team));
+    let one = Call::Claim("seats", None, "one").over_grpc(&mut web).await;
+    assert!(matches!(one, Outcome::Done(_)), "{one:?}");
+    // The other one is not for whoever is of no group, and of this group is nobody by saying so.
+    let open = Call::Claim("seats", Some("team-a"), "1");
+    let own = Call::ClaimOf("team-a", "on-call");
+    let kept = Call::ClaimOf("team-a", "ops");
+    for refused in [&open, &own] {
+        let http = refused.over_http(rig.address, &rig.team).await;
+        let grpc = refused.over_grpc(&mut team).await;
+        match (http, grpc) {
+            (Outcome::Refused(http), Outcome::Refused(grpc)) => {
+                assert_eq!(http, grpc);
+                assert_eq!(http.code, "seats-full");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    let Outcome::Done(seat) = kept.over_http(rig.address, &rig.team).await else {
+        panic!("the seat is kept for it");
+    };
+    let Outcome::Done(same) = kept.over_grpc(&mut team).await else {
+        panic!("it has the seat");
+    };
+    assert_same(&seat, &same);
+    let list = Call::Seats("seats");
+    let (http, grpc) = (
+        list.over_http(rig.address, &rig.web).await,
+        list.over_grpc(&mut web).await,
+    );
+    let (Outcome::Done(http), Outcome::Done(grpc)) = (http, grpc) else {
+        panic!("seats are listed");
+    };
+    assert_same(&http, &grpc);
+    let of = |holder: &str| {
+        let seats = http["seats"].as_array().unwrap();
+        let seat = seats.iter().find(|seat| seat["holder"] == holder).unwrap();
+        seat["group"].clone()
+    };
+    assert_eq!((of("web"), of("team-a")), (Value::Null, json!("ops")));
+}
+
 #[expect(clippy::too_many_lines, reason = "one line for each refusal")]
 #[tokio::test]
 async fn both_doors_refuse_alike() {
@@ -532,6 +592,27 @@ async fn both_doors_refuse_alike() {
             "holder-not-allowed",
             403,
             Code::PermissionDenied,
+        ),
+        (
+            &rig.web,
+            Call::ClaimOf("web", "ops"),
+            "group-not-allowed",
+            403,
+            Code::PermissionDenied,
+        ),
+        (
+            &rig.team,
+            Call::ClaimOf("team-a", "ops2"),
+            "group-not-allowed",
+            403,
+            Code::PermissionDenied,
+        ),
+        (
+            &rig.team,
+            Call::ClaimOf("team-a", ""),
+            "invalid",
+            400,
+            Code::InvalidArgument,
         ),
         (
             &rig.web,

@@ -216,6 +216,7 @@ async fn who_gives_up_a_claim_has_no_seat() {
         holder: Some(format!("team-{session}")),
         session: session.into(),
         wait_ms,
+        group: None,
     };
     let mut client = rig.grpc(&rig.team);
     let first = client

@@ -1,8 +1,13 @@
 //! A node with a license, and clients of several kinds.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use phi_enforce::{Clock, Moment, Node, Sqlite, SqliteOptions, SystemClock, Wall};
+use phi_enforce::{Clock, LONGEST_LEASE, Moment, Node, Sqlite, SqliteOptions, SystemClock, Wall};
 use phi_node::{
     clients::{self, BearerKey, Clients, Right, Scopes},
     engine::Engine,
@@ -54,7 +59,7 @@ pub(crate) struct NodeRig {
     pub(crate) clients: PathBuf,
     /// Everything, as itself.
     pub(crate) web: BearerKey,
-    /// Seats, for `team-*`.
+    /// Seats, for `team-*`, as of the group `on-call` or `ops`.
     pub(crate) team: BearerKey,
     /// Reads, and nothing else.
     pub(crate) reader: BearerKey,
@@ -105,7 +110,12 @@ pub(crate) fn documents() -> [Vec<u8>; 3] {
 impl NodeRig {
     /// With the documents and the license.
     pub(crate) fn start() -> Self {
-        let rig = Self::empty(Protection::PlaintextOnLoopback, limits());
+        Self::with_policy("")
+    }
+
+    /// And with these policies.
+    pub(crate) fn with_policy(policy: &str) -> Self {
+        let rig = Self::made(Protection::PlaintextOnLoopback, limits(), policy);
         for document in documents() {
             assert!(rig.service.books().import(&document).unwrap().is_good());
         }
@@ -116,17 +126,23 @@ impl NodeRig {
 
     /// With the anchor alone.
     pub(crate) fn empty(protection: Protection, limits: Limits) -> Self {
+        Self::made(protection, limits, "")
+    }
+
+    fn made(protection: Protection, limits: Limits, policy: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clients = folder.path().join("clients.toml");
         let every = Scopes::new(Right::ALL);
         let teams = Scopes::new([Right::Seats]).with_holders(["team-*".parse().unwrap()]);
+        let teams = teams.with_group("on-call".parse().unwrap());
+        let teams = teams.with_groups(["ops".parse().unwrap()]);
         let absent = LicenseId::from_bytes([0; 8]);
         let web = clients::add(&clients, "web", &every).unwrap();
         let team = clients::add(&clients, "team", &teams).unwrap();
         let reader = clients::add(&clients, "reader", &Scopes::new([Right::Read])).unwrap();
         let absent = every.with_licenses([absent]);
         let other = clients::add(&clients, "other", &absent).unwrap();
-        let service = service(&folder);
+        let service = service(&folder, policy);
         let routes = http::routes(Arc::clone(&service)).merge(grpc::routes(&service));
         let who = Who::Listed(Clients::load(&clients).unwrap());
         let entry = Entry::new(who, Metrics::ByRight, limits);
@@ -188,7 +204,8 @@ impl Interceptor for Bearer {
     }
 }
 
-fn service(folder: &TempDir) -> Arc<Service> {
+fn service(folder: &TempDir, policy: &str) -> Arc<Service> {
+    let policies = Policies::parse(Path::new("policy.toml"), policy, LONGEST_LEASE);
     let clock: Arc<dyn Clock> = Arc::new(Then {
         since: SystemClock.now(),
     });
@@ -201,7 +218,7 @@ fn service(folder: &TempDir) -> Arc<Service> {
         state: folder.path().join("state"),
         products: Vec::new(),
         revocation: RevocationPolicy::Lenient,
-        policies: Policies::default(),
+        policies: policies.unwrap(),
     };
     let gates = node.clone();
     let gate = Box::new(move |license: &_, policy| gates.gate(license, policy));

@@ -87,25 +87,14 @@ fn a_file_of_settings_has_the_names_of_the_options_and_no_others() {
         14,
         "config-invalid",
     );
-    let both = format!("{config}[quotas.api_calls]\nallow = 1\nburst = 1\n");
-    fs::write(home.path("node.toml"), both).unwrap();
-    refused(
-        &home,
-        &["run", "--config", "node.toml"],
-        14,
-        "config-invalid",
-    );
-    let long = format!("{config}[seats.seats]\nlease = 31\n");
-    fs::write(home.path("node.toml"), long).unwrap();
-    refused(
-        &home,
-        &["run", "--config", "node.toml"],
-        14,
-        "config-invalid",
-    );
     // One call more than the license has, and leases of two seconds.
     let policies = "[quotas.api_calls]\nsoft = 8\nallow = 1\n[seats.seats]\nlease = 2\nextra = 1\n";
-    fs::write(home.path("node.toml"), format!("{config}{policies}")).unwrap();
+    fs::write(home.path("policy.toml"), policies).unwrap();
+    fs::write(
+        home.path("node.toml"),
+        format!("{config}policy = \"policy.toml\"\n"),
+    )
+    .unwrap();
     let node = home.start(&["--config", "node.toml"]);
     assert_eq!(node.api.take(9).is(200).body["standing"], "soft");
     assert_eq!(node.api.take(2).is(200).body["standing"], "beyond");
@@ -126,6 +115,32 @@ fn a_file_of_settings_has_the_names_of_the_options_and_no_others() {
 }
 
 #[test]
+fn a_policy_about_nothing_that_there_is_is_refused() {
+    let home = Home::new(&bundle(&[claims(LICENSE, 10, 1)]));
+    let whole = "run --store sqlite:usage.db --anchor root-1.phi --dangerous-on-any-disk";
+    let whole: Vec<_> = whole.split(' ').collect();
+    let run = |rest: &[&'static str]| [&whole[..], rest].concat();
+    let policy = ["--policy", "policy.toml"];
+    refused(&home, &run(&policy), 14, "policy-file");
+    fs::write(home.path("policy.toml"), "[seats.seats]\nlease = 31\n").unwrap();
+    refused(&home, &run(&policy), 14, "policy-invalid");
+    fs::write(home.path("policy.toml"), "[quotas.calls]\nallow = 1\n").unwrap();
+    let known = ["--policy", "policy.toml", "--bundle", "watched"];
+    refused(&home, &run(&known), 14, "policy-unknown");
+
+    // Where no catalog is there to tell, it is said, and nothing is admitted beyond the license.
+    let home = Home::new(&bundle(&[]));
+    fs::remove_file(home.path("watched/acme.bundle")).unwrap();
+    fs::write(home.path("policy.toml"), "[quotas.calls]\nallow = 1\n").unwrap();
+    let node = home.start(&["--policy", "policy.toml"]);
+    let log = || fs::read_to_string(home.path("node.log")).unwrap();
+    assert!(log().contains("policy.toml, line 1: there is no quota"));
+    node.api.push(&bundle(&[claims(LICENSE, 10, 1)])).is(200);
+    node.api.take(10).is(200);
+    node.api.take(1).must_be_refused(429, "quota-exhausted");
+}
+
+#[test]
 fn clients_are_added_listed_and_removed() {
     let home = Home::new(&bundle(&[]));
     let key = home.add_client("web-1", &["--scope", "check,take", "--holder", "team-*"]);
@@ -142,6 +157,14 @@ fn clients_are_added_listed_and_removed() {
     let listed: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(listed["clients"][0]["client"], "web-1");
     assert_eq!(listed["clients"][0]["holders"][0], "team-*");
+    let groups = ["--group", "ops", "--also-group", "support-*"];
+    home.add_client("web-2", &[&["--scope", "seats"], &groups[..]].concat());
+    let output = home.run(&["client", "list", "--json"]);
+    let listed: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(listed["clients"][1]["group"], "ops");
+    assert_eq!(listed["clients"][1]["groups"][0], "support-*");
+    let empty = ["client", "add", "web-3", "--scope", "seats", "--group", ""];
+    assert_eq!(home.run(&empty).status.code(), Some(2));
     assert!(home.run(&["client", "remove", "web-1"]).status.success());
     refused(&home, &["client", "remove", "web-1"], 14, "client-unknown");
 }
