@@ -1,5 +1,6 @@
 //! PostgreSQL's own: servers that cannot hold a limit, several nodes at once, and large batches.
 
+mod failover;
 mod faults;
 
 use std::{collections::BTreeSet, sync::Arc, thread};

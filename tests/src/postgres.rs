@@ -7,6 +7,7 @@ use std::{
     os::unix::{fs::chown, process::CommandExt as _},
     path::PathBuf,
     process::{Command, Output, Stdio},
+    thread,
 };
 
 use postgres::{Client, NoTls};
@@ -112,6 +113,39 @@ impl Server {
         standby.configure(&reach)?;
         standby.start_again()?;
         Ok(standby)
+    }
+
+    /// Lets a standby hear nothing more: what its primary does from here on is lost when it is
+    /// promoted.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub fn cut_off(&self) -> Result<(), postgres::Error> {
+        let mut sql = Client::connect(&self.url("postgres"), NoTls)?;
+        // What `pg_basebackup` wrote counts more than `postgresql.conf`, and is changed by this.
+        sql.batch_execute("ALTER SYSTEM SET primary_conninfo = ''")?;
+        sql.batch_execute("SELECT pg_reload_conf()")?;
+        let hears = "SELECT EXISTS (SELECT FROM pg_stat_wal_receiver)";
+        while sql.query_one(hears, &[])?.get(0) {
+            thread::yield_now();
+        }
+        Ok(())
+    }
+
+    /// Waits until a standby has all that its primary has done so far.
+    ///
+    /// # Errors
+    /// If one of them does not run.
+    pub fn catch_up(&self, primary: &Self) -> Result<(), postgres::Error> {
+        let mut sql = Client::connect(&primary.url("postgres"), NoTls)?;
+        let done = "SELECT pg_current_wal_flush_lsn()::text";
+        let done: String = sql.query_one(done, &[])?.get(0);
+        let mut sql = Client::connect(&self.url("postgres"), NoTls)?;
+        let behind = "SELECT pg_last_wal_replay_lsn() < $1::text::pg_lsn";
+        while sql.query_one(behind, &[&done])?.get(0) {
+            thread::yield_now();
+        }
+        Ok(())
     }
 
     /// Makes a standby the primary.

@@ -345,7 +345,7 @@ fn a_standby_that_takes_over_exceeds_nothing() {
     assert_eq!(reasserted(&standby, 2_000), 0, "it had everything");
 }
 
-fn both(primary: &Server, standby: &Server) -> String {
+pub(super) fn both(primary: &Server, standby: &Server) -> String {
     let (one, other) = (primary.port(), standby.port());
     format!("postgres://phi@127.0.0.1:{one},127.0.0.1:{other}/postgres")
 }
