@@ -312,7 +312,8 @@ impl Http {
     async fn share(&mut self) -> Option<Bytes> {
         let holder = self.sessions.fetch_add(1, Ordering::Relaxed).to_string();
         let limit = SCARCE.to_string();
-        let claim = json!({ "limit": limit, "holder": holder, "session": "bench", "wait_ms": 20_000 });
+        let claim =
+            json!({ "limit": limit, "holder": holder, "session": "bench", "wait_ms": 20_000 });
         let seat = self.ask("/v1/seats", &claim).await?;
         let id = seat["seat"].as_str().expect("a seat has a name");
         let path = format!("/v1/seats/{id}");
