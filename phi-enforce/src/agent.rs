@@ -3,8 +3,9 @@
 //! One request is on its way at a time, and it is repeated under its number until it is answered:
 //! what was done is then never in doubt. Whoever carries requests may lose, delay or repeat them.
 
-mod agenda;
 mod quotas;
+mod ranked;
+mod seat;
 mod seats;
 
 use std::{fmt, time::Duration};
@@ -12,7 +13,7 @@ use std::{fmt, time::Duration};
 use self::{quotas::Quotas, seats::Seats};
 pub(crate) use self::{
     quotas::{Slot, Terms},
-    seats::{LeaseCell, SeatKey, SeatTerms, SeatView},
+    seat::{LeaseCell, SeatKey, SeatTerms, SeatView},
 };
 use crate::{
     clock::{Boot, Moment},

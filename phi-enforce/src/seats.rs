@@ -1,7 +1,10 @@
 //! Seats: who has one, who waits, and who loses it. No clock is read for any of this: how long
 //! someone was silent is for the node to measure that wants the place.
 
-use std::time::Duration;
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use phi_verify::{Allowance, UnixTime};
 
@@ -55,19 +58,49 @@ pub(crate) fn seats<L: Ledger>(
     ops: &[SeatOp],
 ) -> Result<Outcome<Vec<SeatAnswer>>, StoreError> {
     desk.once(caller, Kind::Seats, |desk| {
-        let answers = ops.iter().map(|op| step(desk, caller, op));
+        let mut told = Told::default();
+        let answers = ops.iter().map(|op| step(desk, caller, op, &mut told));
         let answers = answers.collect::<Result<Vec<_>, _>>()?;
         Ok(desk.done(answers))
     })
+}
+
+/// Of whom the answers to a request tell. A thousand claims of a pool that is full all see the same
+/// others: they are looked for once, and told of once.
+#[derive(Default)]
+struct Told {
+    /// By pool: the place in the queue before which everyone was looked for.
+    before: HashMap<u64, u64>,
+    seen: HashSet<u64>,
+}
+
+impl Told {
+    /// Who was silent longest on seats and in the queue before this place, without those that an
+    /// answer has told of.
+    fn silent<L: Ledger>(
+        &mut self,
+        desk: &mut Desk<L>,
+        room: Room,
+        before: u64,
+    ) -> Result<Vec<Seen>, StoreError> {
+        match self.before.get(&room.row) {
+            Some(known) if *known >= before => return Ok(Vec::new()),
+            _ => self.before.insert(room.row, before),
+        };
+        let mut silent = desk.ledger.silent(room, before, MAX_SEEN)?;
+        silent.retain(|seen| self.seen.insert(seen.id));
+        Ok(silent)
+    }
 }
 
 fn step<L: Ledger>(
     desk: &mut Desk<L>,
     caller: Caller,
     op: &SeatOp,
+    told: &mut Told,
 ) -> Result<SeatAnswer, StoreError> {
     match op {
-        SeatOp::Acquire(claim) => acquire(desk, caller, claim),
+        SeatOp::Acquire(claim) => acquire(desk, caller, claim, told),
         SeatOp::Renew { pool, fence } => renew(desk, caller, *pool, *fence),
         SeatOp::Release {
             pool,
@@ -76,7 +109,7 @@ fn step<L: Ledger>(
         } => release(desk, caller, *pool, occupant, *incarnation),
         SeatOp::Evict { pool, seen } => evict(desk, caller, *pool, *seen),
         SeatOp::List { pool } => list(desk, *pool),
-        SeatOp::Borrow(loan) => borrow(desk, caller, loan),
+        SeatOp::Borrow(loan) => borrow(desk, caller, loan, told),
         SeatOp::HandBack { pool, fence } => hand_back(desk, caller, *pool, *fence),
     }
 }
@@ -85,6 +118,7 @@ fn acquire<L: Ledger>(
     desk: &mut Desk<L>,
     caller: Caller,
     claim: &Claim,
+    told: &mut Told,
 ) -> Result<SeatAnswer, StoreError> {
     if claim.lease > desk.longest_lease() {
         let longest = desk.longest_lease();
@@ -105,7 +139,7 @@ fn acquire<L: Ledger>(
         }
         if known.incarnation != caller.incarnation {
             // The other run may be on it.
-            return full(desk, claim, room, 0, None);
+            return full(desk, claim, room, (0, None), told);
         }
         // The run that asks for it is not.
         leave(desk, caller, claim.pool, room, &known, Act::SeatReleased)?;
@@ -122,13 +156,13 @@ fn acquire<L: Ledger>(
         return seat(desk, caller, claim, room, queued, joined);
     }
     if end_loans(desk, caller, claim.pool, room)? == Ended::Some {
-        return acquire(desk, caller, claim);
+        return acquire(desk, caller, claim, told);
     }
     let queued = match claim.patience {
         Patience::Leave => None,
         Patience::Queue => Some(queue(desk, caller, claim, room, queued)?),
     };
-    full(desk, claim, room, places_ahead, queued)
+    full(desk, claim, room, (places_ahead, queued), told)
 }
 
 /// Whether there is a seat for a holder of the claim's group, after those ahead of it that can be
@@ -153,12 +187,12 @@ fn full<L: Ledger>(
     desk: &mut Desk<L>,
     claim: &Claim,
     room: Room,
-    ahead: u64,
-    queued: Option<u64>,
+    (ahead, queued): (u64, Option<u64>),
+    told: &mut Told,
 ) -> Result<SeatAnswer, StoreError> {
     Ok(SeatAnswer::Full {
         ahead: (claim.patience == Patience::Queue).then_some(ahead),
-        silent: desk.ledger.silent(room, queued.unwrap_or(0), MAX_SEEN)?,
+        silent: told.silent(desk, room, queued.unwrap_or(0))?,
     })
 }
 
@@ -431,6 +465,7 @@ fn borrow<L: Ledger>(
     desk: &mut Desk<L>,
     caller: Caller,
     loan: &Loan,
+    told: &mut Told,
 ) -> Result<SeatAnswer, StoreError> {
     if let Some(wait) = desk.learning() {
         return Ok(SeatAnswer::Learning { wait });
@@ -444,7 +479,7 @@ fn borrow<L: Ledger>(
     let until = loan.until.min(from.plus(loan.longest));
     let known = desk.ledger.loan_of(room, &claim.occupant, &loan.machine)?;
     if until <= from {
-        return full(desk, claim, room, 0, None);
+        return full(desk, claim, room, (0, None), told);
     }
     let lent = if let Some(known) = known {
         // The document that it has stays good, so the seat is kept for the longer of both.
@@ -456,7 +491,7 @@ fn borrow<L: Ledger>(
         let ahead = desk.ledger.queued_before(room, u64::MAX)?;
         let away = desk.ledger.lent(room)?;
         if away >= loan.most || !has_room(desk, claim, room, ahead)? {
-            return full(desk, claim, room, 0, None);
+            return full(desk, claim, room, (0, None), told);
         }
         set_taken(desk, claim.pool, room, room.taken + 1)?;
         Lent {

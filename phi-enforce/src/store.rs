@@ -384,7 +384,8 @@ pub enum SeatAnswer {
     Full {
         /// The place in the queue, from 0, if one was asked for.
         ahead: Option<u64>,
-        /// Who was silent longest, on seats or ahead in the queue.
+        /// Who was silent longest, on seats or ahead in the queue; without those whom an answer
+        /// before this one in the same request tells of.
         silent: Vec<Seen>,
     },
     /// Nobody is given a seat before the store knows who has one.

@@ -230,9 +230,10 @@ fn steps_of_a_batch_see_each_other() {
         [
             "held",
             "Some(0) 1",
-            "Some(1) 2",
-            "Released",
+            // Who was told of already is not again.
             "Some(1) 1",
+            "Released",
+            "Some(1) 0",
             "held",
             "Released",
             "0 1",

@@ -48,13 +48,13 @@ fn a_newer_store_is_refused() {
     let path = folder.path().join("store.db");
     open(&path, &clock()).unwrap();
     let connection = Connection::open(&path).unwrap();
-    connection.pragma_update(None, "user_version", 2).unwrap();
+    connection.pragma_update(None, "user_version", 3).unwrap();
     drop(connection);
     let error = open(&path, &clock()).unwrap_err();
     assert_eq!(error.fault(), Fault::Newer);
     assert_eq!(
         error.to_string(),
-        "the store was written by a newer version: it has version 2, and 1 is the newest known here"
+        "the store was written by a newer version: it has version 3, and 2 is the newest known here"
     );
 }
 

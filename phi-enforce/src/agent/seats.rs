@@ -2,202 +2,21 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
-use phi_verify::{Allowance, LicenseId};
+use phi_verify::LicenseId;
 
-use super::agenda::Agenda;
+use super::{
+    ranked::Ranked,
+    seat::{LeaseCell, POLL, Seat, SeatKey, SeatTerms, SeatView, State},
+};
 use crate::{
     clock::{Boot, evictor_wait},
     gate::Owner,
-    groups::Reserved,
-    store::{
-        Claim, Held, Incarnation, MAX_BATCH, MAX_SEEN, Occupant, Patience, Pool, SeatAnswer,
-        SeatOp, Seen,
-    },
+    store::{Held, Incarnation, MAX_BATCH, MAX_SEEN, Patience, Pool, SeatAnswer, SeatOp, Seen},
 };
-
-/// Whoever waits for a seat asks this often: one that is given up is taken within it.
-const POLL: Duration = Duration::from_millis(100);
-/// A seat is renewed after this part of its lease: two renewals may be lost.
-const RENEWED_AFTER: u32 = 3;
-
-/// Who sits where.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct SeatKey {
-    pub(crate) pool: Pool,
-    pub(crate) occupant: Occupant,
-}
-
-/// What a license says about seats, and how they are held.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct SeatTerms {
-    pub(crate) revision: u64,
-    pub(crate) seats: Allowance,
-    pub(crate) extra: u64,
-    pub(crate) reserved: Reserved,
-    pub(crate) group: Option<Arc<str>>,
-    pub(crate) lease: Duration,
-}
-
-/// What threads see of a seat.
-#[derive(Debug, Default)]
-pub(crate) struct LeaseCell {
-    until: AtomicU64,
-    lost: AtomicBool,
-    /// Somebody who was told how long the seat is held goes on until then, whatever happens here.
-    promised: AtomicU64,
-    pub(crate) fence: AtomicU64,
-}
-
-impl LeaseCell {
-    pub(crate) fn is_lost(&self) -> bool {
-        self.lost.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn until(&self) -> Boot {
-        Boot::from_nanos(self.until.load(Ordering::SeqCst))
-    }
-
-    /// Until when the seat is not given back.
-    fn promised(&self) -> Boot {
-        Boot::from_nanos(self.promised.load(Ordering::SeqCst))
-    }
-
-    /// Notes a promise. Whoever loses the seat meanwhile sees the promise, or whoever promises sees
-    /// that it is lost and does not: both write before they read, in one order for all.
-    pub(crate) fn promise(&self, until: Boot) {
-        self.promised.fetch_max(until.nanos(), Ordering::SeqCst);
-    }
-
-    /// Whoever was promised the seat has stopped.
-    pub(crate) fn take_back(&self) {
-        self.promised.store(0, Ordering::SeqCst);
-    }
-
-    fn hold(&self, until: Boot) {
-        self.until.store(until.nanos(), Ordering::Release);
-    }
-
-    fn lose(&self) {
-        self.lost.store(true, Ordering::Release);
-        self.until.store(0, Ordering::SeqCst);
-    }
-}
-
-/// What a claimant is told.
-#[derive(Clone, Debug)]
-pub(crate) enum SeatView {
-    Held(Arc<LeaseCell>),
-    Full(Option<u64>),
-    Pending,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    /// To be asked for, not before this time.
-    Wanted(Boot),
-    /// Refused, and the claimant has not been told.
-    Refused,
-    Held {
-        fence: u64,
-        /// What the store was told; a license that changes meanwhile does not change it.
-        lease: Duration,
-        renew: Boot,
-    },
-    Leaving,
-}
-
-#[derive(Debug)]
-struct Seat {
-    key: Arc<SeatKey>,
-    terms: SeatTerms,
-    patience: Patience,
-    state: State,
-    /// The place in the queue that was told last.
-    ahead: Option<u64>,
-    cell: Arc<LeaseCell>,
-    owner: Weak<Owner>,
-}
-
-impl Seat {
-    fn wanted(
-        key: Arc<SeatKey>,
-        terms: SeatTerms,
-        patience: Patience,
-        cell: Arc<LeaseCell>,
-    ) -> Self {
-        Self {
-            key,
-            terms,
-            patience,
-            state: State::Wanted(Boot::default()),
-            ahead: None,
-            cell,
-            owner: Weak::new(),
-        }
-    }
-
-    fn leave(&mut self) {
-        self.cell.lose();
-        self.state = State::Leaving;
-    }
-
-    /// When the store is to be asked something about it.
-    fn due(&self, learning: Option<Boot>) -> Option<Boot> {
-        match self.state {
-            State::Wanted(at) => Some(learning.map_or(at, |until| at.max(until))),
-            State::Held { renew, .. } => Some(renew),
-            State::Leaving => Some(self.cell.promised()),
-            State::Refused => None,
-        }
-    }
-
-    /// What the store is asked.
-    fn op(&self, lease: Duration, incarnation: Incarnation) -> Option<SeatOp> {
-        let pool = self.key.pool;
-        match self.state {
-            State::Wanted(_) => Some(SeatOp::Acquire(self.claim(lease))),
-            State::Held { fence, .. } => Some(SeatOp::Renew { pool, fence }),
-            State::Leaving => Some(SeatOp::Release {
-                pool,
-                occupant: self.key.occupant.clone(),
-                incarnation,
-            }),
-            State::Refused => None,
-        }
-    }
-
-    fn claim(&self, lease: Duration) -> Claim {
-        Claim {
-            pool: self.key.pool,
-            revision: self.terms.revision,
-            seats: self.terms.seats,
-            extra: self.terms.extra,
-            reserved: self.terms.reserved.clone(),
-            occupant: self.key.occupant.clone(),
-            group: self.terms.group.as_deref().map(str::to_owned),
-            lease,
-            patience: self.patience,
-        }
-    }
-
-    /// The store says that it is held.
-    fn hold(&mut self, fence: u64, lease: Duration, since: Boot) {
-        // From before the request was sent: the store heard of it after that.
-        self.cell.hold(since.plus(lease));
-        self.state = State::Held {
-            fence,
-            lease,
-            renew: since.plus(lease / RENEWED_AFTER),
-        };
-    }
-}
 
 /// A step that is taken once, for a caller who waits for the answer.
 #[derive(Debug)]
@@ -230,7 +49,11 @@ type Watched = HashMap<u64, (Seen, Boot)>;
 pub(crate) struct Seats {
     all: BTreeMap<Arc<SeatKey>, Seat>,
     /// When the store is to be asked about which; none that are asked about now.
-    agenda: Agenda<Arc<SeatKey>>,
+    agenda: Ranked<Boot, Arc<SeatKey>>,
+    /// Who waits in which pool, in the order in which they joined its queue.
+    lines: HashMap<Pool, Ranked<u64, Arc<SeatKey>>>,
+    /// How many have joined any.
+    joined: u64,
     errands: Vec<Errand>,
     /// The longest lease that the store gives.
     pub(super) longest_lease: Duration,
@@ -245,7 +68,9 @@ impl Default for Seats {
     fn default() -> Self {
         Self {
             all: BTreeMap::new(),
-            agenda: Agenda::default(),
+            agenda: Ranked::default(),
+            lines: HashMap::new(),
+            joined: 0,
             errands: Vec::new(),
             longest_lease: Duration::MAX,
             learning: None,
@@ -298,29 +123,34 @@ impl Seats {
     }
 
     fn put(&mut self, seat: Seat) {
-        self.agenda.set(&seat.key, seat.due(self.learning));
-        self.all.insert(Arc::clone(&seat.key), seat);
+        let key = Arc::clone(&seat.key);
+        self.all.insert(Arc::clone(&key), seat);
+        self.change(&key, |_| {});
     }
 
-    /// Changes a seat, and notes when it is due from then on.
+    /// Changes a seat, and notes when it is due from then on and where it waits.
     fn change(&mut self, key: &SeatKey, change: impl FnOnce(&mut Seat)) {
         if let Some(seat) = self.all.get_mut(key) {
             change(seat);
             self.agenda.set(&seat.key, seat.due(self.learning));
+            stand(&mut self.lines, &seat.key, seat.in_line());
         }
     }
 
     fn remove(&mut self, key: &SeatKey) {
         if let Some(seat) = self.all.remove(key) {
             self.agenda.set(&seat.key, None);
+            stand(&mut self.lines, &seat.key, None);
         }
     }
 
-    /// Notes anew when each is due, after something about many of them changed.
+    /// Notes all of it anew, after something about many of them changed.
     fn file_all(&mut self) {
         self.agenda.clear();
+        self.lines.clear();
         for (key, seat) in &self.all {
             self.agenda.set(key, seat.due(self.learning));
+            stand(&mut self.lines, key, seat.in_line());
         }
     }
 
@@ -422,7 +252,7 @@ impl Seats {
     }
 
     fn next_due(&self) -> Option<Boot> {
-        self.errands_due().chain(self.agenda.next()).min()
+        self.errands_due().chain(self.agenda.lowest()).min()
     }
 
     pub(super) fn is_due(&self, now: Boot) -> bool {
@@ -442,7 +272,7 @@ impl Seats {
         let mut evicted = HashSet::new();
         // Evictions for one claim are no more than an answer shows.
         while ops.len() + MAX_SEEN < MAX_BATCH
-            && let Some(key) = self.agenda.take_due(now)
+            && let Some(key) = self.agenda.take_first(now)
         {
             let Some(seat) = self.all.get(&key) else {
                 continue;
@@ -488,7 +318,7 @@ impl Seats {
             .map(|(seen, _)| *seen)
             .collect();
         dead.sort_unstable_by_key(|seen| seen.heard);
-        for seen in dead {
+        for seen in dead.into_iter().take(MAX_SEEN) {
             ops.push(SeatOp::Evict { pool, seen });
             self.asked.push(About::Evicted(pool, seen.id));
         }
@@ -502,9 +332,16 @@ impl Seats {
         answers: Vec<SeatAnswer>,
     ) -> Option<Duration> {
         let mut learning = None;
+        let mut freed: BTreeMap<Pool, usize> = BTreeMap::new();
         for (about, answer) in std::mem::take(&mut self.asked).into_iter().zip(answers) {
             if let SeatAnswer::Learning { wait } = answer {
                 learning = Some(wait);
+            }
+            if let (About::Seat(key, _), SeatAnswer::Released | SeatAnswer::Held { .. }) =
+                (&about, &answer)
+            {
+                // Where one was free there may be others.
+                *freed.entry(key.pool).or_default() += 1;
             }
             match about {
                 About::Evicted(pool, id) => {
@@ -520,6 +357,9 @@ impl Seats {
                 }
                 About::Seat(key, lease) => self.answered_one(now, sent, &key, lease, answer),
             }
+        }
+        for (pool, free) in freed {
+            self.call(pool, free, now);
         }
         learning
     }
@@ -544,13 +384,14 @@ impl Seats {
                 seat.ahead = None;
                 seat.hold(fence, lease, since);
             }),
-            (State::Wanted(_), SeatAnswer::Full { ahead, .. }) => self.change(key, |seat| {
-                seat.ahead = ahead;
-                seat.state = match (ahead, seat.patience) {
-                    (None, Patience::Leave) => State::Refused,
-                    _ => State::Wanted(now.plus(POLL)),
-                };
-            }),
+            (State::Wanted(_), SeatAnswer::Full { ahead, .. }) => {
+                self.joined += 1;
+                let number = self.joined;
+                self.change(key, |seat| {
+                    seat.number.get_or_insert(number);
+                    seat.full(ahead, now);
+                });
+            }
             (State::Held { fence, .. }, SeatAnswer::Renewed) => {
                 self.change(key, |seat| seat.hold(fence, lease, since));
             }
@@ -564,14 +405,29 @@ impl Seats {
         }
     }
 
-    /// Starts a stopwatch for everyone that is seen for the first time, or was heard of since.
+    /// Starts a stopwatch for everyone that is seen for the first time, or was heard of since. Who
+    /// is not seen this time may be hidden from this claim, and goes on.
     fn watch(&mut self, pool: Pool, silent: &[Seen], now: Boot) {
-        let before = self.watched.remove(&pool).unwrap_or_default();
-        let watched = silent.iter().map(|seen| {
-            let known = before.get(&seen.id).filter(|(known, _)| known == seen);
-            (seen.id, (*seen, known.map_or(now, |(_, since)| *since)))
-        });
-        self.watched.insert(pool, watched.collect());
+        let watched = self.watched.entry(pool).or_default();
+        for seen in silent {
+            let (known, _) = watched.entry(seen.id).or_insert((*seen, now));
+            if known != seen {
+                watched.insert(seen.id, (*seen, now));
+            }
+        }
+    }
+
+    /// So many seats of a pool may be free: those who wait here at its front ask at once, and some
+    /// more, for those who may not have the free ones.
+    fn call(&mut self, pool: Pool, free: usize, now: Boot) {
+        let line = self.lines.get(&pool).into_iter().flat_map(Ranked::iter);
+        let first: Vec<_> = line
+            .map(|(_, key)| Arc::clone(key))
+            .take(2 * free)
+            .collect();
+        for key in first {
+            self.change(&key, |seat| seat.state = State::Wanted(now));
+        }
     }
 
     /// Nothing came of what was asked: it is asked again, and stopwatches start again.
@@ -620,5 +476,21 @@ impl Seats {
         let held = held.collect();
         self.file_all();
         held
+    }
+}
+
+/// Notes where somebody waits.
+fn stand(
+    lines: &mut HashMap<Pool, Ranked<u64, Arc<SeatKey>>>,
+    key: &Arc<SeatKey>,
+    place: Option<u64>,
+) {
+    if place.is_none() && !lines.contains_key(&key.pool) {
+        return;
+    }
+    let line = lines.entry(key.pool).or_default();
+    line.set(key, place);
+    if line.lowest().is_none() {
+        lines.remove(&key.pool);
     }
 }

@@ -11,7 +11,7 @@ use crate::error::{Fault, StoreError};
 /// What marks an enforcement store: the letters `PhiE`.
 const APPLICATION: u32 = 0x5068_6945;
 /// What brings a store from each version to the next.
-const MIGRATIONS: [&str; 1] = [include_str!("schema.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("schema.sql"), include_str!("schema-2.sql")];
 /// More statements than there are in the source: each is compiled once.
 const STATEMENTS: usize = 64;
 /// Pages of the file that are kept in memory, in KiB: those of fifty thousand seats, with their
@@ -203,4 +203,40 @@ pub(super) fn failed(error: rusqlite::Error) -> StoreError {
         _ => Fault::Unusable,
     };
     StoreError::new(fault, error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_older_store_is_brought_up_to_date() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("usage.db");
+        let first = Connection::open(&path).unwrap();
+        first.execute_batch(MIGRATIONS[0]).unwrap();
+        first
+            .execute_batch("INSERT INTO meta VALUES (1, zeroblob(16), 0, 7, 0, 30000, 0)")
+            .unwrap();
+        first
+            .pragma_update(None, "application_id", APPLICATION)
+            .unwrap();
+        first.pragma_update(None, "user_version", 1).unwrap();
+        drop(first);
+
+        let store = open(&path, Disk::Any).unwrap();
+        let row = |sql: &str| -> String { store.query_row(sql, [], |row| row.get(0)).unwrap() };
+        let version: u32 = store
+            .pragma_query_value(None, "user_version", |row| row.get(0))
+            .unwrap();
+        assert_eq!(version, newest());
+        assert_eq!(row("SELECT CAST(seq AS TEXT) FROM meta"), "7");
+        let new = Connection::open_in_memory().unwrap();
+        for step in MIGRATIONS {
+            new.execute_batch(step).unwrap();
+        }
+        let index = "SELECT sql FROM sqlite_schema WHERE name = 'places_in_queue'";
+        let made: String = new.query_row(index, [], |row| row.get(0)).unwrap();
+        assert_eq!(row(index), made);
+    }
 }

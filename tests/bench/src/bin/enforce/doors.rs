@@ -34,7 +34,7 @@ use tokio::{net::TcpStream, runtime::Runtime, sync::oneshot, task::JoinSet};
 use tonic::transport::{Channel, Endpoint};
 
 use crate::{
-    licenses::terms,
+    licenses::{SCARCE, terms},
     measure::Figures,
     seats::{ROOMY, records, row},
 };
@@ -153,6 +153,8 @@ enum Work {
     Claim,
     /// Of a seat that it claimed first.
     Renew,
+    /// Waits for one of few seats, and gives it back at once.
+    Share,
 }
 
 /// Decisions and seats of a node, and whether every seat has its record.
@@ -181,13 +183,17 @@ pub(crate) fn table(folder: &Path, seconds: f64) -> Result<(), Box<dyn Error>> {
         }
     }
     let mut given = 0;
-    for (what, work) in [("claims", Work::Claim), ("heartbeats", Work::Renew)] {
+    for (what, work) in [
+        ("claims", Work::Claim),
+        ("heartbeats", Work::Renew),
+        ("one of 100 seats, given back at once", Work::Share),
+    ] {
         for count in [16, 128, 1024] {
             let one = |_| http_client(node.address, bearer(&node), work, Arc::clone(&sessions));
             let figures = clients.block_on(all(count, seconds, one));
             row(what, "HTTP", count, &figures);
             given += match work {
-                Work::Claim => figures.done,
+                Work::Claim | Work::Share => figures.done,
                 _ => count as u64,
             };
         }
@@ -278,18 +284,23 @@ async fn http_client(
 
 impl Http {
     async fn ask(&mut self, path: &str, body: &Value) -> Option<Value> {
+        let answer = self.send(Method::POST, path, body.to_string()).await?;
+        serde_json::from_slice(&answer).ok()
+    }
+
+    async fn send(&mut self, method: Method, path: &str, body: String) -> Option<Bytes> {
         let request = Request::builder()
-            .method(Method::POST)
+            .method(method)
             .uri(path)
             .header(header::HOST, "localhost")
             .header(header::AUTHORIZATION, &self.bearer)
             .header(header::CONTENT_TYPE, "application/json")
-            .body(Full::from(body.to_string()))
+            .body(Full::from(body))
             .expect("a request");
         let answer = self.sender.send_request(request).await.ok()?;
         let admitted = answer.status().is_success();
         let body = answer.into_body().collect().await.ok()?.to_bytes();
-        admitted.then(|| serde_json::from_slice(&body).ok())?
+        admitted.then_some(body)
     }
 
     async fn claim(&mut self) -> Option<Value> {
@@ -297,17 +308,31 @@ impl Http {
         let claim = json!({ "limit": "0", "holder": holder, "session": "bench" });
         self.ask("/v1/seats", &claim).await
     }
+
+    async fn share(&mut self) -> Option<Bytes> {
+        let holder = self.sessions.fetch_add(1, Ordering::Relaxed).to_string();
+        let limit = SCARCE.to_string();
+        let claim =
+            json!({ "limit": limit, "holder": holder, "session": "bench", "wait_ms": 20_000 });
+        let seat = self.ask("/v1/seats", &claim).await?;
+        let id = seat["seat"].as_str().expect("a seat has a name");
+        let path = format!("/v1/seats/{id}");
+        self.send(Method::DELETE, &path, String::new()).await
+    }
 }
 
 impl Client for Http {
     async fn step(&mut self) -> bool {
+        if matches!(self.work, Work::Share) {
+            return self.share().await.is_some();
+        }
         let answer = match self.work {
             Work::Check => self.ask("/v1/check", &json!({ "flag": "1" })).await,
             Work::Take => {
                 let take = json!({ "quota": "0", "units": 1 });
                 self.ask("/v1/take", &take).await
             }
-            Work::Claim => self.claim().await,
+            Work::Claim | Work::Share => self.claim().await,
             Work::Renew => {
                 let path = self.seat.clone().expect("it was claimed first");
                 self.ask(&path, &Value::Null).await

@@ -9,6 +9,9 @@ use phi_verify::{
 };
 
 pub(crate) const SEATS: LimitCode = LimitCode::new(0);
+/// Seats of which there are few.
+pub(crate) const SCARCE: LimitCode = LimitCode::new(1);
+const FEW: u64 = 100;
 /// Quotas of one license: a product has a handful.
 pub(crate) const QUOTAS: u16 = 20;
 
@@ -41,6 +44,9 @@ pub(crate) fn terms(allowance: Allowance, seats: u64) -> Terms {
         quotas: (0..QUOTAS)
             .map(|code| (QuotaCode::new(code), quota))
             .collect(),
-        limits: BTreeMap::from([(SEATS, Allowance::Limited(seats))]),
+        limits: BTreeMap::from([
+            (SEATS, Allowance::Limited(seats)),
+            (SCARCE, Allowance::Limited(FEW)),
+        ]),
     }
 }
