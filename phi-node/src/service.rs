@@ -6,6 +6,7 @@
 mod answers;
 mod denied;
 mod gauges;
+mod loans;
 
 use std::{
     borrow::Cow,
@@ -19,18 +20,19 @@ use std::{
 
 use phi_enforce::{
     Clock, Counts, Gate, Health, MAX_NAME, MAX_SLICE, Node, Policy, Pool, RateLimit, Refusal,
-    Rejection, StoreError,
+    Rejection, SiteKey, StoreError,
 };
 use phi_verify::{License, LicenseId, UnixTime};
 use tokio::sync::Semaphore;
 
 pub use self::{
     answers::{
-        Checked, DocumentAnswer, LicenseAnswer, LicensesAnswer, LimitAnswer, Limited, LimitedBy,
-        Occupied, PartAnswer, QuotaAnswer, Readiness, Reason, SeatAnswer, SeatDay, TakenAnswer,
-        TrustAnswer, UsageAnswer, Used, Where,
+        BorrowedAnswer, Checked, DocumentAnswer, LicenseAnswer, LicensesAnswer, LimitAnswer,
+        Limited, LimitedBy, Occupied, PartAnswer, QuotaAnswer, Readiness, Reason, SeatAnswer,
+        SeatDay, TakenAnswer, TrustAnswer, UsageAnswer, Used, Where,
     },
     denied::Denied,
+    loans::Borrow,
 };
 use crate::{
     clients::{Client, Right},
@@ -59,6 +61,8 @@ pub struct Service {
     /// What the store said when it was asked last.
     store: Mutex<Option<StoreError>>,
     draining: AtomicBool,
+    /// What seats are lent with, if they are.
+    site_key: Option<Arc<SiteKey>>,
 }
 
 impl fmt::Debug for Service {
@@ -135,7 +139,15 @@ impl Service {
             waiting: Semaphore::new(MAX_WAITING),
             store: Mutex::new(None),
             draining: AtomicBool::new(false),
+            site_key: None,
         }
+    }
+
+    /// With the key of the site, with which seats are lent.
+    #[must_use]
+    pub fn with_site_key(mut self, key: Arc<SiteKey>) -> Self {
+        self.site_key = Some(key);
+        self
     }
 
     /// Whether a flag is on.
@@ -496,6 +508,14 @@ impl Service {
         };
         let ends = license.expires();
         ends.is_none_or(|ends| self.now() < ends.plus(license.claims().grace))
+    }
+
+    /// A node that stops gives out no seat.
+    fn gives_out(&self) -> Result<(), Denied> {
+        if self.draining.load(Ordering::Acquire) {
+            return Err(self.refused(Refusal::Stopping));
+        }
+        Ok(())
     }
 
     fn may_wait(&self) -> Result<tokio::sync::SemaphorePermit<'_>, Denied> {

@@ -27,6 +27,8 @@ use utoipa::{
         super::take,
         super::claim,
         super::seats,
+        super::borrow,
+        super::hand_back,
         super::renew,
         super::release,
         super::usage,

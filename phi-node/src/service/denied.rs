@@ -3,7 +3,7 @@
 use std::{error::Error, fmt, time::Duration};
 
 use http::StatusCode;
-use phi_enforce::{Rejection, StoreError};
+use phi_enforce::{BorrowError, Rejection, StoreError};
 
 use crate::clients::Right;
 
@@ -37,6 +37,12 @@ pub enum Denied {
     NoLicense,
     /// There is no such seat of this client: it was given up, or is another's.
     NoSeat,
+    /// What is said of a machine is no fingerprint of one.
+    Machine(Box<phi_verify::Error>),
+    /// This node has no key of a site, and lends no seats.
+    NoSiteKey,
+    /// It is no seat that this site lent.
+    NotLentHere(BorrowError),
     /// The bytes are no object of Phi.
     NotAnObject(Box<phi_verify::Error>),
     /// The store cannot be read.
@@ -69,7 +75,9 @@ impl Denied {
             Self::Unknown { .. } => "unknown",
             Self::NoLicense => "no-license",
             Self::NoSeat => "seat-unknown",
-            Self::NotAnObject(error) => error.code(),
+            Self::Machine(error) | Self::NotAnObject(error) => error.code(),
+            Self::NoSiteKey => "no-site-key",
+            Self::NotLentHere(error) => error.code(),
             Self::Store(error) => error.code(),
             Self::Busy => "node-busy",
         }
@@ -79,9 +87,11 @@ impl Denied {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Refused(rejection) => rejection.status(),
-            Self::Scope(_) | Self::Holder(_) | Self::Group(_) => StatusCode::FORBIDDEN,
-            Self::Invalid { .. } => StatusCode::BAD_REQUEST,
-            Self::NotAnObject(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Scope(_) | Self::Holder(_) | Self::Group(_) | Self::NoSiteKey => {
+                StatusCode::FORBIDDEN
+            }
+            Self::Invalid { .. } | Self::Machine(_) => StatusCode::BAD_REQUEST,
+            Self::NotAnObject(_) | Self::NotLentHere(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Unknown { .. } | Self::NoLicense | Self::NoSeat => StatusCode::NOT_FOUND,
             Self::Store(_) | Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -106,6 +116,13 @@ impl Denied {
                 Some("GET /v1/licenses has the names; the numbers of codes always work")
             }
             Self::NoLicense => Some("import a bundle with a license"),
+            Self::Machine(_) => Some("`phi fingerprint` on that machine prints it"),
+            Self::NoSiteKey => {
+                Some("`phi-node site-key new` makes one, and `phi-node run --site-key` has it")
+            }
+            Self::NotLentHere(_) => {
+                Some("hand in the document as it was given, at a node with the same site key")
+            }
             Self::NoSeat => Some("stop using the seat, and claim one again"),
             Self::Store(error) => Some(error.hint()),
             _ => None,
@@ -126,7 +143,9 @@ impl fmt::Display for Denied {
             Self::Unknown { what, name } => write!(f, "there is no {what} {name:?}"),
             Self::NoLicense => f.write_str("there is no license that this client may use"),
             Self::NoSeat => f.write_str("there is no such seat of this client"),
-            Self::NotAnObject(error) => error.fmt(f),
+            Self::Machine(error) | Self::NotAnObject(error) => error.fmt(f),
+            Self::NoSiteKey => f.write_str("this node lends no seats: it has no key of the site"),
+            Self::NotLentHere(error) => error.fmt(f),
             Self::Store(error) => write!(f, "the store cannot be read: {}", error.code()),
             Self::Busy => f.write_str("too many calls wait at this node"),
         }

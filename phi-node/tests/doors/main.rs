@@ -9,6 +9,7 @@ mod abuse;
 mod admission;
 mod calls;
 mod grpc;
+mod loans;
 mod node;
 mod server;
 mod tls;
