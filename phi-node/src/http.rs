@@ -22,13 +22,13 @@ use phi_enforce::borrowed_from_text;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use self::body::{Asked, Segment, Strict};
+use self::body::{Asked, Key, Segment, Strict};
 pub use self::problem::Problem;
 use crate::{
     clients::Client,
     service::{
         Borrow, BorrowedAnswer, Checked, Claim, Denied, DocumentAnswer, LicenseAnswer,
-        LicensesAnswer, Limited, Occupied, Readiness, SeatAnswer, Service, TakenAnswer,
+        LicensesAnswer, Limited, Occupied, Readiness, SeatAnswer, Service, Take, TakenAnswer,
         UsageAnswer,
     },
 };
@@ -123,21 +123,35 @@ async fn check(
     answer.map(Json)
 }
 
-/// Takes units of a quota, all of them or none. A request that is sent again takes again.
-#[utoipa::path(post, path = "/v1/take", tag = "decisions", request_body = Take, responses(
-    (status = 200, description = "They were taken.", body = TakenAnswer, headers(
-        ("RateLimit-Policy" = String, description = "The limit, if there is one."),
-        ("RateLimit" = String, description = "What is left of it."),
-    )),
-    (status = "default", description = "Why not.", body = Problem, content_type = "application/problem+json"),
-))]
+/// Takes units of a quota, all of them or none. A request that is sent again takes again, unless it
+/// has a key: then this node gives the answer that it gave.
+#[utoipa::path(post, path = "/v1/take", tag = "decisions", request_body = TakeUnits,
+    params(("Idempotency-Key" = Option<String>, Header, description =
+        "A name for this request, as a string of structured fields: `\"8e03978e-40d5-43dd\"`. For five \
+         minutes whoever sends the same to the same node under it has the same answer: 409 while the \
+         first is not answered, 422 for another request. A refusal is not remembered, and no other \
+         node knows it.")),
+    responses(
+        (status = 200, description = "They were taken.", body = TakenAnswer, headers(
+            ("RateLimit-Policy" = String, description = "The limit, if there is one."),
+            ("RateLimit" = String, description = "What is left of it."),
+        )),
+        (status = "default", description = "Why not.", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
 async fn take(
     State(service): Node,
     Extension(client): From,
-    Strict(take): Strict<Take>,
+    Key(key): Key,
+    Strict(asked): Strict<TakeUnits>,
 ) -> Result<Response, Denied> {
-    let taken = service.take(&client, take.license.as_deref(), &take.quota, take.units);
-    let Limited { answer, limit } = taken.await?;
+    let take = Take {
+        license: asked.license,
+        quota: asked.quota,
+        units: asked.units,
+        key,
+    };
+    let Limited { answer, limit } = service.take(&client, &take).await?;
     let mut response = Json(answer).into_response();
     if let Some(limit) = limit {
         limit.append_to(response.headers_mut());
@@ -320,7 +334,7 @@ struct Check {
 /// What is taken of which quota.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Take {
+struct TakeUnits {
     /// The id of the license; it may be left out where the client has one.
     license: Option<String>,
     /// The name of the quota, or its number.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::v1;
 use crate::service::{
     Borrow, BorrowedAnswer, Checked, Claim, DocumentAnswer, LicenseAnswer, LicensesAnswer,
-    LimitAnswer, LimitedBy, Occupied, PartAnswer, QuotaAnswer, Reason, SeatAnswer, SeatDay,
+    LimitAnswer, LimitedBy, Occupied, PartAnswer, QuotaAnswer, Reason, SeatAnswer, SeatDay, Take,
     TakenAnswer, TrustAnswer, UsageAnswer, Used, Where,
 };
 
@@ -18,6 +18,17 @@ impl From<v1::ClaimRequest> for Claim {
             group: asked.group,
             session: asked.session,
             wait: asked.wait_ms.map(Duration::from_millis),
+        }
+    }
+}
+
+impl From<v1::TakeRequest> for Take {
+    fn from(asked: v1::TakeRequest) -> Self {
+        Self {
+            license: asked.license,
+            quota: asked.quota,
+            units: asked.units,
+            key: asked.idempotency_key,
         }
     }
 }

@@ -37,10 +37,13 @@ fn code(denied: &Denied) -> Code {
             Code::PermissionDenied
         }
         Denied::Invalid { .. }
+        | Denied::KeyReused
         | Denied::Machine(_)
         | Denied::NotAnObject(_)
         | Denied::NotLentHere(_) => Code::InvalidArgument,
         Denied::Unknown { .. } | Denied::NoLicense | Denied::NoSeat => Code::NotFound,
+        Denied::KeyInWork => Code::Aborted,
+        Denied::TooManyKeys => Code::ResourceExhausted,
         Denied::Store(_) | Denied::Busy => Code::Unavailable,
     }
 }

@@ -47,7 +47,13 @@ pub enum Denied {
     NotAnObject(Box<phi_verify::Error>),
     /// The store cannot be read.
     Store(StoreError),
-    /// Too many calls wait already.
+    /// A call under this key is not answered yet.
+    KeyInWork,
+    /// Something else was asked for under this key.
+    KeyReused,
+    /// As many answers of this client are remembered as may be.
+    TooManyKeys,
+    /// Too many calls wait already, or too many answers are remembered.
     Busy,
 }
 
@@ -79,6 +85,9 @@ impl Denied {
             Self::NoSiteKey => "no-site-key",
             Self::NotLentHere(error) => error.code(),
             Self::Store(error) => error.code(),
+            Self::KeyInWork => "idempotency-key-in-work",
+            Self::KeyReused => "idempotency-key-reused",
+            Self::TooManyKeys => "idempotency-keys-exhausted",
             Self::Busy => "node-busy",
         }
     }
@@ -91,7 +100,11 @@ impl Denied {
                 StatusCode::FORBIDDEN
             }
             Self::Invalid { .. } | Self::Machine(_) => StatusCode::BAD_REQUEST,
-            Self::NotAnObject(_) | Self::NotLentHere(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::KeyInWork => StatusCode::CONFLICT,
+            Self::TooManyKeys => StatusCode::TOO_MANY_REQUESTS,
+            Self::KeyReused | Self::NotAnObject(_) | Self::NotLentHere(_) => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
             Self::Unknown { .. } | Self::NoLicense | Self::NoSeat => StatusCode::NOT_FOUND,
             Self::Store(_) | Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -101,7 +114,7 @@ impl Denied {
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Refused(rejection) => rejection.retry_after(),
-            Self::Store(_) | Self::Busy => Some(BUSY),
+            Self::Store(_) | Self::KeyInWork | Self::TooManyKeys | Self::Busy => Some(BUSY),
             _ => None,
         }
     }
@@ -117,6 +130,8 @@ impl Denied {
             }
             Self::NoLicense => Some("import a bundle with a license"),
             Self::Machine(_) => Some("`phi fingerprint` on that machine prints it"),
+            Self::KeyReused => Some("a key is for one call: make another for another"),
+            Self::TooManyKeys => Some("take more units at once, or without keys"),
             Self::NoSiteKey => {
                 Some("`phi-node site-key new` makes one, and `phi-node run --site-key` has it")
             }
@@ -147,6 +162,11 @@ impl fmt::Display for Denied {
             Self::NoSiteKey => f.write_str("this node lends no seats: it has no key of the site"),
             Self::NotLentHere(error) => error.fmt(f),
             Self::Store(error) => write!(f, "the store cannot be read: {}", error.code()),
+            Self::KeyInWork => f.write_str("a call under this key is not answered yet"),
+            Self::KeyReused => f.write_str("something else was asked for under this key"),
+            Self::TooManyKeys => {
+                f.write_str("as many answers of this client are remembered as may be")
+            }
             Self::Busy => f.write_str("too many calls wait at this node"),
         }
     }

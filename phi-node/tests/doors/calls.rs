@@ -18,6 +18,8 @@ pub(crate) enum Call {
     Check(&'static str),
     CheckOf(&'static str, &'static str),
     Take(&'static str, u64),
+    /// Under a key.
+    TakeOnce(&'static str, u64, &'static str),
     Claim(&'static str, Option<&'static str>, &'static str),
     ClaimFor(&'static str, u64),
     ClaimOf(&'static str, &'static str),
@@ -77,7 +79,9 @@ impl Call {
             Self::CheckOf(license, flag) => {
                 post("/v1/check", json!({ "license": license, "flag": flag }))
             }
-            Self::Take(quota, units) => post("/v1/take", json!({ "quota": quota, "units": units })),
+            Self::Take(quota, units) | Self::TakeOnce(quota, units, _) => {
+                post("/v1/take", json!({ "quota": quota, "units": units }))
+            }
             Self::Claim(limit, holder, session) => {
                 let mut claim = json!({ "limit": limit, "session": session });
                 if let Some(holder) = holder {
@@ -111,9 +115,13 @@ impl Call {
             Self::Import(_) => "application/octet-stream",
             _ => "application/json",
         };
+        let once = match self {
+            Self::TakeOnce(_, _, key) => format!("Idempotency-Key: {key:?}\r\n"),
+            _ => String::new(),
+        };
         let mut text = format!(
             "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
-             Authorization: Bearer {}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n",
+             Authorization: Bearer {}\r\nContent-Type: {kind}\r\n{once}Content-Length: {}\r\n\r\n",
             key.expose(),
             body.len()
         )
@@ -183,20 +191,30 @@ impl Call {
                     .into_inner();
                 json!({ "license": done.license, "flag": done.flag, "code": done.code })
             }
-            Self::Take(quota, units) => {
+            Self::Take(quota, units) | Self::TakeOnce(quota, units, _) => {
                 let (license, quota, units) = (None, (*quota).into(), *units);
+                let key = match self {
+                    Self::TakeOnce(_, _, key) => Some((*key).into()),
+                    _ => None,
+                };
                 let request = v1::TakeRequest {
                     license,
                     quota,
                     units,
+                    idempotency_key: key,
                 };
                 let done = client.take(request).await?;
                 assert!(done.metadata().contains_key("ratelimit") || done.get_ref().code == 1);
                 let done = done.into_inner();
-                json!({
+                let mut taken = json!({
                     "license": done.license, "quota": done.quota, "code": done.code,
                     "units": done.units, "resets": done.resets,
-                })
+                });
+                // Taken by both doors in turn, there is less left each time.
+                if matches!(self, Self::TakeOnce(..)) {
+                    taken["left"] = done.left.into();
+                }
+                taken
             }
             Self::Claim(limit, holder, session) => {
                 let request = claim(limit, *holder, session, None);

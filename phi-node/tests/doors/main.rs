@@ -11,5 +11,6 @@ mod calls;
 mod grpc;
 mod loans;
 mod node;
+mod repeats;
 mod server;
 mod tls;
