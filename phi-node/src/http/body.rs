@@ -83,16 +83,14 @@ impl<S: Send + Sync> FromRequestParts<S> for Key {
             return Ok(Self(None));
         };
         let one = shown.next().is_none();
-        match string(value.as_bytes()).filter(|_| one) {
-            Some(key) => Ok(Self(Some(key))),
-            None => {
-                let detail = "the Idempotency-Key is not one string";
-                let problem = Problem::new(StatusCode::BAD_REQUEST, "malformed", detail);
-                Err(problem
-                    .hint("write it in quotation marks: Idempotency-Key: \"8e03978e\"")
-                    .into_response())
-            }
+        if let Some(key) = string(value.as_bytes()).filter(|_| one) {
+            return Ok(Self(Some(key)));
         }
+        let detail = "the Idempotency-Key is not one string";
+        let problem = Problem::new(StatusCode::BAD_REQUEST, "malformed", detail);
+        Err(problem
+            .hint("write it in quotation marks: Idempotency-Key: \"8e03978e\"")
+            .into_response())
     }
 }
 

@@ -36,7 +36,15 @@ type Asked = [u8; 32];
 /// The answers of a node.
 pub(super) struct Repeats {
     clock: Arc<dyn Clock>,
+    room: Room,
     all: Mutex<All>,
+}
+
+/// How many answers are remembered.
+#[derive(Clone, Copy, Debug)]
+struct Room {
+    of_all: usize,
+    of_each: usize,
 }
 
 impl fmt::Debug for Repeats {
@@ -74,8 +82,13 @@ pub(super) struct Turn<'r> {
 
 impl Repeats {
     pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
+        let room = Room {
+            of_all: MAX_REMEMBERED,
+            of_each: MAX_REMEMBERED_EACH,
+        };
         Self {
             clock,
+            room,
             all: Mutex::default(),
         }
     }
@@ -98,12 +111,12 @@ impl Repeats {
             Some((_, State::Answered(answer))) => return Ok(Begun::Again(Arc::clone(answer))),
             None => {}
         }
-        if all.by_name.len() >= MAX_REMEMBERED {
+        if all.by_name.len() >= self.room.of_all {
             return Err(Denied::Busy);
         }
         let client: Arc<str> = client.into();
         let count = all.of_client.entry(Arc::clone(&client)).or_default();
-        if *count >= MAX_REMEMBERED_EACH {
+        if *count >= self.room.of_each {
             return Err(Denied::TooManyKeys);
         }
         *count += 1;
@@ -248,9 +261,9 @@ mod tests {
         );
         drop(first(&repeats, "team", "k"));
         drop(first(&repeats, "we", "bk"));
-        clock.pass(REMEMBERED - Duration::from_millis(1));
+        clock.pass(REMEMBERED / 2);
         assert_eq!(left(&repeats, "k"), Some(9));
-        clock.pass(Duration::from_millis(1));
+        clock.pass(REMEMBERED / 2);
         assert_eq!(left(&repeats, "k"), None);
         assert!(repeats.all().by_name.is_empty() && repeats.all().of_client.is_empty());
     }
@@ -271,24 +284,26 @@ mod tests {
 
     #[test]
     fn no_client_has_all_the_room() {
-        let (clock, repeats) = repeats();
-        for number in 0..MAX_REMEMBERED_EACH {
-            first(&repeats, "web", &number.to_string()).answered(&answer(0));
-        }
+        let (clock, mut repeats) = repeats();
+        repeats.room = Room {
+            of_all: 9,
+            of_each: 3,
+        };
+        let fill = |client: &str| {
+            for key in ["1", "2", "3"] {
+                first(&repeats, client, key).answered(&answer(0));
+            }
+        };
+        fill("web");
         assert_eq!(
             denied(&repeats, "more", &[b"one"]),
             Some(Denied::TooManyKeys)
         );
-        assert_eq!(left(&repeats, "7"), Some(0), "what is known is known");
+        assert_eq!(left(&repeats, "2"), Some(0), "what is known is known");
         drop(first(&repeats, "team", "more"));
         clock.pass(REMEMBERED);
         drop(first(&repeats, "web", "more"));
-        for client in 0..MAX_REMEMBERED / MAX_REMEMBERED_EACH {
-            for number in 0..MAX_REMEMBERED_EACH {
-                let turn = first(&repeats, &client.to_string(), &number.to_string());
-                turn.answered(&answer(0));
-            }
-        }
+        ["one", "two", "three"].map(fill);
         assert_eq!(denied(&repeats, "more", &[b"one"]), Some(Denied::Busy));
     }
 
