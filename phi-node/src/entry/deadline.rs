@@ -51,7 +51,7 @@ fn parse(text: &[u8]) -> Option<Duration> {
 /// watched, ends with its own trailers.
 pub(super) struct Until {
     body: Body,
-    until: Instant,
+    end: Instant,
     /// Made when the body has to be waited for, which it seldom has.
     alarm: Option<Pin<Box<Sleep>>>,
     is: Going,
@@ -64,10 +64,10 @@ enum Going {
 }
 
 impl Until {
-    pub(super) const fn new(body: Body, until: Instant) -> Self {
+    pub(super) const fn new(body: Body, end: Instant) -> Self {
         Self {
             body,
-            until,
+            end,
             alarm: None,
             is: Going::On,
         }
@@ -88,10 +88,10 @@ impl http_body::Body for Until {
         if let ready @ Poll::Ready(_) = Pin::new(&mut self.body).poll_frame(context) {
             return ready;
         }
-        let until = self.until;
+        let end = self.end;
         let alarm = self
             .alarm
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(end)));
         if alarm.as_mut().poll(context).is_pending() {
             return Poll::Pending;
         }

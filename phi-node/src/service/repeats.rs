@@ -303,7 +303,7 @@ mod tests {
         drop(first(&repeats, "team", "more"));
         clock.pass(REMEMBERED);
         drop(first(&repeats, "web", "more"));
-        ["one", "two", "three"].map(fill);
+        ["one", "two", "three"].into_iter().for_each(fill);
         assert_eq!(denied(&repeats, "more", &[b"one"]), Some(Denied::Busy));
     }
 
