@@ -7,6 +7,7 @@
 
 use std::{error::Error, fmt};
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ciborium::Value;
 use phi_verify::{
     Binding, ClockVerdict, ComponentDigest, Fingerprint, KeyId, License, LicenseId, LimitCode,
@@ -235,6 +236,27 @@ impl BorrowedSeat {
     pub const fn until(&self) -> UnixTime {
         self.seat.until
     }
+}
+
+/// What the word of a document begins with.
+const TEXT: &str = "phi.borrowed-seat.";
+
+/// The document of a borrowed seat as one word: `phi.borrowed-seat.` and its bytes in base64url.
+pub fn borrowed_to_text(document: &[u8]) -> String {
+    let mut text = String::from(TEXT);
+    URL_SAFE_NO_PAD.encode_string(document, &mut text);
+    text
+}
+
+/// The bytes of such a word. Whether it is a borrowed seat is for [`BorrowedSeat::open`] to say.
+///
+/// # Errors
+/// [`BorrowError::Malformed`] if the text is no such word.
+pub fn borrowed_from_text(text: &str) -> Result<Vec<u8>, BorrowError> {
+    let encoded = text.trim().strip_prefix(TEXT);
+    let encoded = encoded.filter(|encoded| encoded.len() <= 2 * MAX_BORROWED_SEAT);
+    let bytes = encoded.and_then(|encoded| URL_SAFE_NO_PAD.decode(encoded).ok());
+    bytes.ok_or(BorrowError::Malformed)
 }
 
 impl Seat {

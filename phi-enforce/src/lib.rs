@@ -71,7 +71,7 @@
 //! # Features
 //! | feature | default | what it adds |
 //! | --- | --- | --- |
-//! | `async` | no | `Gate::take_async` and `Gate::lease_async`, which a tokio task awaits |
+//! | `async` | no | `Gate::take_async`, `lease_async`, `borrow_async`: calls that a tokio task awaits |
 //! | `http` | no | `Rejection`: what a refusal is over HTTP and gRPC, and the `RateLimit` fields |
 //! | `postgres` | no | `Postgres`, the store on a server, for the nodes of many machines |
 //! | `tower` | no | `GateLayer`, which asks a gate before an axum, tonic or other `tower` service |
@@ -115,7 +115,9 @@ mod store;
 mod usage;
 
 pub use agent::Step;
-pub use borrowed::{BorrowError, BorrowedSeat, MAX_BORROWED_SEAT, Machine};
+pub use borrowed::{
+    BorrowError, BorrowedSeat, MAX_BORROWED_SEAT, Machine, borrowed_from_text, borrowed_to_text,
+};
 #[cfg(target_os = "linux")]
 pub use clock::SystemClock;
 pub use clock::{Boot, Clock, HandClock, JUMP, Moment, RHO, Wall, evictor_wait, holder_share};

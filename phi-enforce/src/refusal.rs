@@ -30,6 +30,11 @@ pub enum Refusal {
         /// The place in the queue, from 0.
         ahead: Option<u64>,
     },
+    /// As many seats were taken along as may be away at once.
+    LoansFull {
+        /// How many that is.
+        most: u64,
+    },
     /// The store went back to an earlier state, and learns what nodes hold.
     Learning {
         /// How long it still does.
@@ -43,7 +48,8 @@ pub enum Refusal {
     SeatLate,
     /// A holder's or a session's name is longer than [`MAX_NAME`](crate::MAX_NAME) bytes.
     NameTooLong,
-    /// The policy does not let seats of this limit be taken along, or not until a time that is past.
+    /// The policy does not let seats of this limit be taken along, or none of so few, or not until a
+    /// time that is past.
     NotBorrowable,
     /// Nobody said what the request needs.
     Undeclared,
@@ -62,6 +68,7 @@ impl Refusal {
             Self::NotGranted => "not-granted",
             Self::Exhausted { .. } => "quota-exhausted",
             Self::Full { .. } => "seats-full",
+            Self::LoansFull { .. } => "loans-full",
             Self::Learning { .. } => "store-learning",
             Self::Unavailable(_) => "store-unavailable",
             Self::SeatLost => "seat-lost",
@@ -91,6 +98,9 @@ impl fmt::Display for Refusal {
                 write!(f, "every seat is taken, and {ahead} wait before")
             }
             Self::Full { ahead: None } => f.write_str("every seat is taken"),
+            Self::LoansFull { most } => {
+                write!(f, "{most} seats may be taken along at once, and are")
+            }
             Self::Learning { wait } => {
                 write!(f, "the store learns what is held, for {} s", wait.as_secs())
             }

@@ -14,6 +14,8 @@ use crate::{rate_limit::RateLimit, refusal::Refusal};
 /// Whoever found every seat taken asks again after this: a seat that is given up is free at once,
 /// and a thousand clients that come each second are what one store serves.
 const SEATS: Duration = Duration::from_secs(1);
+/// Seats that were taken along are away for days; now and then somebody hands one back.
+const LOANS: Duration = Duration::from_secs(60 * 60);
 /// A store that is away is asked again by its node each second.
 const STORE: Duration = Duration::from_secs(1);
 /// The problem type that the draft of the `RateLimit` fields defines.
@@ -84,6 +86,10 @@ fn row(refusal: Refusal, now: UnixTime) -> (StatusCode, GrpcCode, Option<Duratio
         Refusal::Full { .. } => {
             let status = StatusCode::TOO_MANY_REQUESTS;
             (status, GrpcCode::ResourceExhausted, Some(SEATS))
+        }
+        Refusal::LoansFull { .. } => {
+            let status = StatusCode::TOO_MANY_REQUESTS;
+            (status, GrpcCode::ResourceExhausted, Some(LOANS))
         }
         Refusal::SeatLost => (StatusCode::CONFLICT, GrpcCode::Aborted, None),
         Refusal::NameTooLong => (StatusCode::BAD_REQUEST, GrpcCode::InvalidArgument, None),
@@ -291,7 +297,8 @@ mod tests {
                 Refusal::NotGranted => exhausted(Some(NOW.plus(90)), Duration::from_millis(250)),
                 Refusal::Exhausted { .. } => Refusal::Full { ahead: Some(3) },
                 Refusal::Full { ahead: Some(_) } => Refusal::Full { ahead: None },
-                Refusal::Full { ahead: None } => Refusal::Learning {
+                Refusal::Full { ahead: None } => Refusal::LoansFull { most: 2 },
+                Refusal::LoansFull { .. } => Refusal::Learning {
                     wait: Duration::from_millis(2001),
                 },
                 Refusal::Learning { .. } => Refusal::Unavailable(Some(Fault::Full)),

@@ -490,7 +490,10 @@ fn borrow<L: Ledger>(
     } else {
         let ahead = desk.ledger.queued_before(room, u64::MAX)?;
         let away = desk.ledger.lent(room)?;
-        if away >= loan.most || !has_room(desk, claim, room, ahead)? {
+        if away >= loan.most {
+            return Ok(SeatAnswer::LoansFull);
+        }
+        if !has_room(desk, claim, room, ahead)? {
             return full(desk, claim, room, (0, None), told);
         }
         set_taken(desk, claim.pool, room, room.taken + 1)?;

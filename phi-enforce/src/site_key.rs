@@ -5,7 +5,7 @@
 
 use std::{
     fmt, fs,
-    io::{ErrorKind, Read as _, Write as _},
+    io::{self, ErrorKind, Read as _, Write as _},
     path::Path,
 };
 
@@ -19,7 +19,7 @@ use crate::error::{Fault, StoreError};
 /// The PASERK type of an Ed25519 key pair (PASERK, types/secret.md).
 const PREFIX: &str = "k4.secret.";
 /// The prefix, 64 bytes in base64url, and line ends.
-const LONGEST_FILE: u64 = 128;
+const LONGEST_FILE: usize = 128;
 
 /// The key of a site.
 pub struct SiteKey {
@@ -48,11 +48,31 @@ impl SiteKey {
     /// If the file is no key, others than its owner may do something with it, or it cannot be read
     /// or made.
     pub fn open_or_create(path: &Path) -> Result<Self, StoreError> {
-        match fs::File::open(path) {
-            Ok(file) => Self::read(path, &file),
-            Err(error) if error.kind() == ErrorKind::NotFound => Self::create(path),
-            Err(error) => Err(failed(path, &error)),
+        if !path.try_exists().map_err(|error| failed(path, &error))? {
+            match Self::make(path) {
+                // Another node was quicker: its key is the site's.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                made => return made.map_err(|error| failed(path, &error)),
+            }
         }
+        Self::open(path)
+    }
+
+    /// Reads the key of this file: nodes on several machines are given copies of one.
+    ///
+    /// # Errors
+    /// If there is no such file, it is no key, or others than its owner may do something with it.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let file = fs::File::open(path).map_err(|error| failed(path, &error))?;
+        Self::read(path, &file)
+    }
+
+    /// Makes a key in a new file.
+    ///
+    /// # Errors
+    /// If there is such a file, which stays as it is, or it cannot be made.
+    pub fn create(path: &Path) -> Result<Self, StoreError> {
+        Self::make(path).map_err(|error| failed(path, &error))
     }
 
     /// What machines check a seat with: the application pins it, as it comes from the site by a way
@@ -74,16 +94,18 @@ impl SiteKey {
     fn read(path: &Path, file: &fs::File) -> Result<Self, StoreError> {
         #[cfg(unix)]
         {
-            use std::os::unix::fs::PermissionsExt as _;
+            use std::os::unix::fs::MetadataExt as _;
             // Asked of the open file: the name could lead elsewhere by now.
             let metadata = file.metadata().map_err(|error| failed(path, &error))?;
-            if metadata.permissions().mode() & 0o077 != 0 {
+            // Root lets a group read it: that is how a cluster hands out secrets.
+            let closed = if metadata.uid() == 0 { 0o037 } else { 0o077 };
+            if metadata.mode() & closed != 0 {
                 let problem = "others may do something with it; run `chmod 600` on it";
                 return Err(failed(path, &problem));
             }
         }
         let mut text = Zeroizing::new(String::new());
-        let read = file.take(LONGEST_FILE).read_to_string(&mut text);
+        let read = file.take(LONGEST_FILE as u64).read_to_string(&mut text);
         read.map_err(|error| failed(path, &error))?;
         let no_key = || failed(path, &"it holds no key of the form k4.secret");
         let encoded = text.trim_end().strip_prefix(PREFIX).ok_or_else(no_key)?;
@@ -93,12 +115,13 @@ impl SiteKey {
         Self::new(SigningKey::from_keypair_bytes(pair).map_err(|_| no_key())?)
     }
 
-    fn create(path: &Path) -> Result<Self, StoreError> {
+    fn make(path: &Path) -> io::Result<Self> {
         let mut seed = Zeroizing::new([0; 32]);
-        getrandom::fill(&mut *seed).map_err(|error| StoreError::unusable(&error))?;
-        let key = Self::from_seed(&seed)?;
+        getrandom::fill(&mut *seed).map_err(io::Error::other)?;
+        let key = Self::from_seed(&seed).map_err(io::Error::other)?;
         let pair = Zeroizing::new(key.secret.to_keypair_bytes());
-        let mut text = Zeroizing::new(String::from(PREFIX));
+        let mut text = Zeroizing::new(String::with_capacity(LONGEST_FILE));
+        text.push_str(PREFIX);
         URL_SAFE_NO_PAD.encode_string(*pair, &mut text);
         text.push('\n');
         // Whole or not at all: the name is given when the bytes are on the disk.
@@ -117,15 +140,7 @@ impl SiteKey {
         });
         // What is left of a draft that was not written is in nobody's way.
         let _ = fs::remove_file(&draft);
-        match written {
-            Ok(()) => Ok(key),
-            // Another node was quicker: its key is the site's.
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                let file = fs::File::open(path).map_err(|error| failed(path, &error))?;
-                Self::read(path, &file)
-            }
-            Err(error) => Err(failed(path, &error)),
-        }
+        written.map(|()| key)
     }
 }
 
@@ -158,10 +173,22 @@ mod tests {
             use std::os::unix::fs::PermissionsExt as _;
             let mode = fs::metadata(&path).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600);
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
             let error = SiteKey::open_or_create(&path).unwrap_err();
             assert!(error.to_string().contains("chmod 600"), "{error}");
         }
+    }
+
+    #[test]
+    fn to_open_makes_nothing_and_to_create_replaces_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("site.key");
+        assert!(SiteKey::open(&path).is_err());
+        assert!(!path.exists());
+        let made = SiteKey::create(&path).unwrap();
+        assert!(SiteKey::create(&path).is_err());
+        assert_eq!(SiteKey::open(&path).unwrap().public(), made.public());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[test]

@@ -408,6 +408,8 @@ pub enum SeatAnswer {
         /// When it ends.
         until: UnixTime,
     },
+    /// As many seats are away as may be.
+    LoansFull,
     /// Who was silent has lost the place.
     Evicted,
     /// Who was silent is not any more, or is gone.

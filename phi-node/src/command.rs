@@ -7,6 +7,7 @@ mod manual;
 mod output;
 mod run;
 mod settings;
+mod site_key;
 mod usage;
 
 use clap::{Parser, Subcommand};
@@ -38,6 +39,8 @@ enum Command {
     Run(Box<run::Run>),
     #[command(subcommand)]
     Client(client::Command),
+    #[command(subcommand)]
+    SiteKey(site_key::Command),
     Usage(usage::Usage),
     Openapi(Openapi),
     Completions(manual::Completions),
@@ -63,6 +66,7 @@ impl App {
         match self.command {
             Command::Run(command) => command.run(self.json),
             Command::Client(command) => command.run(self.json),
+            Command::SiteKey(command) => command.run(self.json),
             Command::Usage(command) => command.run(self.json),
             Command::Openapi(Openapi {}) => output::print(&phi_node::http::openapi::document()),
             Command::Completions(command) => command.run(),

@@ -12,6 +12,7 @@
 mod answer;
 mod body;
 mod credentials;
+mod deadline;
 
 use std::{
     convert::Infallible,
@@ -23,13 +24,17 @@ use std::{
 use axum::body::Body;
 use http::{HeaderMap, HeaderValue, Request, Response, header};
 use http_body::Body as _;
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout_at},
+};
 use tower::{Layer, Service};
 
 pub use self::credentials::Peer;
 use self::{
     answer::{Answer, Door},
     body::{Bounded, Fate},
+    deadline::Until,
 };
 use crate::{
     clients::{Client, Clients, ClientsError, Right, Scopes},
@@ -145,7 +150,7 @@ where
         let entry = self.entry.clone();
         Box::pin(async move {
             let door = Door::of(request.headers());
-            let answer = entry.0.enter(routes, request).await;
+            let answer = entry.0.enter(routes, request, door).await;
             let mut response = answer.unwrap_or_else(|answer| answer.response(door));
             say_not_to_keep(response.headers_mut());
             Ok(response)
@@ -179,6 +184,7 @@ impl Inner {
         &self,
         mut routes: S,
         mut request: Request<Body>,
+        door: Door,
     ) -> Result<Response<Body>, Answer>
     where
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
@@ -186,6 +192,11 @@ impl Inner {
         if request.headers().len() > self.limits.headers {
             return Err(Answer::TooManyHeaders(self.limits.headers));
         }
+        let began = Instant::now();
+        let told = match door {
+            Door::Grpc => deadline::told(request.headers())?,
+            Door::Http => None,
+        };
         let place = Place::of(request.uri().path());
         let client = self.client(place, &request)?;
         // Nothing behind this needs the key, and what is not there cannot be logged.
@@ -206,19 +217,29 @@ impl Inner {
         if usize::try_from(announced).map_or(true, |announced| announced > most) {
             return Err(Answer::BodyTooLarge(most));
         }
-        let _turn = if documents {
-            self.documents.acquire().await.ok()
-        } else {
-            None
-        };
         let fate = Fate::new();
         let within = self.limits.body_time;
-        let request = request.map(|body| Body::new(Bounded::new(body, most, within, &fate)));
-        let answer = timeout(self.limits.request_time, routes.call(request)).await;
+        let answered = async {
+            let _turn = if documents {
+                self.documents.acquire().await.ok()
+            } else {
+                None
+            };
+            let request = request.map(|body| Body::new(Bounded::new(body, most, within, &fate)));
+            routes.call(request).await
+        };
+        // Who does not wait any more is answered, and what was begun for it is given up.
+        let shorter = told.filter(|told| *told < self.limits.request_time);
+        let until = began + shorter.unwrap_or(self.limits.request_time);
+        let answer = timeout_at(until, answered).await;
         match (answer, fate.get()) {
             (_, body::TOO_LARGE) => Err(Answer::BodyTooLarge(most)),
             (_, body::TOO_SLOW) => Err(Answer::BodyTooSlow),
-            (Ok(Ok(response)), _) => Ok(response),
+            (Ok(Ok(response)), _) => Ok(match told {
+                Some(told) => response.map(|body| Body::new(Until::new(body, began + told))),
+                None => response,
+            }),
+            (Err(_), _) if shorter.is_some() => Err(Answer::Deadline),
             (Err(_), _) => Err(Answer::TooLate),
         }
     }

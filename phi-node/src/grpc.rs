@@ -22,7 +22,7 @@ use self::{
 use crate::{
     clients::Client,
     intake::MAX_INTAKE,
-    service::{Claim, Service},
+    service::{Borrow, Claim, Service, Take},
 };
 
 /// The largest message: signed bytes, and the few around them.
@@ -71,9 +71,8 @@ impl Enforcement for Calls {
 
     async fn take(&self, request: Request<v1::TakeRequest>) -> Answer<v1::TakeResponse> {
         let (client, asked) = asked(request)?;
-        let license = asked.license.as_deref();
-        let taken = self.0.take(&client, license, &asked.quota, asked.units);
-        let taken = taken.await.map_err(status)?;
+        let taken = self.0.take(&client, &Take::from(asked)).await;
+        let taken = taken.map_err(status)?;
         let mut response = Response::new(taken.answer.into());
         if let Some(limit) = taken.limit {
             status::append(response.metadata_mut(), |headers| limit.append_to(headers));
@@ -100,6 +99,22 @@ impl Enforcement for Calls {
         let (client, asked) = asked(request)?;
         self.0.release(&client, &asked.seat).map_err(status)?;
         Ok(Response::new(v1::ReleaseResponse {}))
+    }
+
+    async fn borrow(&self, request: Request<v1::BorrowRequest>) -> Answer<v1::BorrowResponse> {
+        let (client, asked) = asked(request)?;
+        let lent = self.0.borrow(&client, &Borrow::from(asked)).await;
+        Ok(Response::new(lent.map_err(status)?.into()))
+    }
+
+    async fn hand_back(
+        &self,
+        request: Request<v1::HandBackRequest>,
+    ) -> Answer<v1::HandBackResponse> {
+        let (client, asked) = asked(request)?;
+        let back = self.0.hand_back(&client, &asked.document).await;
+        back.map_err(status)?;
+        Ok(Response::new(v1::HandBackResponse {}))
     }
 
     async fn list_seats(

@@ -18,16 +18,18 @@ use axum::{
     routing::{get, post},
 };
 use http::{HeaderValue, StatusCode, header};
+use phi_enforce::borrowed_from_text;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use self::body::{Asked, Segment, Strict};
+use self::body::{Asked, Key, Segment, Strict};
 pub use self::problem::Problem;
 use crate::{
     clients::Client,
     service::{
-        Checked, Claim, Denied, DocumentAnswer, LicenseAnswer, LicensesAnswer, Limited, Occupied,
-        Readiness, SeatAnswer, Service, TakenAnswer, UsageAnswer,
+        Borrow, BorrowedAnswer, Checked, Claim, Denied, DocumentAnswer, LicenseAnswer,
+        LicensesAnswer, Limited, Occupied, Readiness, SeatAnswer, Service, Take, TakenAnswer,
+        UsageAnswer,
     },
 };
 
@@ -42,6 +44,8 @@ pub fn routes(service: Arc<Service>) -> Router {
         .route("/v1/check", post(check))
         .route("/v1/take", post(take))
         .route("/v1/seats", get(seats).post(claim))
+        .route("/v1/seats/borrow", post(borrow))
+        .route("/v1/seats/hand-back", post(hand_back))
         .route("/v1/seats/{seat}", axum::routing::delete(release))
         .route("/v1/seats/{seat}/renew", post(renew))
         .route("/v1/documents", post(documents))
@@ -119,21 +123,35 @@ async fn check(
     answer.map(Json)
 }
 
-/// Takes units of a quota, all of them or none. A request that is sent again takes again.
-#[utoipa::path(post, path = "/v1/take", tag = "decisions", request_body = Take, responses(
-    (status = 200, description = "They were taken.", body = TakenAnswer, headers(
-        ("RateLimit-Policy" = String, description = "The limit, if there is one."),
-        ("RateLimit" = String, description = "What is left of it."),
-    )),
-    (status = "default", description = "Why not.", body = Problem, content_type = "application/problem+json"),
-))]
+/// Takes units of a quota, all of them or none. A request that is sent again takes again, unless it
+/// has a key: then this node gives the answer that it gave.
+#[utoipa::path(post, path = "/v1/take", tag = "decisions", request_body = TakeUnits,
+    params(("Idempotency-Key" = Option<String>, Header, description =
+        "A name for this request, as a string of structured fields: `\"8e03978e-40d5-43dd\"`. For five \
+         minutes whoever sends the same to the same node under it has the same answer: 409 while the \
+         first is not answered, 422 for another request. A refusal is not remembered, and no other \
+         node knows it.")),
+    responses(
+        (status = 200, description = "They were taken.", body = TakenAnswer, headers(
+            ("RateLimit-Policy" = String, description = "The limit, if there is one."),
+            ("RateLimit" = String, description = "What is left of it."),
+        )),
+        (status = "default", description = "Why not.", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
 async fn take(
     State(service): Node,
     Extension(client): From,
-    Strict(take): Strict<Take>,
+    Key(key): Key,
+    Strict(asked): Strict<TakeUnits>,
 ) -> Result<Response, Denied> {
-    let taken = service.take(&client, take.license.as_deref(), &take.quota, take.units);
-    let Limited { answer, limit } = taken.await?;
+    let take = Take {
+        license: asked.license,
+        quota: asked.quota,
+        units: asked.units,
+        key,
+    };
+    let Limited { answer, limit } = service.take(&client, &take).await?;
     let mut response = Json(answer).into_response();
     if let Some(limit) = limit {
         limit.append_to(response.headers_mut());
@@ -199,6 +217,47 @@ async fn release(
     Segment(seat): Segment,
 ) -> Result<StatusCode, Denied> {
     service.release(&client, &seat)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Takes a seat along, for a machine that has no network until then. The seat counts as taken until
+/// it is handed back, or two days and an hour after its end. The same request again has the same seat.
+#[utoipa::path(post, path = "/v1/seats/borrow", tag = "seats", request_body = BorrowSeat, responses(
+    (status = 201, description = "The seat, with the document that the machine takes along.", body = BorrowedAnswer),
+    (status = "default", description = "Why not.", body = Problem, content_type = "application/problem+json"),
+))]
+async fn borrow(
+    State(service): Node,
+    Extension(client): From,
+    Strict(asked): Strict<BorrowSeat>,
+) -> Result<Response, Denied> {
+    let asked = Borrow {
+        license: asked.license,
+        limit: asked.limit,
+        holder: asked.holder,
+        group: asked.group,
+        session: asked.session,
+        machine: asked.machine,
+        required: asked.required,
+        lasts: asked.for_s.map(Duration::from_secs),
+    };
+    let lent = service.borrow(&client, &asked).await?;
+    Ok((StatusCode::CREATED, Json(lent)).into_response())
+}
+
+/// Hands a seat back that was taken along. Delete its document before: nobody sees a copy that is
+/// kept.
+#[utoipa::path(post, path = "/v1/seats/hand-back", tag = "seats", request_body = HandBack, responses(
+    (status = 204, description = "It is free."),
+    (status = "default", description = "Why not.", body = Problem, content_type = "application/problem+json"),
+))]
+async fn hand_back(
+    State(service): Node,
+    Extension(client): From,
+    Strict(asked): Strict<HandBack>,
+) -> Result<StatusCode, Denied> {
+    let document = borrowed_from_text(&asked.document).map_err(Denied::NotLentHere)?;
+    service.hand_back(&client, &document).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -275,7 +334,7 @@ struct Check {
 /// What is taken of which quota.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Take {
+struct TakeUnits {
     /// The id of the license; it may be left out where the client has one.
     license: Option<String>,
     /// The name of the quota, or its number.
@@ -303,6 +362,38 @@ struct ClaimSeat {
     /// How long to wait in the queue if every seat is taken, in milliseconds.
     #[schema(maximum = 60_000)]
     wait_ms: Option<u64>,
+}
+
+/// Which seat is taken along, by whom, and where to.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct BorrowSeat {
+    /// The id of the license; it may be left out where the client has one.
+    license: Option<String>,
+    /// The name of the concurrency limit, or its number.
+    limit: String,
+    /// Who is on it: the client itself, unless said.
+    holder: Option<String>,
+    /// Of which group, for which a policy may keep seats: the client's own, unless said.
+    group: Option<String>,
+    /// A name for this use of the seat. The same one on the same machine has the same seat.
+    session: String,
+    /// The machine, as `phi fingerprint` prints it there: `phi.fingerprint.…`.
+    machine: String,
+    /// How many of its components have to be found again: all, unless said.
+    #[schema(minimum = 1, maximum = 16)]
+    required: Option<u32>,
+    /// For how long, in seconds: as long as the policy lets, unless said, and no longer.
+    #[schema(minimum = 1)]
+    for_s: Option<u64>,
+}
+
+/// Which seat is handed back.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct HandBack {
+    /// Its document: `phi.borrowed-seat.…`.
+    document: String,
 }
 
 /// Whose seats are listed.

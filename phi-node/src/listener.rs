@@ -191,13 +191,7 @@ async fn keep_fresh(entry: Entry, tls: Option<Tls>, every: Duration) {
     loop {
         looks.tick().await;
         let (entry, tls) = (entry.clone(), tls.clone());
-        let look = move || {
-            let mut wrong = Vec::new();
-            wrong.extend(entry.reload().err().map(|error| error.to_string()));
-            let tls = tls.map(|tls| tls.reload()).transpose();
-            wrong.extend(tls.err().map(|error| error.to_string()));
-            wrong.join("; ")
-        };
+        let look = move || reread(&entry, tls.as_ref()).err().unwrap_or_default();
         // Files may be on a disk that is slow or away.
         let Ok(wrong) = tokio::task::spawn_blocking(look).await else {
             return;
@@ -210,6 +204,22 @@ async fn keep_fresh(entry: Entry, tls: Option<Tls>, every: Duration) {
             }
             said = wrong;
         }
+    }
+}
+
+/// Reads the files of clients and certificates again. It may block.
+///
+/// # Errors
+/// What is wrong with them; what they said before holds.
+pub fn reread(entry: &Entry, tls: Option<&Tls>) -> Result<(), String> {
+    let mut wrong = Vec::new();
+    wrong.extend(entry.reload().err().map(|error| error.to_string()));
+    let tls = tls.map(Tls::reload).transpose();
+    wrong.extend(tls.err().map(|error| error.to_string()));
+    if wrong.is_empty() {
+        Ok(())
+    } else {
+        Err(wrong.join("; "))
     }
 }
 

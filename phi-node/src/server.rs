@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use phi_enforce::{Clock, Node, StoreError};
+use phi_enforce::{Clock, Node, SiteKey, StoreError};
 use tokio::{
     task::JoinSet,
     time::{MissedTickBehavior, interval},
@@ -41,6 +41,8 @@ pub struct Settings {
     pub terms: Terms,
     /// Files and folders that are watched.
     pub watched: Vec<PathBuf>,
+    /// The key of the site, with which seats are lent.
+    pub site_key: Option<Arc<SiteKey>>,
 }
 
 /// Why a node does not start.
@@ -137,8 +139,12 @@ impl Server {
         if let Some(error) = licenses.wrong_policy() {
             return Err(StartError::Policy(Box::new(error)));
         }
+        let mut service = Service::new(licenses, engine, node, clock);
+        if let Some(key) = settings.site_key {
+            service = service.with_site_key(key);
+        }
         Ok(Self {
-            service: Arc::new(Service::new(licenses, engine, node, clock)),
+            service: Arc::new(service),
             inbox: Arc::new(Mutex::new(inbox)),
             news,
         })

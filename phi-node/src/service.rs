@@ -6,6 +6,8 @@
 mod answers;
 mod denied;
 mod gauges;
+mod loans;
+mod repeats;
 
 use std::{
     borrow::Cow,
@@ -19,18 +21,21 @@ use std::{
 
 use phi_enforce::{
     Clock, Counts, Gate, Health, MAX_NAME, MAX_SLICE, Node, Policy, Pool, RateLimit, Refusal,
-    Rejection, StoreError,
+    Rejection, SiteKey, StoreError,
 };
 use phi_verify::{License, LicenseId, UnixTime};
 use tokio::sync::Semaphore;
 
+use self::repeats::{Begun, Repeats};
 pub use self::{
     answers::{
-        Checked, DocumentAnswer, LicenseAnswer, LicensesAnswer, LimitAnswer, Limited, LimitedBy,
-        Occupied, PartAnswer, QuotaAnswer, Readiness, Reason, SeatAnswer, SeatDay, TakenAnswer,
-        TrustAnswer, UsageAnswer, Used, Where,
+        BorrowedAnswer, Checked, DocumentAnswer, LicenseAnswer, LicensesAnswer, LimitAnswer,
+        Limited, LimitedBy, Occupied, PartAnswer, QuotaAnswer, Readiness, Reason, SeatAnswer,
+        SeatDay, TakenAnswer, TrustAnswer, UsageAnswer, Used, Where,
     },
     denied::Denied,
+    loans::Borrow,
+    repeats::{MAX_KEY, MAX_REMEMBERED, MAX_REMEMBERED_EACH, REMEMBERED},
 };
 use crate::{
     clients::{Client, Right},
@@ -52,6 +57,7 @@ pub const MAX_LISTED: usize = 1000;
 pub struct Service {
     licenses: Licenses,
     sessions: Sessions,
+    repeats: Repeats,
     engine: Engine,
     node: Running,
     clock: Arc<dyn Clock>,
@@ -59,6 +65,8 @@ pub struct Service {
     /// What the store said when it was asked last.
     store: Mutex<Option<StoreError>>,
     draining: AtomicBool,
+    /// What seats are lent with, if they are.
+    site_key: Option<Arc<SiteKey>>,
 }
 
 impl fmt::Debug for Service {
@@ -106,6 +114,38 @@ impl Running {
     }
 }
 
+/// Units that are to be taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Take {
+    /// The license; it may be left out where the client has one.
+    pub license: Option<String>,
+    /// The name or the number of the quota.
+    pub quota: String,
+    /// How many.
+    pub units: u64,
+    /// A name for this call: whoever asks for the same under it again has the answer that it had.
+    pub key: Option<String>,
+}
+
+impl Take {
+    /// What is asked for, part by part.
+    fn asked(&self) -> [Vec<u8>; 4] {
+        let license = self.license.as_deref();
+        [
+            vec![u8::from(license.is_some())],
+            license.unwrap_or_default().into(),
+            self.quota.as_str().into(),
+            self.units.to_le_bytes().into(),
+        ]
+    }
+}
+
+/// When units were given that a call asks for.
+enum Given {
+    Now(Limited<TakenAnswer>),
+    Before(Arc<Limited<TakenAnswer>>),
+}
+
 /// A claim of a seat.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
@@ -129,13 +169,22 @@ impl Service {
         Self {
             licenses,
             sessions: Sessions::new(Arc::clone(&clock)),
+            repeats: Repeats::new(Arc::clone(&clock)),
             engine,
             node,
             clock,
             waiting: Semaphore::new(MAX_WAITING),
             store: Mutex::new(None),
             draining: AtomicBool::new(false),
+            site_key: None,
         }
+    }
+
+    /// With the key of the site, with which seats are lent.
+    #[must_use]
+    pub fn with_site_key(mut self, key: Arc<SiteKey>) -> Self {
+        self.site_key = Some(key);
+        self
     }
 
     /// Whether a flag is on.
@@ -175,37 +224,49 @@ impl Service {
         })
     }
 
-    /// Takes units of a quota, all of them or none.
+    /// Takes units of a quota, all of them or none; under a key once, at this node.
     ///
     /// # Errors
     /// [`Denied`]: nothing was taken.
-    pub async fn take(
-        &self,
-        client: &Client,
-        license: Option<&str>,
-        quota: &str,
-        units: u64,
-    ) -> Result<Limited<TakenAnswer>, Denied> {
-        let answer = self.take_units(client, license, quota, units).await;
+    pub async fn take(&self, client: &Client, take: &Take) -> Result<Limited<TakenAnswer>, Denied> {
+        let answer = match self.take_once(client, take).await {
+            Ok(Given::Before(answer)) => return Ok((*answer).clone()),
+            Ok(Given::Now(answer)) => Ok(answer),
+            Err(denied) => Err(denied),
+        };
         decided("take", &answer);
         if answer.is_ok() {
-            metrics::counter!("phi_node_units_taken_total").increment(units);
+            metrics::counter!("phi_node_units_taken_total").increment(take.units);
         }
         answer
+    }
+
+    async fn take_once(&self, client: &Client, take: &Take) -> Result<Given, Denied> {
+        allowed(client, Right::Take)?;
+        let Some(key) = &take.key else {
+            return self.take_units(client, take).await.map(Given::Now);
+        };
+        match self.repeats.begin(client.name(), key, &take.asked())? {
+            Begun::Again(answer) => Ok(Given::Before(answer)),
+            Begun::First(turn) => {
+                // Whoever goes away here has taken nothing: units are taken with the last step.
+                let answer = self.take_units(client, take).await?;
+                turn.answered(&answer);
+                Ok(Given::Now(answer))
+            }
+        }
     }
 
     async fn take_units(
         &self,
         client: &Client,
-        license: Option<&str>,
-        quota: &str,
-        units: u64,
+        take: &Take,
     ) -> Result<Limited<TakenAnswer>, Denied> {
-        allowed(client, Right::Take)?;
+        let (quota, units) = (&*take.quota, take.units);
         if units == 0 || units > MAX_SLICE {
             return Err(Denied::invalid("units", "are from 1 to 2^40"));
         }
-        let entry = self.entry(client, license)?;
+        let entry = self.entry(client, take.license.as_deref())?;
         let code = entry
             .quota(quota)
             .ok_or_else(|| Denied::unknown("quota", quota))?;
@@ -496,6 +557,14 @@ impl Service {
         };
         let ends = license.expires();
         ends.is_none_or(|ends| self.now() < ends.plus(license.claims().grace))
+    }
+
+    /// A node that stops gives out no seat.
+    fn gives_out(&self) -> Result<(), Denied> {
+        if self.draining.load(Ordering::Acquire) {
+            return Err(self.refused(Refusal::Stopping));
+        }
+        Ok(())
     }
 
     fn may_wait(&self) -> Result<tokio::sync::SemaphorePermit<'_>, Denied> {

@@ -68,7 +68,7 @@ impl Claimed {
     fn occupant(&self) -> Occupant {
         Occupant {
             holder: self.holder.clone(),
-            session: format!("{}/{}", self.client, self.session),
+            session: client_session(&self.client, &self.session),
         }
     }
 
@@ -78,6 +78,11 @@ impl Claimed {
             limit: self.limit,
         }
     }
+}
+
+/// A session as the store knows it: a client's own.
+pub fn client_session(client: &str, session: &str) -> String {
+    format!("{client}/{session}")
 }
 
 /// The client and the session in the words of a [`Claimed`] occupant; no client, if the seat was

@@ -5,7 +5,7 @@
 //! logged. What the numbers mean is in `docs/enforcement.md`.
 
 mod logs;
-mod numbers;
+pub(crate) mod numbers;
 mod requests;
 mod traces;
 

@@ -8,7 +8,9 @@ use std::{
     time::Duration,
 };
 
-use phi_enforce::{Patience, Policy, Refusal, Step};
+use phi_enforce::{BorrowedSeat, Borrowing, Patience, Policy, Refusal, SeatPolicy, SiteKey, Step};
+use phi_tests::snakeoil::{DAY, NOW, PRODUCT};
+use phi_verify::{Binding, Fingerprint};
 
 use crate::{
     client::Client,
@@ -144,6 +146,45 @@ fn units_of_a_call_that_was_dropped_are_not_taken() {
     begin_and_drop(gate.take_async(CALLS, 5));
     desk.settle();
     assert_eq!(gate.try_take(CALLS, 5).unwrap().left, 0);
+}
+
+/// A seat that is taken along, awaited; and one whose caller went away while the store was asked,
+/// who has the same one by asking again.
+#[test]
+fn a_task_borrows_a_seat_and_hands_it_back() {
+    let desk = Desk::new();
+    let lent = SeatPolicy {
+        borrowing: Some(Borrowing {
+            longest: Duration::from_secs(DAY),
+            percent: 50,
+        }),
+        ..SeatPolicy::default()
+    };
+    let policy = Policy::default().seats(SEATS, lent);
+    let gate = desk.node.gate(&verify(&calls(1)), policy);
+    let key = SiteKey::from_seed(&[7; 32].into()).unwrap();
+    let machine = Fingerprint::new(PRODUCT).with("machine-id", "laptop");
+    let machine = Binding::new(&machine, 1).unwrap();
+    let ann = occupant("ann");
+    let borrow = || gate.borrow_async(SEATS, &ann, &machine, NOW.plus(DAY), &key);
+    block_on(async {
+        tokio::select! {
+            biased;
+            _ = borrow() => panic!("the answer comes with the other branch"),
+            () = async { desk.settle() } => {}
+        }
+    });
+    let mut other = Client::new(desk.rig.store(), 9);
+    assert_eq!(other.taken(), 1);
+    let carry = async { desk.settle() };
+    let (document, ()) = block_on(async { tokio::join!(borrow(), carry) });
+    let document = document.unwrap();
+    assert_eq!(other.taken(), 1, "it is the same seat");
+    let seat = BorrowedSeat::open(&document, &[key.public().clone()]).unwrap();
+    assert_eq!(seat.occupant(), &ann);
+    let carry = async { desk.settle() };
+    let (back, ()) = block_on(async { tokio::join!(gate.hand_back_async(&seat), carry) });
+    assert_eq!((back, other.taken()), (Ok(()), 0));
 }
 
 #[test]

@@ -4,7 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use phi_enforce::{
     About, Act, BorrowError, BorrowedSeat, Borrowing, Gate, HandClock, LOAN_MARGIN,
-    MAX_BORROWED_SEAT, Node, Occupant, Policy, Refusal, SeatPolicy, SiteKey,
+    MAX_BORROWED_SEAT, Node, Occupant, Policy, Refusal, SeatPolicy, SiteKey, borrowed_from_text,
+    borrowed_to_text,
 };
 use phi_tests::snakeoil::{self, DAY, NOW, PRODUCT};
 use phi_verify::{Binding, Claims, Fingerprint, LicenseId, Period, PublicKey, UnixTime};
@@ -100,6 +101,18 @@ fn a_seat_is_its_machines_for_its_time() {
     let document = site.borrow("ann", 3).unwrap();
     assert!(document.len() < MAX_BORROWED_SEAT / 2);
     let seat = site.open(&document);
+    let word = borrowed_to_text(&document);
+    assert_eq!(borrowed_from_text(&format!("{word}\n")), Ok(document));
+    for text in [
+        "",
+        &word[1..],
+        &word[..word.len() - 3],
+        "phi.borrowed-seat.+",
+    ] {
+        let read = borrowed_from_text(text);
+        let opened = read.and_then(|document| BorrowedSeat::open(&document, &site.keys()));
+        assert_eq!(opened, Err(BorrowError::Malformed), "{text}");
+    }
     assert_eq!((seat.occupant(), seat.limit()), (&occupant("ann"), SEATS));
     assert_eq!((seat.from(), seat.until()), (NOW, NOW.plus(3 * DAY)));
     assert_eq!(check(&seat, "laptop", NOW), Ok(()));
@@ -169,12 +182,13 @@ fn lent_seats_are_taken_and_no_more_than_the_policy_says_are_lent() {
     let site = Site::new(4);
     let first = site.borrow("ann", 1).unwrap();
     site.borrow("bob", 30).unwrap();
-    let full = Refusal::Full { ahead: None };
-    assert_eq!(site.borrow("cyd", 1).unwrap_err(), full);
+    let away = Refusal::LoansFull { most: 2 };
+    assert_eq!(site.borrow("cyd", 1).unwrap_err(), away);
     // Ann's other sessions, and whoever comes, have the two that are left.
     let ann = site.gate.lease(SEATS, &occupant("ann")).unwrap();
     let cyd = site.gate.lease(SEATS, &occupant("cyd")).unwrap();
     let dan = || site.gate.lease(SEATS, &occupant("dan"));
+    let full = Refusal::Full { ahead: None };
     assert_eq!(dan().unwrap_err(), full);
     // For longer, and the same one again; not for less than it was told.
     let longer = site.open(&site.borrow("ann", 2).unwrap());
@@ -236,4 +250,7 @@ fn a_loan_ends_with_the_license_and_is_the_policys_to_allow() {
     assert_eq!(site.borrow("ann", 1), Err(Refusal::Unlicensed("revoked")));
     let strict = Site::with(&terms(2), None);
     assert_eq!(strict.borrow("ann", 1), Err(Refusal::NotBorrowable));
+    // Half of one seat is none.
+    let single = Site::new(1);
+    assert_eq!(single.borrow("ann", 1), Err(Refusal::NotBorrowable));
 }

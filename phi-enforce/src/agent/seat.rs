@@ -172,15 +172,14 @@ impl Seat {
     /// kept for those who are silent, either.
     pub(super) fn full(&mut self, ahead: Option<u64>, now: Boot) {
         self.ahead = ahead;
-        self.state = match (ahead, self.patience) {
-            (None, Patience::Leave) => State::Refused,
-            _ => {
-                let rows = u32::try_from(ahead.unwrap_or(0) / ROW).unwrap_or(u32::MAX);
-                let pause = POLL.saturating_mul(rows.saturating_add(1));
-                let longest = SELDOM.min(self.terms.lease / RENEWED_AFTER);
-                State::Wanted(now.plus(pause.min(longest).max(POLL)))
-            }
-        };
+        if ahead.is_none() && self.patience == Patience::Leave {
+            self.state = State::Refused;
+            return;
+        }
+        let rows = u32::try_from(ahead.unwrap_or(0) / ROW).unwrap_or(u32::MAX);
+        let pause = POLL.saturating_mul(rows.saturating_add(1));
+        let longest = SELDOM.min(self.terms.lease / RENEWED_AFTER);
+        self.state = State::Wanted(now.plus(pause.min(longest).max(POLL)));
     }
 
     /// What the store is asked.

@@ -6,13 +6,15 @@
 
 use std::{ops::ControlFlow, time::Duration};
 
-use phi_verify::{LimitCode, QuotaCode};
+use phi_verify::{Binding, LimitCode, QuotaCode, UnixTime};
 
 use super::{Gate, Lease, PATIENCE, Taken};
 use crate::{
+    borrowed::BorrowedSeat,
     clock::Boot,
     refusal::Refusal,
-    store::{Occupant, Patience},
+    site_key::SiteKey,
+    store::{Occupant, Patience, SeatAnswer, SeatOp},
 };
 
 impl Gate {
@@ -50,6 +52,40 @@ impl Gate {
     ) -> Result<Lease, Refusal> {
         self.claim_async(limit, occupant, Patience::Queue, most)
             .await
+    }
+
+    /// As [`Gate::borrow`], for a task. A seat that was lent to one that nobody awaits any more is
+    /// had by asking again, for the same occupant on the same machine.
+    ///
+    /// # Errors
+    /// As [`Gate::borrow`].
+    pub async fn borrow_async(
+        &self,
+        limit: LimitCode,
+        occupant: &Occupant,
+        machine: &Binding,
+        until: UnixTime,
+        key: &SiteKey,
+    ) -> Result<Vec<u8>, Refusal> {
+        let loan = self.loan(limit, occupant, machine, until)?;
+        let answer = self.run_errand_async(&loan.op()).await?;
+        loan.document(&answer, key)
+    }
+
+    /// As [`Gate::hand_back`], for a task.
+    ///
+    /// # Errors
+    /// As [`Gate::hand_back`].
+    pub async fn hand_back_async(&self, seat: &BorrowedSeat) -> Result<(), Refusal> {
+        let op = self.hands_back(seat)?;
+        self.run_errand_async(&op).await.map(drop)
+    }
+
+    async fn run_errand_async(&self, op: &SeatOp) -> Result<SeatAnswer, Refusal> {
+        let until = self.ward.hub.clock.now().boot.plus(PATIENCE);
+        // An answer that was collected is forgotten already.
+        let _errand = Errand { gate: self, op };
+        self.awaiting(until, || self.ward.errand(op)).await
     }
 
     async fn claim_async(
@@ -92,6 +128,18 @@ impl Gate {
                 let _ = tokio::time::timeout(most, listener).await;
             }
         }
+    }
+}
+
+/// A step that somebody awaits.
+struct Errand<'a> {
+    gate: &'a Gate,
+    op: &'a SeatOp,
+}
+
+impl Drop for Errand<'_> {
+    fn drop(&mut self) {
+        self.gate.ward.hub.agent().seats.forget_errand(self.op);
     }
 }
 

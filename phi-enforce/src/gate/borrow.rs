@@ -21,8 +21,8 @@ impl Gate {
     /// machine has the same seat, for longer. It is a seat beside those that the holder is on.
     ///
     /// # Errors
-    /// [`Refusal::NotBorrowable`] where the policy or the license does not let it, or why there is
-    /// none.
+    /// [`Refusal::NotBorrowable`] where the policy or the license does not let it,
+    /// [`Refusal::LoansFull`] if as many are away as may be, or why there is none.
     pub fn borrow(
         &self,
         limit: LimitCode,
@@ -31,26 +31,9 @@ impl Gate {
         until: UnixTime,
         key: &SiteKey,
     ) -> Result<Vec<u8>, Refusal> {
-        let machine = Machine::from(machine);
-        let loan = self
-            .ward
-            .loan(self.group.as_deref(), limit, occupant, &machine, until)?;
-        let pool = loan.claim.pool;
-        match self.run_errand(&SeatOp::Borrow(loan))? {
-            SeatAnswer::Borrowed { fence, from, until } => {
-                let occupant = occupant.clone();
-                let seat = Seat {
-                    pool,
-                    occupant,
-                    machine,
-                    fence,
-                    from,
-                    until,
-                };
-                Ok(seat.sealed(key))
-            }
-            _ => Err(Refusal::Full { ahead: None }),
-        }
+        let loan = self.loan(limit, occupant, machine, until)?;
+        let answer = self.run_errand(&loan.op())?;
+        loan.document(&answer, key)
     }
 
     /// Gives up a borrowed seat before its end. The machine has to delete its document first:
@@ -59,12 +42,29 @@ impl Gate {
     /// # Errors
     /// [`Refusal::NotGranted`] for a seat of another license, or why the store was not told.
     pub fn hand_back(&self, seat: &BorrowedSeat) -> Result<(), Refusal> {
+        self.run_errand(&self.hands_back(seat)?).map(drop)
+    }
+
+    pub(super) fn loan(
+        &self,
+        limit: LimitCode,
+        occupant: &Occupant,
+        machine: &Binding,
+        until: UnixTime,
+    ) -> Result<Lending, Refusal> {
+        let machine = Machine::from(machine);
+        let group = self.group.as_deref();
+        let loan = self.ward.loan(group, limit, occupant, &machine, until)?;
+        Ok(Lending { loan, machine })
+    }
+
+    pub(super) fn hands_back(&self, seat: &BorrowedSeat) -> Result<SeatOp, Refusal> {
         let seat = &seat.seat;
         if seat.pool.license != self.ward.license {
             return Err(Refusal::NotGranted);
         }
         let (pool, fence) = (seat.pool, seat.fence);
-        self.run_errand(&SeatOp::HandBack { pool, fence }).map(drop)
+        Ok(SeatOp::HandBack { pool, fence })
     }
 
     fn run_errand(&self, op: &SeatOp) -> Result<SeatAnswer, Refusal> {
@@ -78,8 +78,41 @@ impl Gate {
     }
 }
 
+/// A seat on its way to a machine.
+pub(super) struct Lending {
+    loan: Loan,
+    machine: Machine,
+}
+
+impl Lending {
+    pub(super) fn op(&self) -> SeatOp {
+        SeatOp::Borrow(self.loan.clone())
+    }
+
+    /// What the machine is given.
+    pub(super) fn document(self, answer: &SeatAnswer, key: &SiteKey) -> Result<Vec<u8>, Refusal> {
+        match *answer {
+            SeatAnswer::Borrowed { fence, from, until } => {
+                let seat = Seat {
+                    pool: self.loan.claim.pool,
+                    occupant: self.loan.claim.occupant,
+                    machine: self.machine,
+                    fence,
+                    from,
+                    until,
+                };
+                Ok(seat.sealed(key))
+            }
+            SeatAnswer::LoansFull => Err(Refusal::LoansFull {
+                most: self.loan.most,
+            }),
+            _ => Err(Refusal::Full { ahead: None }),
+        }
+    }
+}
+
 impl Ward {
-    fn errand(&self, op: &SeatOp) -> Result<SeatAnswer, Refusal> {
+    pub(super) fn errand(&self, op: &SeatOp) -> Result<SeatAnswer, Refusal> {
         let now = self.hub.now().boot;
         let mut agent = self.hub.agent();
         if agent.is_stopping() {
@@ -122,7 +155,8 @@ impl Ward {
             Force::Until(Some(ends)) => until.min(ends),
             _ => until,
         };
-        if ends <= self.hub.clock.wall().second() {
+        let most = share(seats, borrowing.percent);
+        if most == 0 || ends <= self.hub.clock.wall().second() {
             return Err(Refusal::NotBorrowable);
         }
         Ok(Loan {
@@ -143,7 +177,7 @@ impl Ward {
             machine: machine.to_bytes(),
             longest: borrowing.longest.as_secs(),
             until: ends,
-            most: share(seats, borrowing.percent),
+            most,
         })
     }
 }

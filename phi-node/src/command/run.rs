@@ -10,14 +10,17 @@ use phi_node::{
     intake::Outcome,
     licenses::Standing,
     limits::Limits,
-    listener::{Drained, Listener, Protection},
+    listener::{Drained, Listener, Protection, reread},
     server::Server,
+    tls::Tls,
     watch::Watch,
 };
 use tokio::{
     runtime,
     signal::unix::{Signal, SignalKind, signal},
+    task::JoinSet,
 };
+use tracing::{info, warn};
 
 use super::{
     exit_code::ExitCode,
@@ -26,7 +29,8 @@ use super::{
     settings::{Made, Settings},
 };
 
-/// Run a node until it is told to stop (SIGTERM, or Ctrl-C)
+/// Run a node until it is told to stop (SIGTERM, or Ctrl-C); SIGHUP reads its clients and
+/// certificates again
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  phi-node run --store sqlite:usage.db --anchor root-1.phi --bundle acme.bundle\n  phi-node run --config /etc/phi/node.toml"
@@ -58,7 +62,9 @@ fn unexpected(code: &'static str, error: &dyn std::fmt::Display) -> Failure {
 
 async fn serve(made: Made, json: bool) -> Result<(), Failure> {
     // Told to stop from here on, a node stops as it should, however far it is.
-    let stop = Stop::new().map_err(|error| unexpected("signals-failed", &error))?;
+    let signals = |error| unexpected("signals-failed", &error);
+    let stop = Stop::new().map_err(signals)?;
+    let hangup = signal(SignalKind::hangup()).map_err(signals)?;
     let watch = Watch::start(&made.watch)?;
     let store = made.server.opening.address.to_string();
     let opening = tokio::task::spawn_blocking(|| Server::open(made.server, Arc::new(SystemClock)));
@@ -77,6 +83,12 @@ async fn serve(made: Made, json: bool) -> Result<(), Failure> {
         json,
     )?;
     let entry = Entry::new(made.who, made.metrics, Limits::default());
+    let tls = match made.protection {
+        Protection::Tls(tls) => Some(tls),
+        Protection::PlaintextOnLoopback | Protection::PlaintextAnywhere => None,
+    };
+    let mut asides = JoinSet::new();
+    asides.spawn(reread_when_told(hangup, entry.clone(), tls));
     let drained = server.serve(listener, entry, stop.told()).await;
     // The collector may be slow or away.
     let _ = tokio::task::spawn_blocking(|| watch.stop()).await;
@@ -88,6 +100,24 @@ async fn serve(made: Made, json: bool) -> Result<(), Failure> {
         Drained::CutOff(connections) => {
             let message = format!("{connections} connections were cut off");
             Err(Failure::new(ExitCode::CUT_OFF, "cut-off", message))
+        }
+    }
+}
+
+/// Reads the files of clients and certificates again with each hangup. They are looked at each second
+/// too; whoever tells a node to wants to know what came of it.
+async fn reread_when_told(mut hangup: Signal, entry: Entry, tls: Option<Tls>) {
+    while hangup.recv().await.is_some() {
+        let (entry, tls) = (entry.clone(), tls.clone());
+        match tokio::task::spawn_blocking(move || reread(&entry, tls.as_ref())).await {
+            Ok(Ok(())) => info!("told to: the files of clients and certificates are read again"),
+            Ok(Err(wrong)) => {
+                warn!(
+                    wrong,
+                    "told to read files again: what they said before holds"
+                );
+            }
+            Err(_) => return,
         }
     }
 }

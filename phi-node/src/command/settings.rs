@@ -5,6 +5,7 @@ use std::{
     fs, io,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -26,7 +27,7 @@ use phi_verify::{
 };
 use serde::Deserialize;
 
-use super::failure::Failure;
+use super::{failure::Failure, site_key};
 
 /// Where a node listens unless it is told otherwise: on this machine alone.
 pub(super) const LISTEN: SocketAddr =
@@ -65,6 +66,9 @@ pub(super) struct Settings {
     /// What is added to the terms of licenses, in TOML: overage, leases, seats for groups, borrowing
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
+    /// The key of the site, with which seats are lent to machines without a network
+    #[arg(long, value_name = "FILE")]
+    site_key: Option<PathBuf>,
     /// The folder of what the node keeps between starts [default: beside the store]
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
@@ -188,6 +192,7 @@ impl Settings {
             &mut self.store_ca,
             &mut self.anchor,
             &mut self.policy,
+            &mut self.site_key,
             &mut self.state,
             &mut self.clients,
             &mut self.tls_certificate,
@@ -222,6 +227,7 @@ impl Settings {
             },
             revocation: self.revocation.or(file.revocation),
             policy: self.policy.or(file.policy),
+            site_key: self.site_key.or(file.site_key),
             state: self.state.or(file.state),
             listen: self.listen.or(file.listen),
             clients: self.clients.or(file.clients),
@@ -295,6 +301,10 @@ impl Settings {
                         Some(path) => Policies::load(path, longest_lease)?,
                         None => Policies::default(),
                     },
+                },
+                site_key: match &self.site_key {
+                    Some(path) => Some(Arc::new(site_key::open(path)?)),
+                    None => None,
                 },
                 watched: self.bundle,
             },

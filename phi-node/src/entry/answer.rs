@@ -25,6 +25,10 @@ pub(super) enum Answer {
     BodyTooLarge(usize),
     /// The body did not end in time.
     BodyTooSlow,
+    /// How long the caller waits is not said as the protocol has it.
+    MalformedTimeout,
+    /// The caller does not wait any more, as it said itself.
+    Deadline,
     /// There was no answer in time, and what became of the request is not known.
     TooLate,
 }
@@ -48,6 +52,7 @@ impl Door {
 }
 
 /// The numbers of gRPC's statuses.
+const INVALID_ARGUMENT: i32 = 3;
 const DEADLINE_EXCEEDED: i32 = 4;
 const PERMISSION_DENIED: i32 = 7;
 const RESOURCE_EXHAUSTED: i32 = 8;
@@ -88,6 +93,16 @@ impl Answer {
                 DEADLINE_EXCEEDED,
                 "body-too-slow",
             ),
+            Self::MalformedTimeout => (
+                StatusCode::BAD_REQUEST,
+                INVALID_ARGUMENT,
+                "timeout-malformed",
+            ),
+            Self::Deadline => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                DEADLINE_EXCEEDED,
+                "deadline-exceeded",
+            ),
             Self::TooLate => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 DEADLINE_EXCEEDED,
@@ -113,6 +128,12 @@ impl Answer {
             Self::TooManyHeaders(most) => format!("a request has at most {most} headers"),
             Self::BodyTooLarge(most) => format!("the body may have {most} bytes"),
             Self::BodyTooSlow => "the body did not end in time".into(),
+            Self::MalformedTimeout => {
+                "grpc-timeout has up to eight digits and one of H, M, S, m, u and n".into()
+            }
+            Self::Deadline => {
+                "the time of the call is over; it is not known whether it was done".into()
+            }
             Self::TooLate => {
                 "there was no answer in time; it is not known whether it was done".into()
             }
@@ -163,18 +184,24 @@ impl Answer {
 
     /// The trailers alone, in the place of headers.
     fn grpc(self) -> Response<Body> {
-        let (_, number, code) = self.row();
         let mut response = Response::new(Body::empty());
         let headers = response.headers_mut();
+        *headers = self.trailers();
         let kind = HeaderValue::from_static("application/grpc");
         headers.insert(header::CONTENT_TYPE, kind);
-        headers.insert("grpc-status", HeaderValue::from(number));
-        headers.insert("phi-code", HeaderValue::from_static(code));
+        response
+    }
+
+    pub(super) fn trailers(self) -> HeaderMap {
+        let (_, number, code) = self.row();
+        let mut trailers = HeaderMap::new();
+        trailers.insert("grpc-status", HeaderValue::from(number));
+        trailers.insert("phi-code", HeaderValue::from_static(code));
         // The texts above have none of the characters that would have to be escaped.
         if let Ok(message) = HeaderValue::try_from(self.detail()) {
-            headers.insert("grpc-message", message);
+            trailers.insert("grpc-message", message);
         }
-        response
+        trailers
     }
 }
 

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::v1;
 use crate::service::{
-    Checked, Claim, DocumentAnswer, LicenseAnswer, LicensesAnswer, LimitAnswer, LimitedBy,
-    Occupied, PartAnswer, QuotaAnswer, Reason, SeatAnswer, SeatDay, TakenAnswer, TrustAnswer,
-    UsageAnswer, Used, Where,
+    Borrow, BorrowedAnswer, Checked, Claim, DocumentAnswer, LicenseAnswer, LicensesAnswer,
+    LimitAnswer, LimitedBy, Occupied, PartAnswer, QuotaAnswer, Reason, SeatAnswer, SeatDay, Take,
+    TakenAnswer, TrustAnswer, UsageAnswer, Used, Where,
 };
 
 impl From<v1::ClaimRequest> for Claim {
@@ -18,6 +18,47 @@ impl From<v1::ClaimRequest> for Claim {
             group: asked.group,
             session: asked.session,
             wait: asked.wait_ms.map(Duration::from_millis),
+        }
+    }
+}
+
+impl From<v1::TakeRequest> for Take {
+    fn from(asked: v1::TakeRequest) -> Self {
+        Self {
+            license: asked.license,
+            quota: asked.quota,
+            units: asked.units,
+            key: asked.idempotency_key,
+        }
+    }
+}
+
+impl From<v1::BorrowRequest> for Borrow {
+    fn from(asked: v1::BorrowRequest) -> Self {
+        Self {
+            license: asked.license,
+            limit: asked.limit,
+            holder: asked.holder,
+            group: asked.group,
+            session: asked.session,
+            machine: asked.machine,
+            required: asked.required,
+            lasts: asked.for_s.map(Duration::from_secs),
+        }
+    }
+}
+
+impl From<BorrowedAnswer> for v1::BorrowResponse {
+    fn from(lent: BorrowedAnswer) -> Self {
+        Self {
+            document: lent.document,
+            license: lent.license.to_string(),
+            limit: lent.limit,
+            holder: lent.holder,
+            session: lent.session,
+            fence: lent.fence,
+            from: lent.from,
+            until: lent.until,
         }
     }
 }

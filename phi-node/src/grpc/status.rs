@@ -33,9 +33,17 @@ pub(super) fn status(denied: Denied) -> Status {
 fn code(denied: &Denied) -> Code {
     match denied {
         Denied::Refused(rejection) => Code::from_i32(rejection.grpc().number()),
-        Denied::Scope(_) | Denied::Holder(_) | Denied::Group(_) => Code::PermissionDenied,
-        Denied::Invalid { .. } | Denied::NotAnObject(_) => Code::InvalidArgument,
+        Denied::Scope(_) | Denied::Holder(_) | Denied::Group(_) | Denied::NoSiteKey => {
+            Code::PermissionDenied
+        }
+        Denied::Invalid { .. }
+        | Denied::KeyReused
+        | Denied::Machine(_)
+        | Denied::NotAnObject(_)
+        | Denied::NotLentHere(_) => Code::InvalidArgument,
         Denied::Unknown { .. } | Denied::NoLicense | Denied::NoSeat => Code::NotFound,
+        Denied::KeyInWork => Code::Aborted,
+        Denied::TooManyKeys => Code::ResourceExhausted,
         Denied::Store(_) | Denied::Busy => Code::Unavailable,
     }
 }

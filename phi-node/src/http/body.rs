@@ -5,7 +5,7 @@ use axum::{
     extract::{FromRequest, FromRequestParts, Path, Query, Request},
     response::{IntoResponse as _, Response},
 };
-use http::{HeaderMap, StatusCode, header, request::Parts};
+use http::{HeaderMap, HeaderName, StatusCode, header, request::Parts};
 use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
@@ -67,6 +67,51 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
             }
         }
     }
+}
+
+/// The name of a request, if it has one: a string of structured fields (RFC 9651, section 3.3.3).
+pub(super) struct Key(pub(super) Option<String>);
+
+const KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+impl<S: Send + Sync> FromRequestParts<S> for Key {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
+        let mut shown = parts.headers.get_all(KEY).iter();
+        let Some(value) = shown.next() else {
+            return Ok(Self(None));
+        };
+        let one = shown.next().is_none();
+        if let Some(key) = string(value.as_bytes()).filter(|_| one) {
+            return Ok(Self(Some(key)));
+        }
+        let detail = "the Idempotency-Key is not one string";
+        let problem = Problem::new(StatusCode::BAD_REQUEST, "malformed", detail);
+        Err(problem
+            .hint("write it in quotation marks: Idempotency-Key: \"8e03978e\"")
+            .into_response())
+    }
+}
+
+/// What is between the quotation marks.
+fn string(value: &[u8]) -> Option<String> {
+    let inner = value
+        .trim_ascii()
+        .strip_prefix(b"\"")?
+        .strip_suffix(b"\"")?;
+    let mut text = String::with_capacity(inner.len());
+    let mut bytes = inner.iter();
+    while let Some(byte) = bytes.next() {
+        let byte = match byte {
+            b'\\' => bytes.next().filter(|byte| b"\"\\".contains(byte))?,
+            b'"' => return None,
+            b' '..=b'~' => byte,
+            _ => return None,
+        };
+        text.push(char::from(*byte));
+    }
+    Some(text)
 }
 
 /// The part of a path that names something.

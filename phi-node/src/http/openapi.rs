@@ -20,6 +20,8 @@ use utoipa::{
     paths(
         super::livez,
         super::readyz,
+        serve,
+        crate::watch::numbers::render,
         super::licenses,
         super::license,
         super::documents,
@@ -27,6 +29,8 @@ use utoipa::{
         super::take,
         super::claim,
         super::seats,
+        super::borrow,
+        super::hand_back,
         super::renew,
         super::release,
         super::usage,
@@ -36,7 +40,7 @@ use utoipa::{
         (name = "seats", description = "So many at once."),
         (name = "licenses", description = "What there is, and what is handed in."),
         (name = "usage", description = "What was used."),
-        (name = "health", description = "For whoever starts and stops nodes."),
+        (name = "health", description = "For whoever starts, stops and watches nodes."),
     ),
     modifiers(&Keys),
 )]
@@ -67,6 +71,11 @@ pub fn document() -> String {
     api.expect("the document has text keys alone") + "\n"
 }
 
+/// This document.
+#[utoipa::path(get, path = "/openapi.json", tag = "health", operation_id = "openapi", responses(
+    (status = 200, description = "The document, in OpenAPI 3.1.", body = Object, content_type = "application/json"),
+    (status = "default", description = "Why not.", body = super::Problem, content_type = "application/problem+json"),
+))]
 pub(super) async fn serve() -> Response {
     let kind = [(header::CONTENT_TYPE, "application/json")];
     (kind, document()).into_response()

@@ -1,7 +1,10 @@
 //! What calls answer: plain records, which every protocol writes in its own way.
 
-use phi_enforce::{PeriodUsage, Place, RateLimit, SeatUsage, Standing as QuotaStanding, Taken};
-use phi_verify::{Allowance, LicenseId, Period, QuotaCode, UnixTime};
+use phi_enforce::{
+    BorrowedSeat, PeriodUsage, Place, RateLimit, SeatUsage, Standing as QuotaStanding, Taken,
+    borrowed_to_text,
+};
+use phi_verify::{Allowance, LicenseId, LimitCode, Period, QuotaCode, UnixTime};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -9,7 +12,7 @@ use super::millis;
 use crate::{
     intake::{Named, Report},
     licenses::{Entry, Shelf, Standing, Trust},
-    sessions::Seat,
+    sessions::{Seat, session_parts},
 };
 
 /// An answer with what is left of a quota, for the `RateLimit` fields.
@@ -116,12 +119,9 @@ pub struct SeatAnswer {
 
 impl SeatAnswer {
     pub(super) fn of(seat: Seat, entry: &Entry) -> Self {
-        let named = entry.catalog.as_ref();
-        let named = named.and_then(|catalog| catalog.limits.get(&seat.pool.limit));
-        let number = || seat.pool.limit.get().to_string();
         Self {
             license: seat.pool.license,
-            limit: named.map_or_else(number, |named| named.name.clone()),
+            limit: limit_name(entry, seat.pool.limit),
             fence: seat.fence,
             valid_for_ms: millis(seat.valid_for),
             renew_after_ms: millis(seat.renew_after),
@@ -130,6 +130,57 @@ impl SeatAnswer {
             session: seat.session,
         }
     }
+}
+
+/// A seat that was taken along.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct BorrowedAnswer {
+    /// The document that the machine takes along, as a word: `phi.borrowed-seat.…`.
+    #[serde(serialize_with = "word")]
+    #[schema(value_type = String)]
+    pub document: Vec<u8>,
+    /// The license.
+    #[schema(value_type = String)]
+    pub license: LicenseId,
+    /// The concurrency limit: its name, or its number.
+    pub limit: String,
+    /// Who is on it.
+    pub holder: String,
+    /// Which use of the seat this is.
+    pub session: String,
+    /// The number of the seat, as of any other.
+    pub fence: u64,
+    /// When it begins: RFC 3339, in UTC.
+    pub from: String,
+    /// When it ends.
+    pub until: String,
+}
+
+fn word<S: serde::Serializer>(document: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&borrowed_to_text(document))
+}
+
+impl BorrowedAnswer {
+    pub(super) fn of(seat: &BorrowedSeat, entry: &Entry, document: Vec<u8>) -> Self {
+        let (_, session) = session_parts(&seat.occupant().session);
+        Self {
+            document,
+            license: seat.license(),
+            limit: limit_name(entry, seat.limit()),
+            holder: seat.occupant().holder.clone(),
+            session: session.into(),
+            fence: seat.fence(),
+            from: seat.from().to_string(),
+            until: seat.until().to_string(),
+        }
+    }
+}
+
+/// The name of a limit, or its number.
+fn limit_name(entry: &Entry, limit: LimitCode) -> String {
+    let catalog = entry.catalog.as_ref();
+    let named = catalog.and_then(|catalog| catalog.limits.get(&limit));
+    named.map_or_else(|| limit.get().to_string(), |named| named.name.clone())
 }
 
 /// Someone on a seat or in the queue for one, at any node.

@@ -3,7 +3,7 @@
 use std::{error::Error, fmt, time::Duration};
 
 use http::StatusCode;
-use phi_enforce::{Rejection, StoreError};
+use phi_enforce::{BorrowError, Rejection, StoreError};
 
 use crate::clients::Right;
 
@@ -37,11 +37,23 @@ pub enum Denied {
     NoLicense,
     /// There is no such seat of this client: it was given up, or is another's.
     NoSeat,
+    /// What is said of a machine is no fingerprint of one.
+    Machine(Box<phi_verify::Error>),
+    /// This node has no key of a site, and lends no seats.
+    NoSiteKey,
+    /// It is no seat that this site lent.
+    NotLentHere(BorrowError),
     /// The bytes are no object of Phi.
     NotAnObject(Box<phi_verify::Error>),
     /// The store cannot be read.
     Store(StoreError),
-    /// Too many calls wait already.
+    /// A call under this key is not answered yet.
+    KeyInWork,
+    /// Something else was asked for under this key.
+    KeyReused,
+    /// As many answers of this client are remembered as may be.
+    TooManyKeys,
+    /// Too many calls wait already, or too many answers are remembered.
     Busy,
 }
 
@@ -69,8 +81,13 @@ impl Denied {
             Self::Unknown { .. } => "unknown",
             Self::NoLicense => "no-license",
             Self::NoSeat => "seat-unknown",
-            Self::NotAnObject(error) => error.code(),
+            Self::Machine(error) | Self::NotAnObject(error) => error.code(),
+            Self::NoSiteKey => "no-site-key",
+            Self::NotLentHere(error) => error.code(),
             Self::Store(error) => error.code(),
+            Self::KeyInWork => "idempotency-key-in-work",
+            Self::KeyReused => "idempotency-key-reused",
+            Self::TooManyKeys => "idempotency-keys-exhausted",
             Self::Busy => "node-busy",
         }
     }
@@ -79,9 +96,15 @@ impl Denied {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Refused(rejection) => rejection.status(),
-            Self::Scope(_) | Self::Holder(_) | Self::Group(_) => StatusCode::FORBIDDEN,
-            Self::Invalid { .. } => StatusCode::BAD_REQUEST,
-            Self::NotAnObject(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Scope(_) | Self::Holder(_) | Self::Group(_) | Self::NoSiteKey => {
+                StatusCode::FORBIDDEN
+            }
+            Self::Invalid { .. } | Self::Machine(_) => StatusCode::BAD_REQUEST,
+            Self::KeyInWork => StatusCode::CONFLICT,
+            Self::TooManyKeys => StatusCode::TOO_MANY_REQUESTS,
+            Self::KeyReused | Self::NotAnObject(_) | Self::NotLentHere(_) => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
             Self::Unknown { .. } | Self::NoLicense | Self::NoSeat => StatusCode::NOT_FOUND,
             Self::Store(_) | Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -91,7 +114,7 @@ impl Denied {
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Refused(rejection) => rejection.retry_after(),
-            Self::Store(_) | Self::Busy => Some(BUSY),
+            Self::Store(_) | Self::KeyInWork | Self::TooManyKeys | Self::Busy => Some(BUSY),
             _ => None,
         }
     }
@@ -106,6 +129,15 @@ impl Denied {
                 Some("GET /v1/licenses has the names; the numbers of codes always work")
             }
             Self::NoLicense => Some("import a bundle with a license"),
+            Self::Machine(_) => Some("`phi fingerprint` on that machine prints it"),
+            Self::KeyReused => Some("a key is for one call: make another for another"),
+            Self::TooManyKeys => Some("take more units at once, or without keys"),
+            Self::NoSiteKey => {
+                Some("`phi-node site-key new` makes one, and `phi-node run --site-key` has it")
+            }
+            Self::NotLentHere(_) => {
+                Some("hand in the document as it was given, at a node with the same site key")
+            }
             Self::NoSeat => Some("stop using the seat, and claim one again"),
             Self::Store(error) => Some(error.hint()),
             _ => None,
@@ -126,8 +158,15 @@ impl fmt::Display for Denied {
             Self::Unknown { what, name } => write!(f, "there is no {what} {name:?}"),
             Self::NoLicense => f.write_str("there is no license that this client may use"),
             Self::NoSeat => f.write_str("there is no such seat of this client"),
-            Self::NotAnObject(error) => error.fmt(f),
+            Self::Machine(error) | Self::NotAnObject(error) => error.fmt(f),
+            Self::NoSiteKey => f.write_str("this node lends no seats: it has no key of the site"),
+            Self::NotLentHere(error) => error.fmt(f),
             Self::Store(error) => write!(f, "the store cannot be read: {}", error.code()),
+            Self::KeyInWork => f.write_str("a call under this key is not answered yet"),
+            Self::KeyReused => f.write_str("something else was asked for under this key"),
+            Self::TooManyKeys => {
+                f.write_str("as many answers of this client are remembered as may be")
+            }
             Self::Busy => f.write_str("too many calls wait at this node"),
         }
     }

@@ -139,7 +139,14 @@ pub fn routes(service: Arc<Service>) -> Router {
         .with_state(service)
 }
 
-async fn render(
+/// Numbers for Prometheus: what was decided, what is held, and how the store is. Right: `metrics`,
+/// unless the node lets everybody read them.
+#[utoipa::path(get, path = "/metrics", tag = "health", operation_id = "metrics", responses(
+    (status = 200, description = "The numbers, in the text format of Prometheus.", body = String,
+        content_type = "text/plain; version=0.0.4; charset=utf-8"),
+    (status = "default", description = "Why not.", body = crate::http::Problem, content_type = "application/problem+json"),
+))]
+pub(crate) async fn render(
     State(service): State<Arc<Service>>,
 ) -> ([(header::HeaderName, &'static str); 1], String) {
     service.gauges().tell();

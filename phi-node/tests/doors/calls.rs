@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use phi_enforce::{borrowed_from_text, borrowed_to_text};
 use phi_node::{clients::BearerKey, grpc::v1};
 use serde_json::{Value, json};
 use tonic::{Code, Status};
@@ -13,13 +14,18 @@ use crate::{
 };
 
 /// A call, in the words of both.
-enum Call {
+pub(crate) enum Call {
     Check(&'static str),
     CheckOf(&'static str, &'static str),
     Take(&'static str, u64),
+    /// Under a key.
+    TakeOnce(&'static str, u64, &'static str),
     Claim(&'static str, Option<&'static str>, &'static str),
     ClaimFor(&'static str, u64),
     ClaimOf(&'static str, &'static str),
+    /// The body of the one is the message of the other.
+    Borrow(Value),
+    HandBack(String),
     Renew(String),
     Release(String),
     Seats(&'static str),
@@ -31,26 +37,26 @@ enum Call {
 
 /// What came of it.
 #[derive(Debug)]
-enum Outcome {
+pub(crate) enum Outcome {
     Done(Value),
     Refused(Refused),
 }
 
 /// A refusal, as far as both say it.
 #[derive(Debug, PartialEq, Eq)]
-struct Refused {
-    code: String,
+pub(crate) struct Refused {
+    pub(crate) code: String,
     /// Seconds.
     retry_after: Option<u64>,
-    detail: String,
+    pub(crate) detail: String,
     hint: Option<String>,
     left: Option<u64>,
-    status: Told,
+    pub(crate) status: Told,
 }
 
 /// The status, which each says in its own way.
 #[derive(Debug)]
-enum Told {
+pub(crate) enum Told {
     Http(u16),
     Grpc(Code),
 }
@@ -73,7 +79,9 @@ impl Call {
             Self::CheckOf(license, flag) => {
                 post("/v1/check", json!({ "license": license, "flag": flag }))
             }
-            Self::Take(quota, units) => post("/v1/take", json!({ "quota": quota, "units": units })),
+            Self::Take(quota, units) | Self::TakeOnce(quota, units, _) => {
+                post("/v1/take", json!({ "quota": quota, "units": units }))
+            }
             Self::Claim(limit, holder, session) => {
                 let mut claim = json!({ "limit": limit, "session": session });
                 if let Some(holder) = holder {
@@ -89,6 +97,8 @@ impl Call {
                 "/v1/seats",
                 json!({ "limit": "seats", "holder": holder, "session": "1", "group": group }),
             ),
+            Self::Borrow(body) => post("/v1/seats/borrow", body.clone()),
+            Self::HandBack(word) => post("/v1/seats/hand-back", json!({ "document": word })),
             Self::Renew(seat) => ("POST", format!("/v1/seats/{seat}/renew"), Vec::new()),
             Self::Release(seat) => ("DELETE", format!("/v1/seats/{seat}"), Vec::new()),
             Self::Seats(limit) => get(format!("/v1/seats?limit={limit}")),
@@ -99,15 +109,19 @@ impl Call {
         }
     }
 
-    async fn over_http(&self, address: SocketAddr, key: &BearerKey) -> Outcome {
+    pub(crate) async fn over_http(&self, address: SocketAddr, key: &BearerKey) -> Outcome {
         let (method, path, body) = self.http();
         let kind = match self {
             Self::Import(_) => "application/octet-stream",
             _ => "application/json",
         };
+        let once = match self {
+            Self::TakeOnce(_, _, key) => format!("Idempotency-Key: {key:?}\r\n"),
+            _ => String::new(),
+        };
         let mut text = format!(
             "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
-             Authorization: Bearer {}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n",
+             Authorization: Bearer {}\r\nContent-Type: {kind}\r\n{once}Content-Length: {}\r\n\r\n",
             key.expose(),
             body.len()
         )
@@ -135,7 +149,7 @@ impl Call {
         })
     }
 
-    async fn over_grpc(&self, client: &mut GrpcClient) -> Outcome {
+    pub(crate) async fn over_grpc(&self, client: &mut GrpcClient) -> Outcome {
         match self.message(client).await {
             Ok(done) => Outcome::Done(done),
             Err(status) => Outcome::Refused(refused(&status)),
@@ -177,20 +191,30 @@ impl Call {
                     .into_inner();
                 json!({ "license": done.license, "flag": done.flag, "code": done.code })
             }
-            Self::Take(quota, units) => {
+            Self::Take(quota, units) | Self::TakeOnce(quota, units, _) => {
                 let (license, quota, units) = (None, (*quota).into(), *units);
+                let key = match self {
+                    Self::TakeOnce(_, _, key) => Some((*key).into()),
+                    _ => None,
+                };
                 let request = v1::TakeRequest {
                     license,
                     quota,
                     units,
+                    idempotency_key: key,
                 };
                 let done = client.take(request).await?;
                 assert!(done.metadata().contains_key("ratelimit") || done.get_ref().code == 1);
                 let done = done.into_inner();
-                json!({
+                let mut taken = json!({
                     "license": done.license, "quota": done.quota, "code": done.code,
                     "units": done.units, "resets": done.resets,
-                })
+                });
+                // Taken by both doors in turn, there is less left each time.
+                if matches!(self, Self::TakeOnce(..)) {
+                    taken["left"] = done.left.into();
+                }
+                taken
             }
             Self::Claim(limit, holder, session) => {
                 let request = claim(limit, *holder, session, None);
@@ -206,6 +230,32 @@ impl Call {
                     ..claim("seats", Some(holder), "1", None)
                 };
                 seat(client.claim(request).await?.into_inner().seat)
+            }
+            Self::Borrow(body) => {
+                let text = |name: &str| body[name].as_str().map(str::to_owned);
+                let request = v1::BorrowRequest {
+                    license: text("license"),
+                    limit: text("limit").unwrap(),
+                    holder: text("holder"),
+                    group: text("group"),
+                    session: text("session").unwrap(),
+                    machine: text("machine").unwrap(),
+                    required: body["required"]
+                        .as_u64()
+                        .map(|count| count.try_into().unwrap()),
+                    for_s: body["for_s"].as_u64(),
+                };
+                let lent = client.borrow(request).await?.into_inner();
+                json!({
+                    "document": borrowed_to_text(&lent.document), "license": lent.license,
+                    "limit": lent.limit, "holder": lent.holder, "session": lent.session,
+                    "fence": lent.fence, "from": lent.from, "until": lent.until,
+                })
+            }
+            Self::HandBack(word) => {
+                let document = borrowed_from_text(word).unwrap_or_default();
+                client.hand_back(v1::HandBackRequest { document }).await?;
+                Value::Null
             }
             Self::Renew(name) => {
                 let request = v1::RenewRequest { seat: name.clone() };
@@ -348,7 +398,7 @@ fn refused(status: &Status) -> Refused {
 /// What the answer over gRPC has, as the one over HTTP says it: a field that is left out there is
 /// null here.
 #[track_caller]
-fn assert_same(http: &Value, grpc: &Value) {
+pub(crate) fn assert_same(http: &Value, grpc: &Value) {
     match grpc {
         Value::Object(fields) => {
             for (name, value) in fields {

@@ -8,6 +8,7 @@ use phi_node::{
     listener::{Drained, Protection},
     tls::{ClientCertificates, Tls},
 };
+use prost::Message;
 use tokio_stream::StreamExt as _;
 use tonic::{
     Code, Request,
@@ -247,6 +248,99 @@ async fn who_gives_up_a_claim_has_no_seat() {
         .seat
         .unwrap();
     assert_eq!(seat.holder, "team-d");
+}
+
+/// What a claim, encoded, is answered over a connection of its own, with a caller that says how long
+/// it waits and does not hang up by itself.
+async fn told_in(rig: &NodeRig, method: &str, timeout: &str, message: impl Message) -> Told {
+    let stream = tokio::net::TcpStream::connect(rig.address).await.unwrap();
+    let (sender, connection) = h2::client::handshake(stream).await.unwrap();
+    let _connection = tokio::spawn(connection);
+    let request = http::Request::post(format!("http://localhost/{method}"))
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .header("grpc-timeout", timeout)
+        .header("authorization", format!("Bearer {}", rig.web.expose()))
+        .body(())
+        .unwrap();
+    let mut sender = within(sender.ready()).await.unwrap();
+    let (answer, mut body) = sender.send_request(request, false).unwrap();
+    let message = message.encode_to_vec();
+    let length = u32::try_from(message.len()).unwrap().to_be_bytes();
+    let frame = [&[0], &length[..], &message].concat();
+    body.send_data(frame.into(), true).unwrap();
+    let answer = within(answer).await.unwrap();
+    let mut told = answer.headers().clone();
+    let mut frames = 0;
+    if !told.contains_key("grpc-status") {
+        let mut body = answer.into_body();
+        while within(body.data()).await.is_some() {
+            frames += 1;
+        }
+        told = within(body.trailers()).await.unwrap().unwrap();
+    }
+    let word = |name: &str| {
+        told.get(name)
+            .map(|value| value.to_str().unwrap().to_owned())
+    };
+    (word("grpc-status").unwrap(), word("phi-code"), frames)
+}
+
+/// The status, the code, and the frames before it.
+type Told = (String, Option<String>, usize);
+
+/// Whoever says how long it waits is answered then, and what it asked for is given up.
+#[tokio::test]
+async fn a_call_ends_when_its_caller_does_not_wait_any_more() {
+    let rig = NodeRig::start();
+    let claim = |holder: &str, wait_ms| v1::ClaimRequest {
+        limit: "seats".into(),
+        holder: Some(holder.into()),
+        session: "1".into(),
+        wait_ms,
+        ..v1::ClaimRequest::default()
+    };
+    let mut team = rig.grpc(&rig.team);
+    for holder in ["team-a", "team-b"] {
+        team.claim(claim(holder, None)).await.unwrap();
+    }
+    let call = |name: &str| format!("{SERVICE}/{name}");
+    let late = Some("deadline-exceeded".to_owned());
+    let waiting = claim("web", Some(60_000));
+    let told = told_in(&rig, &call("Claim"), "100m", waiting).await;
+    assert_eq!(told, ("4".into(), late.clone(), 0));
+    // It left the queue, and so does a claim whose own wait is over.
+    let short = rig.grpc(&rig.web).claim(claim("web", Some(50))).await;
+    assert_eq!(short.unwrap_err().code(), Code::ResourceExhausted);
+    let list = v1::ListSeatsRequest {
+        license: None,
+        limit: "seats".into(),
+    };
+    let mut tries = 0;
+    loop {
+        let seats = rig.grpc(&rig.web).list_seats(list.clone()).await;
+        let seats = seats.unwrap().into_inner().seats;
+        if seats.iter().all(|seat| seat.place() == v1::Place::Seat) {
+            assert_eq!(seats.len(), 2);
+            break;
+        }
+        tries += 1;
+        assert!(tries < 10_000, "{seats:?}");
+    }
+    // What goes on ends then too, with its own end.
+    let watch = told_in(&rig, "grpc.health.v1.Health/Watch", "100m", asked("")).await;
+    assert_eq!(watch, ("4".into(), late, 1));
+    let check = |flag: &str| v1::CheckRequest {
+        license: None,
+        flag: flag.into(),
+    };
+    let told = told_in(&rig, &call("Check"), "99999999H", check("sso")).await;
+    assert_eq!(told, ("0".into(), None, 1));
+    for wrong in ["5", "1s", "123456789S"] {
+        let told = told_in(&rig, &call("Check"), wrong, check("sso")).await;
+        let code = Some("timeout-malformed".to_owned());
+        assert_eq!(told, ("3".into(), code, 0), "{wrong}");
+    }
 }
 
 /// Frames and messages that are none.

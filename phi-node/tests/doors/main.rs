@@ -9,6 +9,8 @@ mod abuse;
 mod admission;
 mod calls;
 mod grpc;
+mod loans;
 mod node;
+mod repeats;
 mod server;
 mod tls;

@@ -7,7 +7,9 @@ use std::{
     sync::Arc,
 };
 
-use phi_enforce::{Clock, LONGEST_LEASE, Moment, Node, Sqlite, SqliteOptions, SystemClock, Wall};
+use phi_enforce::{
+    Clock, LONGEST_LEASE, Moment, Node, SiteKey, Sqlite, SqliteOptions, SystemClock, Wall,
+};
 use phi_node::{
     clients::{self, BearerKey, Clients, Right, Scopes},
     engine::Engine,
@@ -204,6 +206,11 @@ impl Interceptor for Bearer {
     }
 }
 
+/// The key of the site whose node it is.
+pub(crate) fn site_key() -> SiteKey {
+    SiteKey::from_seed(&[7; 32].into()).unwrap()
+}
+
 fn service(folder: &TempDir, policy: &str) -> Arc<Service> {
     let policies = Policies::parse(Path::new("policy.toml"), policy, LONGEST_LEASE);
     let clock: Arc<dyn Clock> = Arc::new(Then {
@@ -224,5 +231,11 @@ fn service(folder: &TempDir, policy: &str) -> Arc<Service> {
     let gate = Box::new(move |license: &_, policy| gates.gate(license, policy));
     let (licenses, findings) = Licenses::open(terms, Arc::clone(&clock), gate).unwrap();
     assert!(findings.is_empty(), "{findings:?}");
-    Arc::new(Service::new(licenses, engine, node, clock))
+    let service = Service::new(licenses, engine, node, clock);
+    // Whoever says nothing about policies lends nothing.
+    let key = (!policy.is_empty()).then(site_key);
+    Arc::new(match key {
+        Some(key) => service.with_site_key(Arc::new(key)),
+        None => service,
+    })
 }

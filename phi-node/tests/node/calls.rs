@@ -16,6 +16,8 @@ fn a_node_answers_for_its_license() {
     api.get("/readyz").is(200);
     let served = api.get("/openapi.json");
     assert_eq!(served.body["openapi"], "3.1.0");
+    let metrics = api.get("/metrics").is(200);
+    assert!(metrics.headers["content-type"].starts_with("text/plain; version=0.0.4"));
     let licenses = api.get("/v1/licenses").is(200);
     assert_eq!(licenses.body["licenses"][0]["license"], LICENSE.to_string());
     let license = api.get(&format!("/v1/licenses/{LICENSE}")).is(200);

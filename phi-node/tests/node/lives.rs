@@ -95,6 +95,33 @@ fn a_node_that_is_killed_goes_on_where_it_was() {
 }
 
 #[test]
+fn a_node_that_hears_a_hangup_reads_its_clients_again() {
+    let home = Home::new(&bundle(&[claims(LICENSE, 10, 1)]));
+    home.add_client("web", &["--scope", "check"]);
+    let node = home.start(&["--clients", "clients.toml"]);
+    let logged = |words: &str| {
+        node.until(
+            |api| api.get("/livez"),
+            |_| {
+                fs::read_to_string(home.path("node.log"))
+                    .unwrap()
+                    .contains(words)
+            },
+        );
+    };
+    let key = home.add_client("more", &["--scope", "check"]);
+    node.tell_to_read_again();
+    logged("told to: the files");
+    node.api.with(&key).check().is(200);
+    // What is broken is said, and locks nobody out.
+    fs::write(home.path("clients.toml"), "[[client]]\n").unwrap();
+    node.tell_to_read_again();
+    logged("told to read files again");
+    node.api.with(&key).check().is(200);
+    node.stop();
+}
+
+#[test]
 fn a_node_that_is_told_to_stop_gives_everything_back() {
     let home = Home::new(&bundle(&[claims(LICENSE, 100_000, 1)]));
     let node = home.start(&[]);

@@ -13,4 +13,5 @@ mod command;
 mod deploy;
 mod issuer;
 mod lives;
+mod loans;
 mod process;

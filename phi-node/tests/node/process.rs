@@ -116,6 +116,11 @@ impl Node {
         self.signal(rustix::process::Signal::TERM);
     }
 
+    /// SIGHUP.
+    pub(crate) fn tell_to_read_again(&self) {
+        self.signal(rustix::process::Signal::HUP);
+    }
+
     fn signal(&self, signal: rustix::process::Signal) {
         let id = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(id, signal).unwrap();
