@@ -142,6 +142,7 @@ fn settings(folder: &Path) -> Settings {
             policies: Policies::default(),
         },
         watched: Vec::new(),
+        site_key: None,
     }
 }
 
