@@ -215,13 +215,13 @@ fn crash() -> Result<(), Failure> {
         "test"
     };
     let server = Server::start()?;
+    // Of the whole workspace, so that what others made is built as for the tests before, and is not
+    // built again.
     let mut crash = cargo(&format!(
-        "{runner} --package phi-tests --features failpoints --test kill --locked"
+        "{runner} --workspace --exclude phi-bench --test kill --locked \
+         --features phi-tests/failpoints,phi-enforce/failpoints"
     ));
-    run_command(crash.env(postgres::URL, server.url()))?;
-    run_command(&mut cargo(&format!(
-        "{runner} --package phi-enforce --features failpoints --test kill --locked"
-    )))
+    run_command(crash.env(postgres::URL, server.url()))
 }
 
 fn doctests() -> Result<(), Failure> {
