@@ -142,7 +142,7 @@ pub use refusal::Refusal;
 pub use rejection::{GrpcCode, Rejection};
 pub use request::{Answer, Request};
 pub use seats::LOAN_MARGIN;
-pub use site_key::SiteKey;
+pub use site_key::{SiteKey, SiteKeyError};
 pub use sqlite::{Sqlite, SqliteOptions};
 pub use store::{
     Ask, Caller, Claim, Done, Epoch, Grant, Held, Hello, Incarnation, Listed, Loan, MAX_BATCH,

@@ -111,7 +111,9 @@ impl fmt::Display for Refusal {
             Self::SeatLost => f.write_str("the seat is lost"),
             Self::SeatLate => f.write_str("the seat was not renewed in time"),
             Self::NameTooLong => f.write_str("the name of a holder or a session is too long"),
-            Self::NotBorrowable => f.write_str("seats of this limit are not lent"),
+            Self::NotBorrowable => {
+                f.write_str("the policy lends no seats of this limit, or none of so few")
+            }
             Self::Undeclared => f.write_str("nothing was declared for this request"),
             Self::Stopping => f.write_str("the node is stopping"),
             Self::NotYet => f.write_str("the answer is not there yet"),

@@ -25,7 +25,7 @@ use phi_verify::{
     PartOutcome, QuotaCode, RevocationPolicy, TrustState, UnixTime, UntrustedDocument, Verifier,
     dangerous_inspect,
 };
-use tracing::warn;
+use tracing::{info, warn};
 
 pub use self::{
     held::{AGAIN, MAX_TOKENS},
@@ -84,6 +84,8 @@ struct Books {
     trust: TrustState,
     tokens: Vec<Held>,
     observed: UnixTime,
+    /// The policies that were told not to be in force; nothing is told before the start is over.
+    told: Option<Vec<Misfit>>,
 }
 
 /// What there is at a moment: replaced as a whole, and never changed.
@@ -204,6 +206,7 @@ impl Licenses {
                 trust,
                 tokens: Vec::new(),
                 observed: UnixTime::EPOCH,
+                told: None,
             }),
             shelf: ArcSwap::default(),
         };
@@ -354,21 +357,31 @@ impl Licenses {
         }
         let shelf = self.shelve(books);
         drop_superseded(&mut books.tokens, &shelf);
-        let before = self.shelf.swap(Arc::new(shelf));
-        let shelf = self.shelf.load();
-        if shelf.misfits != before.misfits {
-            for misfit in &shelf.misfits {
-                warn!("{}; what it says is not in force", misfit.error);
-            }
+        if let Some(told) = &mut books.told
+            && *told != shelf.misfits
+        {
+            told.clone_from(&shelf.misfits);
+            tell(told);
         }
+        self.shelf.store(Arc::new(shelf));
     }
 
-    /// The first policy that is not in force, and that no catalog to come can put in force.
-    pub fn wrong_policy(&self) -> Option<PolicyError> {
-        let shelf = self.shelf.load();
-        let mut misfits = shelf.misfits.iter();
-        let wrong = misfits.find(|misfit| misfit.may == MayFit::Never);
-        wrong.map(|misfit| misfit.error.clone())
+    /// Looks at the policies, when everything is here that is there at the start: from here on it is
+    /// told which are not in force.
+    ///
+    /// # Errors
+    /// The first that no catalog to come can put in force.
+    pub fn check_policies(&self) -> Result<(), PolicyError> {
+        let mut books = self.books();
+        let misfits = self.shelf().misfits.clone();
+        if let Some(never) = misfits.iter().find(|misfit| misfit.may == MayFit::Never) {
+            return Err(never.error.clone());
+        }
+        if !misfits.is_empty() {
+            tell(&misfits);
+        }
+        books.told = Some(misfits);
+        Ok(())
     }
 
     fn shelve(&self, books: &Books) -> Shelf {
@@ -436,6 +449,16 @@ impl Licenses {
             gate,
             policy,
         }
+    }
+}
+
+/// Puts into the log which policies are not in force.
+fn tell(misfits: &[Misfit]) {
+    for misfit in misfits {
+        warn!("{}; what it says is not in force", misfit.error);
+    }
+    if misfits.is_empty() {
+        info!("every policy is in force");
     }
 }
 

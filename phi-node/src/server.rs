@@ -136,9 +136,8 @@ impl Server {
         }
         let mut inbox = Inbox::new(settings.watched);
         let news = inbox.look(&licenses);
-        if let Some(error) = licenses.wrong_policy() {
-            return Err(StartError::Policy(Box::new(error)));
-        }
+        let checked = licenses.check_policies();
+        checked.map_err(|error| StartError::Policy(Box::new(error)))?;
         let mut service = Service::new(licenses, engine, node, clock);
         if let Some(key) = settings.site_key {
             service = service.with_site_key(key);

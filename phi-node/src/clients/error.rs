@@ -130,7 +130,9 @@ impl ClientsError {
                     .into()
             }
             Self::Right { .. } => format!("one of {}", Right::ALL.map(Right::name).join(", ")),
-            Self::Group { .. } => "1 to 256 bytes, without control characters".into(),
+            Self::Group { .. } => {
+                "1 to 256 bytes, without a star and without control characters".into()
+            }
             Self::Pattern { .. } => {
                 "a name of at most 256 bytes, or the beginning of names with one `*` after it"
                     .into()

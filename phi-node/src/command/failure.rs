@@ -3,7 +3,7 @@
 use std::{error::Error as _, fmt::Write as _, io::Write as _, path::Path};
 
 use anstyle::{AnsiColor, Style};
-use phi_enforce::StoreError;
+use phi_enforce::{SiteKeyError, StoreError};
 use phi_node::{
     clients::ClientsError, licenses::PolicyError, listener::ListenError, server::StartError,
     tls::TlsError, watch::WatchError,
@@ -124,6 +124,12 @@ impl From<WatchError> for Failure {
 
 impl From<TlsError> for Failure {
     fn from(error: TlsError) -> Self {
+        Self::input(error.code(), error.to_string()).hint(error.hint())
+    }
+}
+
+impl From<SiteKeyError> for Failure {
+    fn from(error: SiteKeyError) -> Self {
         Self::input(error.code(), error.to_string()).hint(error.hint())
     }
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use clap::{Args, ValueEnum};
-use phi_enforce::LONGEST_LEASE;
+use phi_enforce::{LONGEST_LEASE, SiteKey};
 use phi_node::{
     clients::Clients,
     engine::{Address, History, Opening},
@@ -27,7 +27,7 @@ use phi_verify::{
 };
 use serde::Deserialize;
 
-use super::{failure::Failure, site_key};
+use super::failure::Failure;
 
 /// Where a node listens unless it is told otherwise: on this machine alone.
 pub(super) const LISTEN: SocketAddr =
@@ -303,7 +303,7 @@ impl Settings {
                     },
                 },
                 site_key: match &self.site_key {
-                    Some(path) => Some(Arc::new(site_key::open(path)?)),
+                    Some(path) => Some(Arc::new(SiteKey::open(path)?)),
                     None => None,
                 },
                 watched: self.bundle,

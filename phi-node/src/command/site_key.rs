@@ -1,9 +1,9 @@
 //! `phi-node site-key`: the key with which a site lends seats.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use phi_enforce::{SiteKey, StoreError};
+use phi_enforce::SiteKey;
 use serde::Serialize;
 
 use super::{failure::Failure, output};
@@ -42,10 +42,9 @@ struct Shown {
 impl Command {
     pub(super) fn run(&self, json: bool) -> Result<(), Failure> {
         let key = match self {
-            Self::New(New { file }) => create(file),
-            Self::Show(Show { file }) => open(file),
+            Self::New(New { file }) => SiteKey::create(file)?,
+            Self::Show(Show { file }) => SiteKey::open(file)?,
         };
-        let key = key?;
         let shown = Shown {
             key_id: key.public().id().to_string(),
             public_key: key.public().to_paserk(),
@@ -62,22 +61,4 @@ impl Command {
         }
         Ok(())
     }
-}
-
-/// Reads the key of a file.
-///
-/// # Errors
-/// `site-key`.
-pub(super) fn open(path: &Path) -> Result<SiteKey, Failure> {
-    let hint = "`phi-node site-key new FILE` makes one, for its owner alone";
-    SiteKey::open(path).map_err(|error| unusable(&error).hint(hint))
-}
-
-fn create(path: &Path) -> Result<SiteKey, Failure> {
-    let hint = "name a new file: a key that machines rely on is not replaced";
-    SiteKey::create(path).map_err(|error| unusable(&error).hint(hint))
-}
-
-fn unusable(error: &StoreError) -> Failure {
-    Failure::input("site-key", error.to_string())
 }

@@ -167,7 +167,9 @@ impl fmt::Display for Denied {
             Self::TooManyKeys => {
                 f.write_str("as many answers of this client are remembered as may be")
             }
-            Self::Busy => f.write_str("too many calls wait at this node"),
+            Self::Busy => {
+                f.write_str("this node is busy: too many calls wait, or answers are remembered")
+            }
         }
     }
 }

@@ -138,6 +138,15 @@ fn a_policy_about_nothing_that_there_is_is_refused() {
     node.api.push(&bundle(&[claims(LICENSE, 10, 1)])).is(200);
     node.api.take(10).is(200);
     node.api.take(1).must_be_refused(429, "quota-exhausted");
+    drop(node);
+
+    // What comes with the first look was never missing.
+    let home = Home::new(&bundle(&[claims(LICENSE, 10, 1)]));
+    fs::write(home.path("policy.toml"), "[quotas.projects]\nallow = 1\n").unwrap();
+    let node = home.start(&["--policy", "policy.toml"]);
+    let log = fs::read_to_string(home.path("node.log")).unwrap();
+    assert!(!log.contains("policy.toml"), "{log}");
+    node.stop();
 }
 
 #[test]

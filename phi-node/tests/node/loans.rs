@@ -108,24 +108,37 @@ fn a_seat_goes_along_with_a_machine_and_comes_back() {
 #[test]
 fn a_key_that_is_missing_open_or_there_is_said() {
     let home = Home::new(&bundle(&[]));
-    let refused = |arguments: &[&str], problem: &str| {
+    let refused = |arguments: &[&str], code: &str, next: &str| {
         let output = home.run(&[&["--json"], arguments].concat());
         assert_eq!(output.status.code(), Some(14), "{output:?}");
         let said: Value = serde_json::from_slice(&output.stdout).unwrap();
-        assert_eq!(said["error"]["code"], "site-key", "{said}");
-        let message = said["error"]["message"].as_str().unwrap();
-        assert!(message.contains(problem), "{said}");
-        assert!(said["error"]["hint"].is_string(), "{said}");
+        assert_eq!(said["error"]["code"], code, "{said}");
+        let hint = said["error"]["hint"].as_str().unwrap();
+        assert!(hint.contains(next), "{said}");
     };
     let node = "run --store sqlite:usage.db --anchor root-1.phi --site-key site.key";
     let node: Vec<_> = node.split(' ').collect();
-    refused(&node, "No such file");
-    refused(&["site-key", "show", "site.key"], "No such file");
+    refused(&node, "site-key-file", "this user");
+    refused(
+        &["site-key", "show", "site.key"],
+        "site-key-file",
+        "this user",
+    );
     assert!(home.run(&["site-key", "new", "site.key"]).status.success());
     let before = fs::read(home.path("site.key")).unwrap();
-    refused(&["site-key", "new", "site.key"], "File exists");
+    refused(
+        &["site-key", "new", "site.key"],
+        "site-key-file",
+        "new file",
+    );
     assert_eq!(fs::read(home.path("site.key")).unwrap(), before);
     let open = fs::Permissions::from_mode(0o644);
     fs::set_permissions(home.path("site.key"), open).unwrap();
-    refused(&node, "chmod 600");
+    refused(&node, "site-key-permissions", "chmod 600");
+    fs::write(home.path("none.key"), "k4.secret.AAAA").unwrap();
+    refused(
+        &["site-key", "show", "none.key"],
+        "site-key-permissions",
+        "chmod",
+    );
 }

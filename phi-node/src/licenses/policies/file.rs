@@ -16,14 +16,15 @@
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
-use phi_enforce::{
-    Borrowing, LEASE, MAX_GROUPS, MAX_NAME, Overage, QuotaPolicy, Reserved, SeatPolicy,
-};
+use phi_enforce::{Borrowing, LEASE, MAX_GROUPS, Overage, QuotaPolicy, Reserved, SeatPolicy};
 use serde::Deserialize;
 use toml::Spanned;
 
 use super::{Line, Named, Policies, PolicyError};
-use crate::files::{self, FileProblem, Secrecy};
+use crate::{
+    clients::GroupName,
+    files::{self, FileProblem, Secrecy},
+};
 
 /// A page or two for each product.
 pub const MAX_POLICY_FILE: u64 = 1 << 20;
@@ -196,9 +197,9 @@ impl Reader<'_> {
 
     fn reserved(&self, group: &str, seats: &Spanned<u64>) -> Result<(String, u64), PolicyError> {
         let at = seats.span().start;
-        if group.is_empty() || group.len() > MAX_NAME || group.chars().any(char::is_control) {
-            let problem = "a group has a name of 1 to 256 bytes, without control characters";
-            return Err(self.wrong(at, problem));
+        if let Err(error) = group.parse::<GroupName>() {
+            let problem = format!("{error}: {}", error.hint());
+            return Err(self.wrong(at, &problem));
         }
         if *seats.get_ref() == 0 {
             return Err(self.wrong(at, "no seat is kept for a group by leaving it out"));

@@ -68,6 +68,23 @@ fn a_policy_is_said_by_name_by_number_and_by_product() {
     assert_eq!(Policies::default().of("other", None), Policy::default());
 }
 
+/// However TOML lets it be written.
+#[test]
+fn tables_may_be_dotted_inline_and_apart() {
+    let header =
+        "[products.app.quotas.api_calls]\nsoft = 1\n[products.app.seats.seats]\nextra = 1\n";
+    let expected = parse(header).unwrap().of("app", Some(&snakeoil::catalog()));
+    for text in [
+        "products.app.quotas.api_calls.soft = 1\nproducts.app.seats.seats.extra = 1\n",
+        "[products.app]\nquotas = { api_calls = { soft = 1 } }\nseats.seats.extra = 1\n",
+        "[products]\napp = { quotas.api_calls.soft = 1, seats = { seats.extra = 1 } }\n",
+    ] {
+        let policies = parse(text).unwrap();
+        assert_eq!(policies.of("app", Some(&snakeoil::catalog())), expected);
+    }
+    assert_ne!(expected, Policy::default());
+}
+
 #[test]
 fn what_is_wrong_is_said_with_its_line() {
     for (text, line, problem) in [
@@ -88,6 +105,11 @@ fn what_is_wrong_is_said_with_its_line() {
             "[seats.seats]\nreserved = { \"\" = 1 }\n",
             2,
             "1 to 256 bytes",
+        ),
+        (
+            "[seats.seats.reserved]\n\"ops-*\" = 1\n",
+            2,
+            "without a star",
         ),
         (
             "[seats.seats]\n[seats.seats.reserved]\nops = 0\n",
