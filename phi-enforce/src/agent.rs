@@ -12,7 +12,7 @@ use std::{fmt, time::Duration};
 
 use self::{quotas::Quotas, seats::Seats};
 pub(crate) use self::{
-    quotas::{Slot, Terms},
+    quotas::{Awaited, Slot, Terms},
     seat::{LeaseCell, SeatKey, SeatTerms, SeatView},
 };
 use crate::{
@@ -125,6 +125,7 @@ impl Agent {
     /// From here on everything is given back and nothing is asked for.
     pub(crate) fn stop(&mut self) {
         self.stopping = true;
+        self.quotas.tell_all();
         self.quotas.return_all();
         self.seats.release_all();
     }
@@ -153,6 +154,7 @@ impl Agent {
         self.introduced = false;
         self.reassert.clear();
         self.flight = None;
+        self.quotas.tell_all();
         self.quotas.burn();
         self.seats.burn();
     }
@@ -200,7 +202,7 @@ impl Agent {
         let seats = self.seats.rest(now);
         self.learning(now)
             .map_or(seats, |wait| wait.min(seats))
-            .min(quotas::SWEEP)
+            .min(self.quotas.rest(now))
     }
 
     fn want(&mut self, now: Boot) -> Option<Body> {
@@ -227,11 +229,12 @@ impl Agent {
     }
 
     fn want_units(&mut self, now: Boot) -> Option<Body> {
-        let returns = self.quotas.returns();
+        let may_ask = self.learning(now).is_none() && !self.stopping;
+        let returns = self.quotas.returns(may_ask);
         if !returns.is_empty() {
             return Some(Body::GiveBack(self.caller()?, returns));
         }
-        if self.learning(now).is_some() || self.stopping {
+        if !may_ask {
             return None;
         }
         let asks = self.quotas.asks(now);
@@ -276,6 +279,9 @@ impl Agent {
                 self.fault = Some(error.fault());
                 self.repeat(now, flight);
             }
+        }
+        if self.fault.is_some() || self.learning.is_some() {
+            self.quotas.tell_all();
         }
     }
 

@@ -101,6 +101,13 @@ pub trait Clock: Send + Sync + fmt::Debug {
     fn wall(&self) -> Wall {
         self.now().wall
     }
+
+    /// Both clocks at a glance, where that is quicker: the wall clock may be behind by as long as
+    /// the system takes to move it on, some milliseconds, and by as long as the reader was
+    /// interrupted.
+    fn glance(&self) -> Moment {
+        self.now()
+    }
 }
 
 /// The machine's clocks: `CLOCK_BOOTTIME` and `CLOCK_REALTIME`.
@@ -119,8 +126,16 @@ impl SystemClock {
         Duration::try_from(time).unwrap_or_default()
     }
 
+    fn wall_by(clock: rustix::time::ClockId) -> Wall {
+        let time = Self::read(clock);
+        let millis = time.as_secs().saturating_mul(1000);
+        Wall(millis.saturating_add(time.subsec_millis().into()))
+    }
+
     fn boot() -> Boot {
-        Boot::default().plus(Self::read(rustix::time::ClockId::Boottime))
+        let time = Self::read(rustix::time::ClockId::Boottime);
+        let nanos = time.as_secs().saturating_mul(1_000_000_000);
+        Boot(nanos.saturating_add(time.subsec_nanos().into()))
     }
 }
 
@@ -143,8 +158,15 @@ impl Clock for SystemClock {
     }
 
     fn wall(&self) -> Wall {
-        let wall = Self::read(rustix::time::ClockId::Realtime);
-        Wall(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX))
+        Self::wall_by(rustix::time::ClockId::Realtime)
+    }
+
+    /// The wall clock as of the last tick is a fifth of the price.
+    fn glance(&self) -> Moment {
+        Moment {
+            wall: Self::wall_by(rustix::time::ClockId::RealtimeCoarse),
+            boot: Self::boot(),
+        }
     }
 }
 
@@ -225,6 +247,11 @@ impl JumpWatch {
         Self {
             offset: AtomicI64::new(offset(now)),
         }
+    }
+
+    /// Whether the clocks go on as they did, at a glance: if not, they are to be read with care.
+    pub(crate) fn is_steady(&self, now: Moment) -> bool {
+        offset(now).abs_diff(self.offset.load(Ordering::Acquire)) <= Self::NOTED
     }
 
     /// Whether the clocks jumped. It stays so until that is [dealt with](Self::accept).

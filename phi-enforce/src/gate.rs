@@ -23,7 +23,7 @@ use phi_verify::{
 };
 
 use crate::{
-    agent::{LeaseCell, SeatKey, SeatTerms, SeatView, Slot, Terms},
+    agent::{Awaited, LeaseCell, SeatKey, SeatTerms, SeatView, Slot, Terms},
     clock::{Boot, evictor_wait},
     groups::Reserved,
     node::Hub,
@@ -134,6 +134,28 @@ struct Counted {
     policy: QuotaPolicy,
 }
 
+/// Why units were not taken.
+enum Untaken {
+    Refused(Refusal),
+    /// The store is asked for them.
+    Awaits(Awaited),
+}
+
+impl From<Refusal> for Untaken {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<Untaken> for Refusal {
+    fn from(untaken: Untaken) -> Self {
+        match untaken {
+            Untaken::Refused(refusal) => refusal,
+            Untaken::Awaits(_) => Self::NotYet,
+        }
+    }
+}
+
 /// What holds at a moment: replaced as a whole, and never changed.
 struct Snapshot {
     force: Force,
@@ -224,8 +246,19 @@ impl Gate {
     /// # Errors
     /// Why it is not admitted. Nothing was taken.
     pub fn take(&self, quota: QuotaCode, units: u64) -> Result<Taken, Refusal> {
-        let until = self.ward.hub.clock.now().boot.plus(PATIENCE);
-        self.waiting(until, || self.try_take(quota, units))
+        let hub = &self.ward.hub;
+        let mut until = None;
+        loop {
+            let awaited = match self.ward.take(quota, units) {
+                Err(Untaken::Awaits(awaited)) => awaited,
+                answer => return answer.map_err(Refusal::from),
+            };
+            let until = *until.get_or_insert_with(|| hub.clock.now().boot.plus(PATIENCE));
+            match hub.judge(Err(Refusal::NotYet), until) {
+                ControlFlow::Break(answer) => return answer,
+                ControlFlow::Continue(most) => awaited.wait(most),
+            }
+        }
     }
 
     /// As [`Gate::take`], without waiting: [`Refusal::NotYet`] says to try again when the store
@@ -234,23 +267,7 @@ impl Gate {
     /// # Errors
     /// Why it is not admitted. Nothing was taken.
     pub fn try_take(&self, quota: QuotaCode, units: u64) -> Result<Taken, Refusal> {
-        let ward = &*self.ward;
-        let snapshot = ward.snapshot.load();
-        ward.in_force(&snapshot)?;
-        let counted = snapshot.quotas.get(usize::from(quota.get()));
-        let counted = counted.and_then(Option::as_ref);
-        let counted = counted.ok_or(Refusal::NotGranted)?;
-        let now = ward.hub.now().boot;
-        let slot = &*counted.slot;
-        match slot.slice.spend(units, now) {
-            Spend::Done(left) => {
-                if slot.is_low(left) {
-                    ward.hub.refill(slot);
-                }
-                Ok(counted.taken(left))
-            }
-            Spend::Short(_) | Spend::Late => ward.ask_for(counted, units, now),
-        }
+        self.ward.take(quota, units).map_err(Refusal::from)
     }
 
     /// Takes a seat, if one is free. The seat is held, and renewed by the node, until the lease
@@ -439,22 +456,44 @@ impl Ward {
         }
     }
 
-    /// What the hand does not have is asked of the store.
-    fn ask_for(&self, counted: &Counted, units: u64, now: Boot) -> Result<Taken, Refusal> {
+    fn take(&self, quota: QuotaCode, units: u64) -> Result<Taken, Untaken> {
+        let snapshot = self.snapshot.load();
+        self.in_force(&snapshot)?;
+        let counted = snapshot.quotas.get(usize::from(quota.get()));
+        let counted = counted.and_then(Option::as_ref);
+        let counted = counted.ok_or(Refusal::NotGranted)?;
+        let now = self.hub.now().boot;
         let slot = &*counted.slot;
+        match slot.slice.spend(units, now) {
+            Spend::Done(left) => {
+                if slot.is_low(left) {
+                    self.hub.refill(slot);
+                }
+                Ok(counted.taken(left))
+            }
+            Spend::Short(_) | Spend::Late => self.ask_for(counted, units, now),
+        }
+    }
+
+    /// What the hand does not have is asked of the store.
+    #[cold]
+    fn ask_for(&self, counted: &Counted, units: u64, now: Boot) -> Result<Taken, Untaken> {
+        let slot = &counted.slot;
         let mut agent = self.hub.agent();
         if agent.is_stopping() {
-            return Err(Refusal::Stopping);
+            return Err(Refusal::Stopping.into());
         }
         // Units may have come while the lock was waited for.
         if let Spend::Done(left) = slot.slice.spend(units, now) {
             return Ok(counted.taken(left));
         }
         let left = || slot.remaining.load(Ordering::Relaxed) + slot.slice.left();
-        let exhausted = |retry_after| Refusal::Exhausted {
-            left: left(),
-            resets: counted.resets(),
-            retry_after,
+        let exhausted = |retry_after| {
+            Untaken::Refused(Refusal::Exhausted {
+                left: left(),
+                resets: counted.resets(),
+                retry_after,
+            })
         };
         if units > MAX_SLICE {
             return Err(exhausted(Duration::MAX));
@@ -463,16 +502,17 @@ impl Ward {
             return Err(exhausted(retry_after));
         }
         if let Some(wait) = agent.learning(now) {
-            return Err(Refusal::Learning { wait });
+            return Err(Refusal::Learning { wait }.into());
         }
         if agent.fault().is_some() && agent.is_waiting() {
-            return Err(Refusal::Unavailable(agent.fault()));
+            return Err(Refusal::Unavailable(agent.fault()).into());
         }
         agent.quotas.account(slot).need(units);
         agent.quotas.want(slot);
+        let awaited = Awaited::new(slot);
         drop(agent);
         self.hub.wake();
-        Err(Refusal::NotYet)
+        Err(Untaken::Awaits(awaited))
     }
 
     fn seat_key(&self, limit: LimitCode, occupant: &Occupant) -> SeatKey {

@@ -79,6 +79,15 @@ impl Hub {
 
     /// The time, after whatever a jump of the clocks makes void is gone.
     pub(crate) fn now(&self) -> Moment {
+        let now = self.clock.glance();
+        if self.watch.is_steady(now) {
+            return now;
+        }
+        self.look()
+    }
+
+    #[cold]
+    fn look(&self) -> Moment {
         let now = self.clock.now();
         if self.watch.jumped(now) {
             let mut agent = self.agent();
@@ -127,10 +136,20 @@ impl Hub {
         (self.answers() == known).then_some(listener)
     }
 
-    fn tell(&self, agent: MutexGuard<'_, Agent>) {
+    fn tell(&self, mut agent: MutexGuard<'_, Agent>) {
         self.answers.fetch_add(1, Ordering::Release);
+        let told = agent.quotas.told();
         drop(agent);
         self.heard.notify(usize::MAX);
+        for slot in told {
+            slot.heard.notify(usize::MAX);
+        }
+    }
+
+    fn stop(&self) {
+        let mut agent = self.agent();
+        agent.stop();
+        self.tell(agent);
     }
 
     fn next(&self) -> Step {
@@ -269,7 +288,7 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        self.hub.agent().stop();
+        self.hub.stop();
         self.hub.wake();
         if let Some(courier) = self.courier.take() {
             // A thread that panicked has said so.
@@ -318,7 +337,7 @@ impl ManualNode {
 
     /// From here on everything goes back, and nothing is admitted.
     pub fn stop(&self) {
-        self.hub.agent().stop();
+        self.hub.stop();
     }
 
     /// Whether nothing is on its way any more, after [`ManualNode::stop`].

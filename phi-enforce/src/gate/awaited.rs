@@ -8,7 +8,7 @@ use std::{ops::ControlFlow, time::Duration};
 
 use phi_verify::{Binding, LimitCode, QuotaCode, UnixTime};
 
-use super::{Gate, Lease, PATIENCE, Taken};
+use super::{Gate, Lease, PATIENCE, Taken, Untaken};
 use crate::{
     borrowed::BorrowedSeat,
     clock::Boot,
@@ -23,8 +23,23 @@ impl Gate {
     /// # Errors
     /// Why it is not admitted. Nothing was taken.
     pub async fn take_async(&self, quota: QuotaCode, units: u64) -> Result<Taken, Refusal> {
-        let until = self.ward.hub.clock.now().boot.plus(PATIENCE);
-        self.awaiting(until, || self.try_take(quota, units)).await
+        let hub = &self.ward.hub;
+        let mut until = None;
+        loop {
+            let awaited = match self.ward.take(quota, units) {
+                Err(Untaken::Awaits(awaited)) => awaited,
+                answer => return answer.map_err(Refusal::from),
+            };
+            let until = *until.get_or_insert_with(|| hub.clock.now().boot.plus(PATIENCE));
+            let most = match hub.judge(Err(Refusal::NotYet), until) {
+                ControlFlow::Break(answer) => return answer,
+                ControlFlow::Continue(most) => most,
+            };
+            if let Some(listener) = awaited.listen() {
+                // Whether it came or is late is seen by trying again.
+                let _ = tokio::time::timeout(most, listener).await;
+            }
+        }
     }
 
     /// As [`Gate::lease`], for a task.

@@ -17,6 +17,10 @@ const LIMIT: u64 = 100 * SLICE;
 /// Of each quota so much is spent: what comes after it is given out in ever smaller slices.
 const SPENT: u64 = LIMIT / 10 * 9;
 
+/// So often each of many keys is used before it is measured: slices grow with use, and begin with one
+/// unit.
+const WARM: usize = 100;
+
 fn node(store: Arc<dyn Store>) -> Result<Node, Box<dyn Error>> {
     Ok(Node::start(store, Arc::new(SystemClock), "bench")?)
 }
@@ -72,7 +76,7 @@ pub(crate) fn many_keys(
         let take = &take;
         move || {
             key += 16;
-            (key < 3 * keys).then(|| take(key % keys))
+            (key < WARM * keys).then(|| take(key % keys))
         }
     };
     run(16, 60.0, Timed::Some, warm);

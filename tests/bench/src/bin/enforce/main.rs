@@ -19,11 +19,19 @@ use phi_tests::postgres::{Schema, Server};
 /// What is measured.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Table {
+    /// Flags, and one quota
     Decisions,
+    /// Many quotas
+    Keys,
+    /// Slices from each store
     Slices,
+    /// Claims and heartbeats, of each store and through a gate
     Seats,
+    /// Claims by how many are seated
     Growth,
+    /// A whole node over HTTP and gRPC
     Doors,
+    /// How long the seat of a dead holder is not free
     Dead,
 }
 
@@ -67,6 +75,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     if options.wants(Table::Decisions) {
         decisions::flags(file("flags.db")?, options.seconds)?;
+    }
+    if options.wants(Table::Keys) {
         decisions::many_keys(file("keys.db")?, options.keys, options.seconds)?;
     }
     if options.wants(Table::Slices) {
