@@ -91,6 +91,21 @@ impl Crowd<'_> {
         in_open < open
     }
 
+    /// Whether those on seats leave the groups what is kept for them. As long as every claim is
+    /// decided by the same reservations they do.
+    pub(crate) fn fits(&self) -> bool {
+        let Allowance::Limited(seats) = self.seats else {
+            return true;
+        };
+        let reserved = self.reserved.iter().map(|(_, seats)| seats);
+        let open = seats.saturating_sub(reserved.fold(0, u64::saturating_add));
+        let own = self.reserved.iter().map(|(group, reserved)| {
+            let seated = self.seated.get(group).copied().unwrap_or(0);
+            seated.min(reserved)
+        });
+        self.taken.saturating_sub(own.sum()) <= open
+    }
+
     /// Seats of the group's that none of its holders is on.
     fn kept(&self, group: &str) -> u64 {
         let seated = self.seated.get(group).copied().unwrap_or(0);
@@ -185,9 +200,30 @@ mod tests {
     }
 
     #[test]
+    fn whoever_is_seated_in_turn_fits() {
+        let reserved: Reserved = [("a", 1), ("b", 1)].into_iter().collect();
+        for code in 0..6_usize.pow(3) {
+            let seated = [code % 6, code / 6 % 6, code / 36].map(|seated| seated as u64);
+            let now = crowd(4, seated, [0; 3], &reserved);
+            // Somebody was the last who was seated; before that all others were.
+            let one_less = |group: usize| {
+                let mut before = seated;
+                before[group] = before[group].checked_sub(1)?;
+                Some(before)
+            };
+            let reached = (0..3).filter_map(|group| Some((group, one_less(group)?)));
+            let reached = reached.into_iter().any(|(group, before)| {
+                let before = crowd(4, before, [0; 3], &reserved);
+                before.fits() && before.seats(Some(GROUPS[group]))
+            });
+            assert_eq!(now.fits(), reached || seated == [0; 3], "{seated:?}");
+        }
+    }
+
+    #[test]
     fn no_number_is_too_great() {
         let reserved: Reserved = [("a", u64::MAX), ("b", 7)].into_iter().collect();
         let crowd = crowd(u64::MAX, [0; 3], [0; 3], &reserved);
-        assert!(crowd.seats(Some("a")) && !crowd.seats(None));
+        assert!(crowd.seats(Some("a")) && !crowd.seats(None) && crowd.fits());
     }
 }

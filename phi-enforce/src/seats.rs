@@ -130,9 +130,9 @@ fn acquire<L: Ledger>(
     }
     let mut room = terms(desk, claim)?;
     let mut queued = desk.ledger.place_of(room, &claim.occupant)?;
-    // A store that went back has seats that were given up since. As long as there are too many, none
-    // of them is taken for that of whoever asks.
-    let crowded = !room.fits(claim.extra);
+    // A store that went back has seats that were given up since. As long as there are too many, or
+    // too few are left for a group, none of them is taken for that of whoever asks.
+    let crowded = !room.fits(claim.extra) || !crowd(desk, claim, room, Count::new())?.fits();
     if let Some(known) = queued.take_if(|found| found.place == Place::Seat) {
         if !crowded {
             return again(desk, caller, claim, room, known);
@@ -173,14 +173,28 @@ fn has_room<L: Ledger>(
     room: Room,
     ahead: Count,
 ) -> Result<bool, StoreError> {
-    let crowd = Crowd {
+    let crowd = crowd(desk, claim, room, ahead)?;
+    Ok(crowd.seats(claim.group.as_deref()))
+}
+
+fn crowd<'a, L: Ledger>(
+    desk: &mut Desk<L>,
+    claim: &'a Claim,
+    room: Room,
+    ahead: Count,
+) -> Result<Crowd<'a>, StoreError> {
+    let seated = if claim.reserved.is_empty() {
+        Count::new()
+    } else {
+        desk.ledger.seated(room)?
+    };
+    Ok(Crowd {
         seats: room.places(claim.extra),
         taken: room.taken,
-        seated: desk.ledger.seated(room)?,
+        seated,
         ahead,
         reserved: &claim.reserved,
-    };
-    Ok(crowd.seats(claim.group.as_deref()))
+    })
 }
 
 fn full<L: Ledger>(

@@ -55,6 +55,7 @@ on_every_engine! {
     seats::who_cannot_be_seated_holds_up_nobody,
     seats::reservations_that_change_take_nobodys_seat,
     seats::a_store_that_went_back_is_told_of_groups,
+    seats::a_store_that_went_back_keeps_the_seat_of_a_group,
     seats::a_seat_that_is_away_is_taken,
     seats::a_clock_that_is_set_back_lends_nothing_of_the_past,
     seats::a_claim_keeps_to_the_rules,

@@ -239,6 +239,34 @@ pub(super) fn a_store_that_went_back_is_told_of_groups(rig: &mut dyn Rig) {
     client.full(grouped(2, 1, "a", "cyd"));
 }
 
+/// What the store remembers of those who left must not be another's way onto the group's seat.
+pub(super) fn a_store_that_went_back_keeps_the_seat_of_a_group(rig: &mut dyn Rig) {
+    let mut client = Client::new(rig.store(), 1);
+    client.fence(grouped(3, 1, "", "ann"));
+    let cyd = client.fence(grouped(3, 1, "", "cyd"));
+    client.fence(grouped(3, 1, "a", "dan"));
+    rig.back_up();
+    client.hello(rig.store());
+    client.release("ann", "");
+    client.release("dan", "");
+    let bob = client.fence(grouped(3, 1, "", "bob"));
+    rig.restore();
+    client.hello(rig.store());
+    let held = |fence, holder| Held::Seat {
+        pool: SEATS,
+        fence,
+        occupant: occupant(holder, ""),
+        group: None,
+        lease: LEASE,
+    };
+    client.reassert(&[held(cyd, "cyd"), held(bob, "bob")]);
+    rig.learned();
+    client.release("dan", "");
+    client.full(grouped(3, 1, "", "ann"));
+    client.fence(grouped(3, 1, "a", "dan"));
+    assert_eq!(client.taken(), 3);
+}
+
 fn loan(claim: Claim, until: UnixTime) -> SeatOp {
     SeatOp::Borrow(Loan {
         claim,
