@@ -24,6 +24,8 @@ pub enum Fault {
     ReadOnly,
     /// It is not a store of this library.
     Foreign,
+    /// Its file was moved or replaced while it was open.
+    Moved,
     /// It was written by a newer version.
     Newer,
     /// Its address is not one.
@@ -51,6 +53,7 @@ impl Fault {
             Self::Full => "disk-full",
             Self::ReadOnly => "store-read-only",
             Self::Foreign => "store-foreign",
+            Self::Moved => "store-moved",
             Self::Newer => "store-newer",
             Self::Address => "store-address",
             Self::Unreachable => "store-unreachable",
@@ -93,6 +96,10 @@ impl StoreError {
             Fault::Full => "make room; what nodes hold can still be spent",
             Fault::ReadOnly => "make the file and its folder writable for this user",
             Fault::Foreign => "name the file of an enforcement store, or one that does not exist",
+            Fault::Moved => {
+                "stop this program before its store is moved; start it again with \
+                                the file that is to hold"
+            }
             Fault::Newer => "update this program: an older one would not know what it counts",
             Fault::Address => "write postgres://USER@HOST/DATABASE, without a password",
             Fault::Unreachable => {
@@ -122,6 +129,7 @@ impl fmt::Display for StoreError {
             Fault::Full => "the disk with the store is full",
             Fault::ReadOnly => "the store cannot be written",
             Fault::Foreign => "this is not an enforcement store",
+            Fault::Moved => "the store's file was moved or replaced while it was open",
             Fault::Newer => "the store was written by a newer version",
             Fault::Address => "the address of the store is not usable",
             Fault::Unreachable => "the store is not reached",

@@ -5,11 +5,12 @@
 
 mod file;
 mod open;
+mod place;
 mod writer;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use self::{file::File, writer::Writer};
+use self::{file::File, place::Place, writer::Writer};
 use crate::{
     clock::Clock,
     desk::{self, History, LONGEST_LEASE},
@@ -86,6 +87,7 @@ impl SqliteOptions {
 #[derive(Debug)]
 pub struct Sqlite {
     writer: Writer,
+    place: Place,
 }
 
 impl Sqlite {
@@ -96,9 +98,11 @@ impl Sqlite {
     /// hold a strict limit.
     pub fn open(path: &Path, options: SqliteOptions) -> Result<Self, StoreError> {
         let connection = open::open(path, options.disk)?;
+        let place = Place::of(path)?;
         let desk = sit(File::new(connection), options)?;
         Ok(Self {
             writer: Writer::start(desk)?,
+            place,
         })
     }
 
@@ -109,6 +113,7 @@ impl Sqlite {
     pub fn usage(&self, after: u64, most: usize) -> Result<Vec<UsageEvent>, StoreError> {
         let most = i64::try_from(most).unwrap_or(i64::MAX);
         let values = [desk::signed(after), most];
+        self.place.check()?;
         self.writer
             .run(move |desk| desk.ledger.all(rows::LOG, values, |row| rows::event(row)))
     }
@@ -167,6 +172,7 @@ impl Store for Sqlite {
         seen: Option<(Epoch, u64)>,
     ) -> Result<Hello, StoreError> {
         desk::check_name("a node's name", name)?;
+        self.place.check()?;
         let name = name.to_owned();
         self.writer
             .run(move |desk| desk.hello(incarnation, &name, seen))
@@ -211,6 +217,7 @@ impl Sqlite {
         &self,
         request: impl FnOnce(&mut Desk) -> Result<Outcome<T>, StoreError> + Send + 'static,
     ) -> Result<Outcome<T>, StoreError> {
+        self.place.check()?;
         match self.writer.run_or_unknown(request)? {
             Some(outcome) => Ok(outcome),
             None => Ok(Outcome::Unknown),

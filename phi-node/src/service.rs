@@ -50,6 +50,9 @@ use crate::{
 pub const MAX_WAIT: Duration = Duration::from_secs(60);
 /// So many calls may wait for the store or for a seat at once: each has some kilobytes.
 pub const MAX_WAITING: usize = 16 * 1024;
+/// So many calls may read the store at once, beside what the node needs of it: a store reads for one
+/// at a time.
+const MAX_READING: usize = 2;
 /// A list of seats has at most so many: a page for people.
 pub const MAX_LISTED: usize = 1000;
 
@@ -62,6 +65,7 @@ pub struct Service {
     node: Running,
     clock: Arc<dyn Clock>,
     waiting: Semaphore,
+    reading: Arc<Semaphore>,
     /// What the store said when it was asked last.
     store: Mutex<Option<StoreError>>,
     draining: AtomicBool,
@@ -174,6 +178,7 @@ impl Service {
             node,
             clock,
             waiting: Semaphore::new(MAX_WAITING),
+            reading: Arc::new(Semaphore::new(MAX_READING)),
             store: Mutex::new(None),
             draining: AtomicBool::new(false),
             site_key: None,
@@ -345,7 +350,11 @@ impl Service {
 
     fn renew_seat(&self, client: &Client, seat: &str) -> Result<SeatAnswer, Denied> {
         allowed(client, Right::Seats)?;
-        let seat = self.sessions.renew(client.name(), seat);
+        // What a client may do can have become less since it claimed.
+        let may = |claimed: &Claimed| {
+            client.scopes().cover(claimed.license) && client.may_hold_as(&claimed.holder)
+        };
+        let seat = self.sessions.renew(client.name(), seat, may);
         let seat = seat.map_err(|none| self.no_seat(none))?;
         match self.licenses.shelf().licenses.get(&seat.pool.license) {
             Some(entry) => Ok(SeatAnswer::of(seat, entry)),
@@ -591,8 +600,14 @@ impl Service {
         ask: impl FnOnce(Engine) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Denied> {
         let _waits = self.may_wait()?;
+        let turn = Arc::clone(&self.reading).acquire_owned().await;
         let engine = self.engine.clone();
-        blocking(move || ask(engine)).await.map_err(Denied::Store)
+        let asked = blocking(move || {
+            // It ends with the work, and not with a caller that hangs up.
+            let _turn = turn;
+            ask(engine)
+        });
+        asked.await.map_err(Denied::Store)
     }
 }
 

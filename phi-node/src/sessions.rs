@@ -16,9 +16,10 @@
 //!    clock, which is `v / (1 - rho)` or more in real time: the client has stopped. [`Lease::promise`]
 //!    keeps that promise when the license is refused and when the node stops, too. Only a client
 //!    that says it has stopped is not waited for.
-//! 3. A claim that waited for `w` at the node, by its clock, was sent `w / (1 + rho)` or more before
-//!    `t`. So `w (1 - rho) / (1 + rho)` is added to what the client is told, which measures from
-//!    before it sent: it stops by `s + (v + w (1 - rho) / (1 + rho)) / (1 - rho) <= t + v / (1 - rho)`.
+//! 3. A claim that waited at the node is told what is left of the lease as of its answer, as any
+//!    other. Counted from before it was sent, that may be over when the answer is there: such a
+//!    client sends a heartbeat before it begins. One that counts from the answer instead is on the
+//!    seat for as much longer as the answer was on its way, and no longer.
 //!
 //! # Whose a seat is
 //! Its name has 128 random bits and is good for the client that claimed it alone. The same client
@@ -36,7 +37,7 @@ use std::{
     time::Duration,
 };
 
-use phi_enforce::{Boot, Clock, Gate, Lease, Occupant, Pool, RHO, Refusal, evictor_wait};
+use phi_enforce::{Boot, Clock, Gate, Lease, Occupant, Pool, Refusal, evictor_wait};
 use phi_verify::{LicenseId, LimitCode};
 use tokio::sync::watch;
 
@@ -149,8 +150,7 @@ impl Session {
         Ok(left)
     }
 
-    fn seat(&self, id: &str, left: Duration, waited: Duration) -> Seat {
-        let valid_for = left + waited.mul_f64((1.0 - RHO) / (1.0 + RHO));
+    fn seat(&self, id: &str, valid_for: Duration) -> Seat {
         Seat {
             id: id.into(),
             fence: self.lease.fence(),
@@ -197,7 +197,6 @@ impl Sessions {
         claimed: Claimed,
         most: Option<Duration>,
     ) -> Result<Seat, Refusal> {
-        let came = self.clock.now().boot;
         if self.is_draining() {
             return Err(Refusal::Stopping);
         }
@@ -216,11 +215,11 @@ impl Sessions {
             lease = lease => lease?,
             _ = draining.wait_for(|draining| *draining) => return Err(Refusal::Stopping),
         };
-        self.seat(claimed, lease, came)
+        self.seat(claimed, lease)
     }
 
-    /// Notes a lease for a claim that came at this time.
-    fn seat(&self, claimed: Claimed, lease: Lease, came: Boot) -> Result<Seat, Refusal> {
+    /// Notes a lease for a claim.
+    fn seat(&self, claimed: Claimed, lease: Lease) -> Result<Seat, Refusal> {
         let fresh = name()?;
         let mut all = self.write();
         // Whoever drains waits for the seats that are there: none may come after it has looked.
@@ -235,20 +234,26 @@ impl Sessions {
             silent: AtomicU64::new(0),
         };
         let left = session.promise(now)?;
-        let seat = session.seat(&id, left, now.since(came));
+        let seat = session.seat(&id, left);
         all.by_claim.insert(claimed, id.clone());
         all.by_id.insert(id, session);
         Ok(seat)
     }
 
-    /// A sign of life. It is answered from memory: the node renews its own lease by itself.
+    /// A sign of life, if the client still may have what it claimed. It is answered from memory: the
+    /// node renews its own lease by itself.
     ///
     /// # Errors
     /// [`NoSeat`]: the client has to stop, and may claim again.
-    pub fn renew(&self, client: &str, id: &str) -> Result<Seat, NoSeat> {
+    pub fn renew(
+        &self,
+        client: &str,
+        id: &str,
+        may: impl FnOnce(&Claimed) -> bool,
+    ) -> Result<Seat, NoSeat> {
         let all = self.all.read().unwrap_or_else(PoisonError::into_inner);
         let session = all.by_id.get(id).ok_or(NoSeat::Unknown)?;
-        if session.claimed.client != client {
+        if session.claimed.client != client || !may(&session.claimed) {
             return Err(NoSeat::Unknown);
         }
         if self.is_draining() {
@@ -256,7 +261,7 @@ impl Sessions {
         }
         let left = session.promise(self.clock.now().boot);
         let left = left.map_err(NoSeat::Refused)?;
-        Ok(session.seat(id, left, Duration::ZERO))
+        Ok(session.seat(id, left))
     }
 
     /// The client has stopped: the seat is given back at once.

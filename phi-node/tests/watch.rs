@@ -111,11 +111,15 @@ impl Node {
 
     /// One request over HTTP/1.1: the status, and the body.
     fn ask(&self, what: &str, headers: &str, body: &str) -> (u16, String) {
+        self.ask_as(what, "application/json", headers, body)
+    }
+
+    fn ask_as(&self, what: &str, kind: &str, headers: &str, body: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(self.address).unwrap();
         write!(
             stream,
             "{what} HTTP/1.1\r\nhost: node\r\nconnection: close\r\n\
-             content-type: application/json\r\ncontent-length: {}\r\n{headers}\r\n{body}",
+             content-type: {kind}\r\ncontent-length: {}\r\n{headers}\r\n{body}",
             body.len()
         )
         .unwrap();
@@ -192,7 +196,8 @@ fn a_scrape_has_what_was_decided_and_how_the_node_is() {
         assert_eq!(node.with_key("POST /v1/take", &take).0, 200);
     }
     let seat = r#"{"limit":"0","session":"tab"}"#;
-    assert_eq!(node.with_key("POST /v1/seats", seat).0, 201);
+    let (status, answer) = node.with_key("POST /v1/seats", seat);
+    assert_eq!(status, 201);
     for path in ["/one", "/two"] {
         assert_eq!(node.with_key(&format!("GET {path}"), "").0, 404);
     }
@@ -234,6 +239,23 @@ fn a_scrape_has_what_was_decided_and_how_the_node_is() {
         assert_eq!(series.get(name), Some(&value), "{name} in\n{scrape}");
     }
     assert!(series["phi_node_store_requests_total"] >= 3.0);
+    // However a client spells a path, and whatever it says it sends, that makes no series.
+    let seat: serde_json::Value = serde_json::from_str(&answer).unwrap();
+    let seat = seat["seat"].as_str().unwrap();
+    for letters in 1..20 {
+        let (coded, rest) = seat.split_at(letters);
+        let coded: String = coded.bytes().map(|byte| format!("%{byte:x}")).collect();
+        let renew = format!("POST /v1/seats/{coded}{rest}/renew");
+        let headers = format!("authorization: Bearer {}\r\n", node.key);
+        let text = node.ask_as(&renew, "application/grpc", &headers, "").1;
+        assert!(text.contains("grpc") || text.contains(seat), "{text}");
+        let made_up = format!("POST /phi.enforce.v1.Enforcement/Check{letters}");
+        node.ask_as(&made_up, "application/grpc", &headers, "");
+    }
+    let (_, scrape) = node.with_key("GET /metrics", "");
+    assert!(!scrape.contains(&seat[20..]) && !scrape.contains("Check1"));
+    let more = parsed(&scrape).len() - series.len();
+    assert!(more < 100, "{more} series more");
     assert!(series["phi_node_store_seconds_total"] > 0.0);
 }
 

@@ -72,6 +72,29 @@ fn one_process_has_the_file() {
     open(&path, &clock()).unwrap();
 }
 
+/// Whoever opens the path meanwhile has another file there, and would give out the same again.
+#[test]
+fn a_file_that_is_moved_gives_out_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, moved) = (
+        folder.path().join("store.db"),
+        folder.path().join("moved.db"),
+    );
+    let store = Arc::new(open(&path, &clock()).unwrap());
+    let mut client = Client::new(Arc::<Sqlite>::clone(&store), 1);
+    assert_eq!(client.units(ask(10, 3)), 3);
+    fs::rename(&path, &moved).unwrap();
+    client.caller.request += 1;
+    let error = store.grant(client.caller, &[ask(10, 3)]).unwrap_err();
+    assert_eq!(error.fault(), Fault::Moved);
+    assert_eq!(store.usage(u64::MAX, 1).unwrap_err().fault(), Fault::Moved);
+    let other = open(&path, &clock()).unwrap();
+    assert_eq!(store.usage(u64::MAX, 1).unwrap_err().fault(), Fault::Moved);
+    drop(other);
+    fs::rename(&moved, &path).unwrap();
+    assert_eq!(client.units(ask(10, 3)), 3, "it is back");
+}
+
 #[test]
 fn a_disk_in_memory_cannot_hold_a_limit() {
     if !alone("sqlite::a_disk_in_memory_cannot_hold_a_limit") {

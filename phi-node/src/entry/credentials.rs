@@ -55,18 +55,30 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Answer> {
     }
 }
 
+/// Headers that programs do not send of their own accord: browsers do (Fetch Metadata), and proxies.
+const FROM_ELSEWHERE: [&str; 5] = [
+    "origin",
+    "sec-fetch-site",
+    "forwarded",
+    "x-forwarded-for",
+    "via",
+];
+
 /// A program on this machine.
 ///
 /// A page in a browser on this machine could send requests too: those say where they come from, or
-/// name a host that only led here (DNS rebinding), and are refused.
+/// name a host that only led here (DNS rebinding), and are refused. So is what a proxy on this machine
+/// hands on from elsewhere.
 pub(super) fn anyone_on_loopback(
     anonymous: &Client,
     request: &Request<Body>,
 ) -> Result<Client, Answer> {
     let peer = request.extensions().get::<Peer>();
     let here = peer.is_some_and(|peer| peer.address.ip().to_canonical().is_loopback());
-    let by_a_page = request.headers().contains_key(header::ORIGIN);
-    if here && !by_a_page && host(request).is_some_and(|host| is_loopback(&host)) {
+    let elsewhere = FROM_ELSEWHERE
+        .iter()
+        .any(|name| request.headers().contains_key(*name));
+    if here && !elsewhere && host(request).is_some_and(|host| is_loopback(&host)) {
         return Ok(anonymous.clone());
     }
     Err(Answer::NotFromHere)

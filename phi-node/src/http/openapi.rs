@@ -1,6 +1,11 @@
 //! What the HTTP API is, for programs: OpenAPI 3.1. Published as `docs/openapi.json`.
 
-use axum::response::{IntoResponse, Response};
+use std::sync::LazyLock;
+
+use axum::{
+    body::Bytes,
+    response::{IntoResponse, Response},
+};
 use http::header;
 use utoipa::{
     Modify, OpenApi as _,
@@ -77,6 +82,8 @@ pub fn document() -> String {
     (status = "default", description = "Why not.", body = super::Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn serve() -> Response {
+    // Making it takes milliseconds, and anybody may ask.
+    static MADE: LazyLock<Bytes> = LazyLock::new(|| document().into());
     let kind = [(header::CONTENT_TYPE, "application/json")];
-    (kind, document()).into_response()
+    (kind, MADE.clone()).into_response()
 }

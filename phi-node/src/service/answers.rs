@@ -111,7 +111,8 @@ pub struct SeatAnswer {
     /// holder writes to, and let that refuse a lower one than it has seen.
     pub fence: u64,
     /// How long the seat may be used, in milliseconds from before the request was sent, by a clock
-    /// that goes on in suspend. After that, stop.
+    /// that goes on in suspend. After that, stop. It is what was left at the answer: whoever waited
+    /// in the queue renews once before it begins.
     pub valid_for_ms: u64,
     /// When to renew, in milliseconds from the same moment.
     pub renew_after_ms: u64,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use phi_enforce::{
-    Boot, HandClock, Incarnation, ManualNode, Moment, Patience, Policy, Sqlite, SqliteOptions,
+    Boot, HandClock, Incarnation, ManualNode, Moment, Patience, Policy, RHO, Sqlite, SqliteOptions,
     Step, Wall,
 };
 use phi_tests::snakeoil::{self, NOW, PRODUCT, Seed};
@@ -69,7 +69,6 @@ impl Rig {
     }
 
     fn try_claim(&self, claimed: &Claimed) -> Result<Seat, Refusal> {
-        let came = self.clock.now().boot;
         let occupant = claimed.occupant();
         let lease = || self.gate.try_lease(SEATS, &occupant, Patience::Leave);
         let lease = match lease() {
@@ -79,7 +78,7 @@ impl Rig {
             }
             lease => lease,
         };
-        self.sessions.seat(claimed.clone(), lease?, came)
+        self.sessions.seat(claimed.clone(), lease?)
     }
 
     /// Lets time pass without a word to the store, and then gives up who is silent.
@@ -110,6 +109,10 @@ fn claimed(client: &str) -> Claimed {
     }
 }
 
+fn any(_: &Claimed) -> bool {
+    true
+}
+
 #[test]
 fn a_client_has_a_seat_as_long_as_it_asks() {
     let rig = Rig::new();
@@ -117,7 +120,7 @@ fn a_client_has_a_seat_as_long_as_it_asks() {
     assert_eq!(seat.valid_for, LEASE);
     for _ in 0..10 {
         rig.pass(LEASE / 2);
-        let again = rig.sessions.renew("web", &seat.id).unwrap();
+        let again = rig.sessions.renew("web", &seat.id, any).unwrap();
         assert_eq!((again.fence, &again.id), (seat.fence, &seat.id));
         // What is left of the node's own lease, which it renewed after a third, and no more.
         assert!(again.valid_for <= LEASE && again.valid_for >= LEASE / 3);
@@ -134,7 +137,10 @@ fn a_silent_client_is_waited_for_until_it_has_stopped() {
     assert_eq!((rig.sessions.len(), rig.seated()), (1, 1));
     rig.pass(MOMENT);
     assert_eq!((rig.sessions.len(), rig.seated()), (0, 0));
-    assert_eq!(rig.sessions.renew("web", &seat.id), Err(NoSeat::Unknown));
+    assert_eq!(
+        rig.sessions.renew("web", &seat.id, any),
+        Err(NoSeat::Unknown)
+    );
 }
 
 #[test]
@@ -152,12 +158,15 @@ fn a_seat_is_its_clients_alone() {
     let rig = Rig::new();
     let seat = rig.try_claim(&claimed("web")).unwrap();
     assert_eq!(seat.id.len(), 2 * RANDOM);
-    assert_eq!(rig.sessions.renew("other", &seat.id), Err(NoSeat::Unknown));
+    assert_eq!(
+        rig.sessions.renew("other", &seat.id, any),
+        Err(NoSeat::Unknown)
+    );
     assert_eq!(
         rig.sessions.release("other", &seat.id),
         Err(NoSeat::Unknown)
     );
-    assert!(rig.sessions.renew("web", &seat.id).is_ok());
+    assert!(rig.sessions.renew("web", &seat.id, any).is_ok());
 }
 
 #[test]
@@ -172,7 +181,7 @@ fn a_claim_that_is_repeated_has_the_same_seat() {
     rig.sessions.release("web", &seat.id).unwrap();
     rig.settle(&rig.node);
     assert_eq!(rig.seated(), 1);
-    assert!(rig.sessions.renew("worker", &other.id).is_ok());
+    assert!(rig.sessions.renew("worker", &other.id, any).is_ok());
 }
 
 #[test]
@@ -181,7 +190,7 @@ fn a_license_that_is_refused_ends_a_seat_and_takes_back_no_promise() {
     let seat = rig.try_claim(&claimed("web")).unwrap();
     rig.gate.refuse("revoked");
     let lost = Err(NoSeat::Refused(Refusal::SeatLost));
-    assert_eq!(rig.sessions.renew("web", &seat.id), lost);
+    assert_eq!(rig.sessions.renew("web", &seat.id, any), lost);
     // The answer may be lost: the client goes on, and nobody else is given the seat.
     rig.pass(evictor_wait(seat.valid_for).saturating_sub(MOMENT));
     assert_eq!(rig.seated(), 1);
@@ -195,7 +204,7 @@ fn a_node_that_drains_waits_for_its_clients() {
     let seat = rig.try_claim(&claimed("web")).unwrap();
     rig.sessions.drain();
     let stopping = Err(NoSeat::Refused(Refusal::Stopping));
-    assert_eq!(rig.sessions.renew("web", &seat.id), stopping);
+    assert_eq!(rig.sessions.renew("web", &seat.id, any), stopping);
     assert_eq!(rig.try_claim(&claimed("other")), Err(Refusal::Stopping));
     assert!(!rig.sessions.is_empty());
     rig.pass(evictor_wait(seat.valid_for));
@@ -210,7 +219,7 @@ fn a_dead_nodes_client_has_stopped_before_another_begins() {
     let seat = rig.try_claim(&claimed("web")).unwrap();
     // The node lives on for a while without its store, and goes on promising what is left.
     rig.clock.pass(LEASE / 2);
-    let last = rig.sessions.renew("web", &seat.id).unwrap();
+    let last = rig.sessions.renew("web", &seat.id, any).unwrap();
     assert_eq!(last.valid_for, LEASE / 2);
     let stops = rig.clock.now().boot.plus(last.valid_for.div_f64(1.0 - RHO));
     let other = manual(&rig.clock, 2);
@@ -229,16 +238,28 @@ fn a_dead_nodes_client_has_stopped_before_another_begins() {
 }
 
 #[test]
-fn who_waited_in_the_queue_is_told_of_it() {
+fn who_waited_in_the_queue_is_promised_no_more_than_the_lease() {
     let rig = Rig::new();
-    let came = rig.clock.now().boot;
-    rig.clock.pass(Duration::from_secs(30));
     let occupant = claimed("web").occupant();
     let _ = rig.gate.try_lease(SEATS, &occupant, Patience::Leave);
     rig.settle(&rig.node);
     let lease = rig.gate.try_lease(SEATS, &occupant, Patience::Leave);
-    let seat = rig.sessions.seat(claimed("web"), lease.unwrap(), came);
-    // By the slowest clock of the client thirty seconds of ours are so many.
-    let waited = Duration::from_secs(30).mul_f64((1.0 - RHO) / (1.0 + RHO));
-    assert_eq!(seat.unwrap().valid_for, LEASE + waited);
+    rig.clock.pass(LEASE / 2);
+    let seat = rig.sessions.seat(claimed("web"), lease.unwrap()).unwrap();
+    assert_eq!(seat.valid_for, LEASE / 2);
+    assert!(seat.renew_after < seat.valid_for);
+}
+
+/// What a client may do can become less while it has a seat.
+#[test]
+fn who_may_not_have_the_seat_any_more_does_not_keep_it() {
+    let rig = Rig::new();
+    let seat = rig.try_claim(&claimed("web")).unwrap();
+    let may_not = |claimed: &Claimed| claimed.holder != "ann";
+    assert_eq!(
+        rig.sessions.renew("web", &seat.id, may_not),
+        Err(NoSeat::Unknown)
+    );
+    rig.pass(evictor_wait(seat.valid_for));
+    assert_eq!((rig.sessions.len(), rig.seated()), (0, 0));
 }

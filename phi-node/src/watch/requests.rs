@@ -31,7 +31,8 @@ pub fn watched(routes: Router) -> Router {
 async fn watch(request: Request, next: Next) -> Response {
     let began = Instant::now();
     let protocol = protocol(request.headers());
-    let named = route(&request, protocol);
+    let named = route(&request);
+    let matched = request.extensions().get::<MatchedPath>().cloned();
     let client = request.extensions().get::<Client>().map(Client::name);
     let span = info_span!(
         target: "phi_node::request",
@@ -46,7 +47,7 @@ async fn watch(request: Request, next: Next) -> Response {
     let _ = span.set_parent(traces::parent(request.headers()));
     let response = next.run(request).instrument(span.clone()).await;
     let status = status(&response, protocol);
-    let exists = exists(&response, protocol);
+    let exists = exists(&response, matched.as_ref());
     let route = if exists { named } else { NONE.into() };
     let took = began.elapsed();
     record(&span, &status, &route);
@@ -79,19 +80,27 @@ fn protocol(headers: &HeaderMap) -> &'static str {
     }
 }
 
-/// The route as it was written down; of gRPC, whose routes are whole services, the method.
-fn route(request: &Request<Body>, protocol: &str) -> String {
-    if protocol == "grpc" {
-        return request.uri().path().into();
-    }
+/// The route as it was written down; of gRPC, whose routes are whole services, the method. The path
+/// of any other route is not a name: it has what clients make up.
+fn route(request: &Request<Body>) -> String {
     let matched = request.extensions().get::<MatchedPath>();
-    matched.map_or(NONE, MatchedPath::as_str).into()
+    match matched.map(MatchedPath::as_str) {
+        None => NONE.into(),
+        Some(service) if is_service(service) => request.uri().path().into(),
+        Some(route) => route.into(),
+    }
 }
 
-/// Whether there is such a route: a path that a client made up is no name of a series.
-fn exists(response: &Response, protocol: &str) -> bool {
+/// Whether a route is a service of gRPC, with whatever methods it has.
+fn is_service(route: &str) -> bool {
+    route.contains("{*")
+}
+
+/// Whether there is such a route: a method that a client made up is no name of a series.
+fn exists(response: &Response, matched: Option<&MatchedPath>) -> bool {
+    let service = matched.is_some_and(|matched| is_service(matched.as_str()));
     let refused = grpc_status(response) == Some(UNIMPLEMENTED);
-    protocol != "grpc" || !(refused || response.status() != StatusCode::OK)
+    !service || !(refused || response.status() != StatusCode::OK)
 }
 
 /// The status of HTTP; of gRPC its own, if the answer is that alone.

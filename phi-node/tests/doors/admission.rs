@@ -169,9 +169,15 @@ async fn anybody_is_somebody_on_this_machine() {
         assert_status(&answer, 200);
         assert!(answer.ends_with("anonymous sent 0"), "{answer}");
     }
-    // A page in a browser here, and one whose name was made to lead here.
-    let page = "Origin: https://example.com\r\n";
-    assert_status(&echo("Host: localhost\r\n", page).await, 403);
+    // A page in a browser here, somebody behind a proxy here, and a name that was made to lead here.
+    for page in [
+        "Origin: https://example.com\r\n",
+        "Sec-Fetch-Site: cross-site\r\n",
+        "X-Forwarded-For: 203.0.113.9\r\n",
+        "Forwarded: for=203.0.113.9\r\n",
+    ] {
+        assert_status(&echo("Host: localhost\r\n", page).await, 403);
+    }
     for host in [
         "example.com",
         "localhost.example.com",
