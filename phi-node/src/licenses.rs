@@ -22,8 +22,8 @@ use arc_swap::ArcSwap;
 use phi_enforce::{Clock, Gate, Policy};
 use phi_verify::{
     Bundle, Catalog, Error, FlagCode, Imported, License, LicenseId, LimitCode, PartName,
-    PartOutcome, QuotaCode, RevocationPolicy, TrustState, UnixTime, UntrustedDocument, Verifier,
-    dangerous_inspect,
+    PartOutcome, QuotaCode, Reason, RevocationPolicy, TrustState, UnixTime, UntrustedDocument,
+    Verifier, dangerous_inspect,
 };
 use tracing::{info, warn};
 
@@ -154,7 +154,7 @@ impl Entry {
     pub fn gate(&self) -> Result<&Gate, &'static str> {
         match (&self.gate, &self.standing) {
             (Some(gate), _) => Ok(gate),
-            (None, Standing::Refused(error)) => Err(error.code()),
+            (None, Standing::Refused(error)) => Err(word(error)),
             (None, Standing::InForce(_)) => Err("node-stopping"),
         }
     }
@@ -338,12 +338,16 @@ impl Licenses {
             }
         };
         let name = Named::Token(Some((held.license, held.revision)));
+        let newer = |other: &Held| {
+            other.license == held.license && other.revision > held.revision && other.verdict.is_ok()
+        };
         let outcome = match &held.verdict {
+            _ if books.tokens.iter().any(newer) => Outcome::Passed,
             _ if books.tokens.len() >= MAX_TOKENS => Outcome::NoRoom,
             Ok(_) => Outcome::Updated,
             Err(error) => Outcome::Waiting(error.clone()),
         };
-        if outcome != Outcome::NoRoom {
+        if !matches!(outcome, Outcome::NoRoom | Outcome::Passed) {
             books.tokens.push(held);
         }
         Part { name, outcome }
@@ -363,6 +367,7 @@ impl Licenses {
             told.clone_from(&shelf.misfits);
             tell(told);
         }
+        compare(&self.shelf.load(), &shelf);
         self.shelf.store(Arc::new(shelf));
     }
 
@@ -435,7 +440,7 @@ impl Licenses {
             Spoken::Refused(_, error) => {
                 let gate = known.and_then(|known| known.gate.clone());
                 if let Some(gate) = &gate {
-                    gate.refuse(error.code());
+                    gate.refuse(word(error));
                 }
                 (gate, Standing::Refused(Box::new(error.clone())))
             }
@@ -448,6 +453,40 @@ impl Licenses {
             catalog,
             gate,
             policy,
+        }
+    }
+}
+
+/// Why a license is not in force, in a word: what is out of force for a while is not told as if it
+/// were lost.
+const fn word(error: &Error) -> &'static str {
+    match error {
+        Error::Revoked {
+            reason: Reason::Suspended,
+            ..
+        } => "suspended",
+        error => error.code(),
+    }
+}
+
+/// Puts into the log what is in force now and was not, and the other way round.
+fn compare(before: &Shelf, now: &Shelf) {
+    for (id, entry) in &now.licenses {
+        let known = before.licenses.get(id);
+        let was = known.filter(|known| matches!(known.standing, Standing::InForce(_)));
+        let revision = entry.revision;
+        match (&entry.standing, was) {
+            (Standing::InForce(_), Some(was)) if was.revision == revision => {}
+            (Standing::InForce(_), _) => {
+                info!(
+                    "license {id} revision {revision} of {} is in force",
+                    entry.product
+                );
+            }
+            (Standing::Refused(error), Some(_)) => {
+                warn!("license {id} is not in force any more: {error}");
+            }
+            (Standing::Refused(_), None) => {}
         }
     }
 }

@@ -25,6 +25,7 @@ use phi_enforce::{
 };
 use phi_verify::{License, LicenseId, UnixTime};
 use tokio::sync::Semaphore;
+use tracing::{info, warn};
 
 use self::repeats::{Begun, Repeats};
 pub use self::{
@@ -447,6 +448,13 @@ impl Service {
         let service = Arc::clone(self);
         let report = blocking(move || service.licenses.import(&bytes)).await;
         let report = report.map_err(|error| Denied::NotAnObject(Box::new(error)))?;
+        for part in &report.parts {
+            let (client, name, outcome) = (client.name(), &part.name, part.outcome.name());
+            match part.outcome.error() {
+                Some(error) => warn!("{client} handed in {name}: {outcome}: {error}"),
+                None => info!("{client} handed in {name}: {outcome}"),
+            }
+        }
         Ok(DocumentAnswer::of(&report))
     }
 
@@ -525,7 +533,13 @@ impl Service {
     /// Asks the store whether it is there, for [`Service::ready`]. It may block.
     pub fn probe(&self) {
         let answer = self.engine.probe().err();
-        *self.store.lock().unwrap_or_else(PoisonError::into_inner) = answer;
+        let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        match (&*store, &answer) {
+            (None, Some(error)) => warn!("the store is away: {error}; {}", error.hint()),
+            (Some(_), None) => info!("the store is there again"),
+            _ => {}
+        }
+        *store = answer;
     }
 
     /// From here on this node is not ready, gives out no seat, and no more time on one.
@@ -648,7 +662,7 @@ fn only(client: &Client, shelf: &Shelf) -> Result<Arc<Entry>, Denied> {
     match (&going[..], &all[..]) {
         ([only], _) | ([], [only]) => Ok(Arc::clone(only)),
         (_, []) => Err(Denied::NoLicense),
-        _ => Err(Denied::invalid("license", "is needed: there are several")),
+        _ => Err(Denied::Ambiguous),
     }
 }
 

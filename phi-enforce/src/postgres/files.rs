@@ -9,15 +9,17 @@ pub(super) fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, StoreErro
     read(&open(path)?, path, limit)
 }
 
-/// Reads a file as [`read_bounded`] does, if it is its owner's alone.
+/// Reads a file as [`read_bounded`] does, if it is its owner's alone; a file of root's may be read by
+/// its group, as secrets are handed to a process that runs as another user.
 pub(super) fn read_private(path: &Path, limit: u64) -> Result<Vec<u8>, StoreError> {
     let file = open(path)?;
     #[cfg(unix)]
     {
-        use std::os::unix::fs::PermissionsExt as _;
+        use std::os::unix::fs::MetadataExt as _;
         // Asked of the open file: the name could lead elsewhere by now.
         let metadata = file.metadata().map_err(|error| failed(path, &error))?;
-        if metadata.permissions().mode() & 0o077 != 0 {
+        let too_much = if metadata.uid() == 0 { 0o037 } else { 0o077 };
+        if metadata.mode() & too_much != 0 {
             let problem = "others may do something with it; run `chmod 600` on it";
             return Err(failed(path, &problem));
         }

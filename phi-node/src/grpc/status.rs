@@ -37,6 +37,7 @@ fn code(denied: &Denied) -> Code {
             Code::PermissionDenied
         }
         Denied::Invalid { .. }
+        | Denied::Ambiguous
         | Denied::KeyReused
         | Denied::Machine(_)
         | Denied::NotAnObject(_)

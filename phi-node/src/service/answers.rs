@@ -48,7 +48,8 @@ pub struct TakenAnswer {
     pub code: u16,
     /// How many were taken.
     pub units: u64,
-    /// How many are left of the period, as of the store's last answer.
+    /// How many are left of the period, as of the store's last answer. Where there is no limit, a
+    /// number above 2^62.
     pub left: u64,
     /// When the period ends: RFC 3339, in UTC.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -35,6 +35,8 @@ pub enum Denied {
     },
     /// The node has no license that the client may use.
     NoLicense,
+    /// The client may use several licenses, and the call does not say which.
+    Ambiguous,
     /// There is no such seat of this client: it was given up, or is another's.
     NoSeat,
     /// What is said of a machine is no fingerprint of one.
@@ -80,6 +82,7 @@ impl Denied {
             Self::Invalid { .. } => "invalid",
             Self::Unknown { .. } => "unknown",
             Self::NoLicense => "no-license",
+            Self::Ambiguous => "license-ambiguous",
             Self::NoSeat => "seat-unknown",
             Self::Machine(error) | Self::NotAnObject(error) => error.code(),
             Self::NoSiteKey => "no-site-key",
@@ -99,7 +102,7 @@ impl Denied {
             Self::Scope(_) | Self::Holder(_) | Self::Group(_) | Self::NoSiteKey => {
                 StatusCode::FORBIDDEN
             }
-            Self::Invalid { .. } | Self::Machine(_) => StatusCode::BAD_REQUEST,
+            Self::Invalid { .. } | Self::Ambiguous | Self::Machine(_) => StatusCode::BAD_REQUEST,
             Self::KeyInWork => StatusCode::CONFLICT,
             Self::TooManyKeys => StatusCode::TOO_MANY_REQUESTS,
             Self::KeyReused | Self::NotAnObject(_) | Self::NotLentHere(_) => {
@@ -129,6 +132,9 @@ impl Denied {
                 Some("GET /v1/licenses has the names; the numbers of codes always work")
             }
             Self::NoLicense => Some("import a bundle with a license"),
+            Self::Ambiguous => {
+                Some("name one: GET /v1/licenses has them, and a client may be kept to one")
+            }
             Self::Machine(_) => Some("`phi fingerprint` on that machine prints it"),
             Self::KeyReused => Some("a key is for one call: make another for another"),
             Self::TooManyKeys => Some("take more units at once, or without keys"),
@@ -157,6 +163,7 @@ impl fmt::Display for Denied {
             Self::Invalid { what, problem } => write!(f, "{what} {problem}"),
             Self::Unknown { what, name } => write!(f, "there is no {what} {name:?}"),
             Self::NoLicense => f.write_str("there is no license that this client may use"),
+            Self::Ambiguous => f.write_str("license is needed: this client may use several"),
             Self::NoSeat => f.write_str("there is no such seat of this client"),
             Self::Machine(error) | Self::NotAnObject(error) => error.fmt(f),
             Self::NoSiteKey => f.write_str("this node lends no seats: it has no key of the site"),
