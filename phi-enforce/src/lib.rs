@@ -77,6 +77,11 @@
 //! | `tower` | no | `GateLayer`, which asks a gate before an axum, tonic or other `tower` service |
 //! | `failpoints` | no | points at which tests kill the process; never in what ships |
 
+// The guide's blocks are tests of this crate.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/guides/enforcing.md")]
+struct Guide;
+
 #[macro_use]
 mod failpoint;
 

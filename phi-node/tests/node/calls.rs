@@ -172,7 +172,7 @@ fn a_client_does_what_its_scopes_say_and_no_more() {
     web.push(b"").must_be_refused(403, "scope");
     web.get("/v1/usage").must_be_refused(403, "scope");
     web.get("/v1/licenses").must_be_refused(403, "scope");
-    worker.take(1).must_be_refused(400, "invalid");
+    worker.take(1).must_be_refused(400, "license-ambiguous");
     let named = json!({"license": OTHER.to_string(), "quota": "api_calls", "units": 1});
     worker.post("/v1/take", &named).is(200);
 

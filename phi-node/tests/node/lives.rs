@@ -21,7 +21,7 @@ fn a_license_that_is_suspended_by_push_ends_at_once_and_counts_on() {
     let pushed = api.push(&list(2, &[LICENSE], &[])).is(200);
     assert_eq!(pushed.body["parts"][0]["outcome"], "updated");
     let refused = api.check().must_be_refused(403, "unlicensed");
-    assert_eq!(refused.body["reason"], "revoked");
+    assert_eq!(refused.body["reason"], "suspended");
     api.take(1).must_be_refused(403, "unlicensed");
     api.post(&renew, &json!(null))
         .must_be_refused(409, "seat-lost");
@@ -39,6 +39,33 @@ fn a_license_that_is_suspended_by_push_ends_at_once_and_counts_on() {
         .is(200);
     api.check().is(200);
     assert_eq!(api.take(1).is(200).body["left"], 5);
+    let log = fs::read_to_string(home.path("node.log")).unwrap();
+    for words in [
+        "anonymous handed in ",
+        "license 0000000000000007 is not in force any more: license is revoked: suspended",
+        "license 0000000000000007 revision 1 of",
+    ] {
+        let words = words.replace("0000000000000007", &LICENSE.to_string());
+        assert!(log.contains(&words), "{words} in\n{log}");
+    }
+}
+
+#[test]
+fn an_older_revision_of_a_license_is_passed() {
+    let newer = phi_verify::Claims {
+        license_revision: 2,
+        ..claims(LICENSE, 10, 5)
+    };
+    let home = Home::new(&bundle(&[newer]));
+    let node = home.start(&[]);
+    let older = phi_verify::Claims {
+        license_revision: 1,
+        ..claims(LICENSE, 1000, 5)
+    };
+    let token = phi_tests::snakeoil::Seed::License.mint(&older);
+    let pushed = node.api.push(token.as_bytes()).is(200);
+    assert_eq!(pushed.body["parts"][0]["outcome"], "passed");
+    assert_eq!(node.api.take(1).is(200).body["left"], 9);
 }
 
 #[test]
