@@ -56,7 +56,7 @@
 //!
 //! # Stores
 //! [`Sqlite`] is a file, for the nodes of one process. Everything that is given out is in its usage
-//! log ([`Sqlite::usage`], [`Sqlite::period_usage`]). With the feature `postgres` a PostgreSQL server
+//! log ([`Sqlite::usage`]), and a [`UsageReport`] says what that comes to. With the feature `postgres` a PostgreSQL server
 //! is one too, for the nodes of many processes and machines: `Postgres` has the same log, and its
 //! limits hold when a standby takes over that commits waited for.
 //!
@@ -73,6 +73,7 @@
 //! | --- | --- | --- |
 //! | `async` | no | `Gate::take_async`, `lease_async`, `borrow_async`: calls that a tokio task awaits |
 //! | `http` | no | `Rejection`: what a refusal is over HTTP and gRPC, and the `RateLimit` fields |
+//! | `openapi` | no | `utoipa::ToSchema` of [`UsageReport`] |
 //! | `postgres` | no | `Postgres`, the store on a server, for the nodes of many machines |
 //! | `tower` | no | `GateLayer`, which asks a gate before an axum, tonic or other `tower` service |
 //! | `failpoints` | no | points at which tests kill the process; never in what ships |
@@ -154,4 +155,8 @@ pub use store::{
     MAX_NAME, MAX_SEEN, MAX_SLICE, Occupant, Outcome, Overage, Patience, Place, Pool, QuotaKey,
     Return, SeatAnswer, SeatOp, Seen, Store,
 };
-pub use usage::{About, Act, PeriodUsage, SeatUsage, UsageEvent};
+pub use usage::{
+    About, Act, MAX_REPORT_ROWS, NotATime, PeriodUsage, ReportFormat, ReportedDay, ReportedLicense,
+    ReportedLimit, ReportedLog, ReportedPeriod, ReportedQuota, SeatUsage, UsageEvent, UsageQuery,
+    UsageReport, parse_time,
+};

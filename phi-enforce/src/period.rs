@@ -44,6 +44,15 @@ impl Label {
         Self { period, number }
     }
 
+    /// When the period begins; `None` for a whole life.
+    pub fn begins(self) -> Option<UnixTime> {
+        match self.before() {
+            Some(before) => before.ends(),
+            None if self.period == Period::Lifetime => None,
+            None => Some(UnixTime::EPOCH),
+        }
+    }
+
     /// When the period ends; `None` for a whole life.
     pub fn ends(self) -> Option<UnixTime> {
         let next = self.number.saturating_add(1);
@@ -103,6 +112,17 @@ const fn first_day(month: u64) -> u64 {
     era * 146_097 + day_of_era - EPOCH_DAY
 }
 
+/// The beginning of a day of the calendar; `None` if there is no such month, or the year is not
+/// from 1970 to 9999. A day beyond the end of its month is one of the next.
+pub(crate) fn midnight(year: u64, month: u64, day: u64) -> Option<UnixTime> {
+    if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) {
+        return None;
+    }
+    let first = first_day((year - 1970) * 12 + month - 1);
+    let days = first + day.checked_sub(1)?;
+    UnixTime::new(days.checked_mul(DAY)?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,6 +152,9 @@ mod tests {
             for (period, same) in [(Period::Month, 7), (Period::Year, 4)] {
                 let label = Label::at(period, now);
                 let ends = label.ends().unwrap();
+                let begins = label.begins().unwrap();
+                assert!(begins <= now.second());
+                assert_eq!(begins.to_string()[..same], text[..same]);
                 assert!(ends > now.second());
                 assert_eq!(ends.minus(1).to_string()[..same], text[..same]);
                 let next = Label::at(period, Wall::from(ends));

@@ -51,7 +51,7 @@ use crate::{
         Ask, Caller, Epoch, Grant, Held, Hello, Incarnation, Listed, Outcome, Pool, Return,
         SeatAnswer, SeatOp, Store,
     },
-    usage::{PeriodUsage, SeatUsage, UsageEvent},
+    usage::{PeriodUsage, SeatUsage, UsageEvent, UsageQuery, UsageReport, roll_up},
 };
 
 /// How long a server may take to answer. A lease of ten seconds is renewed twice before it ends.
@@ -196,6 +196,22 @@ impl Postgres {
             let found = desk.ledger.read(tables::said(rows::LOG, values))?;
             found.iter().map(rows::event).collect()
         })
+    }
+
+    /// What the usage log comes to over a span of time. The log is read in pieces, between which
+    /// others use the store.
+    ///
+    /// # Errors
+    /// If the store cannot be used, or went back to an earlier state meanwhile; if the report has
+    /// more than [`MAX_REPORT_ROWS`](crate::MAX_REPORT_ROWS).
+    pub fn report(&self, query: &UsageQuery) -> Result<UsageReport, StoreError> {
+        let point = || {
+            self.read(|desk| {
+                let meta = desk.meta();
+                Ok((meta.epoch, meta.seq))
+            })
+        };
+        roll_up(query, point, |after, most| self.usage(after, most))
     }
 
     /// What was used of every quota in every period.

@@ -38,7 +38,7 @@ fn grant_one<L: Ledger>(
     caller: Caller,
     ask: &Ask,
 ) -> Result<Grant, StoreError> {
-    let quota = terms(desk, ask)?;
+    let quota = terms(desk, caller, ask)?;
     let now = desk.now().wall;
     let label = current_label(desk, ask.key, quota.period, now)?;
     let counter = counter(desk, ask, quota, label)?;
@@ -77,7 +77,7 @@ fn slice(ask: &Ask, limit: u64, remaining: u64, nodes: u64) -> u64 {
 }
 
 /// What the newest revision says that the store has heard of.
-fn terms<L: Ledger>(desk: &mut Desk<L>, ask: &Ask) -> Result<Quota, StoreError> {
+fn terms<L: Ledger>(desk: &mut Desk<L>, caller: Caller, ask: &Ask) -> Result<Quota, StoreError> {
     let said = Terms {
         revision: ask.revision.min(MAX_COUNT),
         quota: Quota {
@@ -89,6 +89,12 @@ fn terms<L: Ledger>(desk: &mut Desk<L>, ask: &Ask) -> Result<Quota, StoreError> 
         Some(known) if known.revision > said.revision || known == said => Ok(known.quota),
         _ => {
             desk.ledger.set_terms(ask.key, said)?;
+            let about = About::Terms {
+                key: ask.key,
+                revision: said.revision,
+                quota: said.quota,
+            };
+            desk.log(caller, Act::TermsSet, about)?;
             Ok(said.quota)
         }
     }

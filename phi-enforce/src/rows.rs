@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use phi_verify::{Allowance, LicenseId, LimitCode, Period, QuotaCode, UnixTime};
+use phi_verify::{Allowance, LicenseId, LimitCode, Period, Quota, QuotaCode, UnixTime};
 
 use crate::{
     clock::Wall,
+    desk::signed,
     error::{Fault, StoreError},
     ledger::{Lent, Occupied, Room},
     period::Label,
-    store::{Incarnation, Listed, Occupant, Place, Pool, QuotaKey, Seen},
+    store::{Incarnation, Listed, Occupant, Place, Pool, QuotaKey, Seen, number_of},
     usage::{About, Act, PeriodUsage, SeatUsage, UsageEvent},
 };
 
@@ -137,7 +138,7 @@ pub(crate) fn allowance(row: &impl Row, column: usize) -> Result<Allowance, Stor
 
 pub(crate) fn amount(allowance: Allowance) -> Option<i64> {
     match allowance {
-        Allowance::Limited(limit) => Some(crate::desk::signed(limit)),
+        Allowance::Limited(limit) => Some(signed(limit)),
         Allowance::Unlimited => None,
     }
 }
@@ -175,8 +176,11 @@ pub(crate) const LOG: &str =
      FROM usage WHERE seq > $1 ORDER BY seq LIMIT $2";
 
 pub(crate) fn event(row: &impl Row) -> Result<UsageEvent, StoreError> {
+    let act = Act::from_number(row.unsigned(4)?).ok_or_else(unreadable)?;
     let about = if row.int(10)?.is_some() {
         about_seat(row)?
+    } else if act == Act::TermsSet {
+        about_terms(row)?
     } else {
         About::Units {
             key: quota_key(row, 5)?,
@@ -189,9 +193,93 @@ pub(crate) fn event(row: &impl Row) -> Result<UsageEvent, StoreError> {
         at: Wall::from_millis(row.unsigned(1)?),
         incarnation: Incarnation::from_bytes(row.array(2)?),
         request: row.unsigned(3)?,
-        act: Act::from_number(row.unsigned(4)?).ok_or_else(unreadable)?,
+        act,
         about,
     })
+}
+
+/// Units of terms that are unlimited.
+const WITHOUT_LIMIT: i64 = -1;
+
+/// The revision stands where the number of a period does.
+fn about_terms(row: &impl Row) -> Result<About, StoreError> {
+    let allowance = match row.int(9)? {
+        Some(WITHOUT_LIMIT) => Allowance::Unlimited,
+        _ => Allowance::Limited(row.unsigned(9)?),
+    };
+    Ok(About::Terms {
+        key: quota_key(row, 5)?,
+        revision: row.unsigned(8)?,
+        quota: Quota {
+            allowance,
+            period: period(row, 7)?,
+        },
+    })
+}
+
+/// What an event is about, in the columns of the log from `license` on.
+#[derive(Debug)]
+pub(crate) struct Logged<'a> {
+    pub(crate) license: LicenseId,
+    pub(crate) code: u16,
+    pub(crate) period: Option<i64>,
+    pub(crate) label: Option<i64>,
+    pub(crate) units: i64,
+    pub(crate) fence: Option<i64>,
+    pub(crate) occupant: Option<&'a Occupant>,
+}
+
+impl<'a> Logged<'a> {
+    pub(crate) fn of(event: &'a UsageEvent) -> Self {
+        match &event.about {
+            About::Units { key, label, units } => {
+                Self::quota(*key, label.period, label.number, signed(*units))
+            }
+            About::Terms {
+                key,
+                revision,
+                quota,
+            } => {
+                let units = amount(quota.allowance).unwrap_or(WITHOUT_LIMIT);
+                Self::quota(*key, quota.period, *revision, units)
+            }
+            About::Seat {
+                pool,
+                fence,
+                occupant,
+            } => Self::seat(*pool, *fence, occupant, None),
+            About::Loan {
+                pool,
+                fence,
+                occupant,
+                until,
+            } => Self::seat(*pool, *fence, occupant, Some(*until)),
+        }
+    }
+
+    fn quota(key: QuotaKey, period: Period, number: u64, units: i64) -> Self {
+        Self {
+            license: key.license,
+            code: key.quota.get(),
+            period: Some(number_of(period)),
+            label: Some(signed(number)),
+            units,
+            fence: None,
+            occupant: None,
+        }
+    }
+
+    fn seat(pool: Pool, fence: u64, occupant: &'a Occupant, until: Option<UnixTime>) -> Self {
+        Self {
+            license: pool.license,
+            code: pool.limit.get(),
+            period: None,
+            label: until.map(|until| signed(until.seconds())),
+            units: 1,
+            fence: Some(signed(fence)),
+            occupant: Some(occupant),
+        }
+    }
 }
 
 /// Of a loan its end stands where the period of units does.
@@ -255,7 +343,7 @@ pub(crate) const CONTRADICTIONS: [&str; 5] = [
      WHERE granted - returned <> (
          SELECT coalesce(sum(CASE WHEN act IN (1, 3) THEN units ELSE -units END), 0)
          FROM usage AS u
-         WHERE u.license = c.license AND u.code = c.quota AND u.fence IS NULL
+         WHERE u.license = c.license AND u.code = c.quota AND u.act <= 4
            AND u.period = c.period AND u.label = c.label)",
     "SELECT 'a counter of quota ' || quota || ' is not what nodes hold'
      FROM counters AS c

@@ -21,7 +21,7 @@ use crate::{
         Ask, Caller, Epoch, Grant, Held, Hello, Incarnation, Listed, Outcome, Pool, Return,
         SeatAnswer, SeatOp, Store,
     },
-    usage::{PeriodUsage, SeatUsage, UsageEvent},
+    usage::{PeriodUsage, SeatUsage, UsageEvent, UsageQuery, UsageReport, roll_up},
 };
 
 type Desk = desk::Desk<File>;
@@ -116,6 +116,22 @@ impl Sqlite {
         self.place.check()?;
         self.writer
             .run(move |desk| desk.ledger.all(rows::LOG, values, |row| rows::event(row)))
+    }
+
+    /// What the usage log comes to over a span of time. The log is read in pieces, between which
+    /// others use the store.
+    ///
+    /// # Errors
+    /// If the store cannot be used, or went back to an earlier state meanwhile; if the report has
+    /// more than [`MAX_REPORT_ROWS`](crate::MAX_REPORT_ROWS).
+    pub fn report(&self, query: &UsageQuery) -> Result<UsageReport, StoreError> {
+        let point = || {
+            self.writer.run(|desk| {
+                let meta = desk.meta();
+                Ok((meta.epoch, meta.seq))
+            })
+        };
+        roll_up(query, point, |after, most| self.usage(after, most))
     }
 
     /// What was used of every quota in every period.

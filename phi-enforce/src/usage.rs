@@ -1,6 +1,24 @@
 //! The usage log: everything that was given out and taken back, and what it comes to by period.
+//!
+//! What it comes to over a span of time, for others to read, is a [`UsageReport`]: `report` has its
+//! form, and `replay` makes it of the log alone.
 
-use phi_verify::UnixTime;
+mod line;
+mod replay;
+mod report;
+mod time;
+
+use phi_verify::{Quota, UnixTime};
+
+pub(crate) use self::replay::roll_up;
+pub use self::{
+    replay::MAX_REPORT_ROWS,
+    report::{
+        ReportFormat, ReportedDay, ReportedLicense, ReportedLimit, ReportedLog, ReportedPeriod,
+        ReportedQuota, UsageQuery, UsageReport,
+    },
+    time::{NotATime, parse_time},
+};
 
 use crate::{
     clock::Wall,
@@ -36,10 +54,12 @@ pub enum Act {
     SeatHandedBack = 11,
     /// A seat that was taken along is free again, because its end is long past.
     LoanEnded = 12,
+    /// A newer revision of a license said how much of a quota there is.
+    TermsSet = 13,
 }
 
 impl Act {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Granted,
         Self::Returned,
         Self::Reasserted,
@@ -52,10 +72,30 @@ impl Act {
         Self::SeatBorrowed,
         Self::SeatHandedBack,
         Self::LoanEnded,
+        Self::TermsSet,
     ];
 
     pub(crate) fn from_number(number: u64) -> Option<Self> {
         Self::ALL.into_iter().find(|act| *act as u64 == number)
+    }
+
+    /// The stable word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Granted => "granted",
+            Self::Returned => "returned",
+            Self::Reasserted => "reasserted",
+            Self::NeverArrived => "never-arrived",
+            Self::SeatAcquired => "seat-acquired",
+            Self::SeatReleased => "seat-released",
+            Self::SeatEvicted => "seat-evicted",
+            Self::SeatTakenOver => "seat-taken-over",
+            Self::SeatReasserted => "seat-reasserted",
+            Self::SeatBorrowed => "seat-borrowed",
+            Self::SeatHandedBack => "seat-handed-back",
+            Self::LoanEnded => "loan-ended",
+            Self::TermsSet => "terms-set",
+        }
     }
 }
 
@@ -91,16 +131,15 @@ pub enum About {
         /// When it ends.
         until: UnixTime,
     },
-}
-
-impl About {
-    /// In seconds, when a loan ends.
-    pub(crate) const fn until(&self) -> Option<u64> {
-        match self {
-            Self::Loan { until, .. } => Some(until.seconds()),
-            Self::Units { .. } | Self::Seat { .. } => None,
-        }
-    }
+    /// How much of a quota there is from then on.
+    Terms {
+        /// The quota.
+        key: QuotaKey,
+        /// The revision of the license that says so.
+        revision: u64,
+        /// How much, and for which period.
+        quota: Quota,
+    },
 }
 
 /// One event of the usage log.

@@ -2,6 +2,7 @@
 
 mod history;
 mod quotas;
+mod reports;
 mod seats;
 
 /// A test of each case, for each engine.
@@ -59,6 +60,13 @@ on_every_engine! {
     seats::a_seat_that_is_away_is_taken,
     seats::a_clock_that_is_set_back_lends_nothing_of_the_past,
     seats::a_claim_keeps_to_the_rules,
+    reports::a_report_is_what_the_log_comes_to,
+    reports::a_report_is_made_again_to_the_byte,
+    reports::a_report_of_one_license_has_nothing_of_others,
+    reports::the_limit_of_a_period_is_the_one_it_was_charged_under,
+    reports::a_store_that_went_back_says_so,
+    reports::a_clock_that_was_set_is_told,
+    reports::a_span_keeps_to_the_rules,
     history::a_stranger_has_to_introduce_itself,
     history::a_store_that_starts_again_knows_everything,
     history::a_store_that_went_back_learns,

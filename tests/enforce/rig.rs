@@ -9,8 +9,8 @@ use std::{
 
 use phi_enforce::{
     Ask, Boot, Caller, Epoch, Grant, HandClock, Held, Hello, Incarnation, Moment, Outcome,
-    Postgres, PostgresOptions, Return, SeatAnswer, SeatOp, Sqlite, SqliteOptions, Store,
-    StoreError, Wall, evictor_wait,
+    PeriodUsage, Postgres, PostgresOptions, Return, SeatAnswer, SeatOp, SeatUsage, Sqlite,
+    SqliteOptions, Store, StoreError, UsageEvent, UsageQuery, UsageReport, Wall, evictor_wait,
 };
 use phi_tests::{postgres::Schema, snakeoil::NOW};
 use tempfile::TempDir;
@@ -32,6 +32,11 @@ pub(crate) trait Rig {
     fn restore(&mut self);
     /// What the engine's own audit finds.
     fn audit(&self) -> Vec<String>;
+    /// The whole usage log.
+    fn log(&self) -> Vec<UsageEvent>;
+    fn report(&self, query: &UsageQuery) -> Result<UsageReport, StoreError>;
+    /// The engine's own sums, which are no part of a report.
+    fn sums(&self) -> (Vec<PeriodUsage>, Vec<SeatUsage>);
 
     fn pass(&self, duration: Duration) {
         self.clock().pass(duration);
@@ -202,6 +207,19 @@ impl Rig for SqliteRig {
     fn audit(&self) -> Vec<String> {
         self.sqlite().audit().unwrap()
     }
+
+    fn log(&self) -> Vec<UsageEvent> {
+        self.sqlite().usage(0, usize::MAX).unwrap()
+    }
+
+    fn report(&self, query: &UsageQuery) -> Result<UsageReport, StoreError> {
+        self.sqlite().report(query)
+    }
+
+    fn sums(&self) -> (Vec<PeriodUsage>, Vec<SeatUsage>) {
+        let store = self.sqlite();
+        (store.period_usage().unwrap(), store.seat_usage().unwrap())
+    }
 }
 
 /// PostgreSQL in a schema of its own, on the server that tests share.
@@ -319,5 +337,18 @@ impl Rig for PostgresRig {
 
     fn audit(&self) -> Vec<String> {
         self.postgres().audit().unwrap()
+    }
+
+    fn log(&self) -> Vec<UsageEvent> {
+        self.postgres().usage(0, usize::MAX).unwrap()
+    }
+
+    fn report(&self, query: &UsageQuery) -> Result<UsageReport, StoreError> {
+        self.postgres().report(query)
+    }
+
+    fn sums(&self) -> (Vec<PeriodUsage>, Vec<SeatUsage>) {
+        let store = self.postgres();
+        (store.period_usage().unwrap(), store.seat_usage().unwrap())
     }
 }

@@ -202,6 +202,7 @@ fn every_grant_and_every_seat_has_its_record() {
     assert_eq!(
         acts,
         [
+            Act::TermsSet,
             Act::Granted,
             Act::Returned,
             Act::SeatAcquired,
@@ -210,12 +211,12 @@ fn every_grant_and_every_seat_has_its_record() {
         ]
     );
     assert!(log.iter().all(|event| event.at.second() == NOW));
-    let About::Units { key, units, .. } = log[0].about else {
+    let About::Units { key, units, .. } = log[1].about else {
         panic!("{log:?}");
     };
-    assert_eq!((key, units, log[0].request), (CALLS, 9, 1));
-    assert!(matches!(&log[4].about, About::Seat { fence: freed, .. } if *freed == fence));
-    assert_eq!(rig.sqlite().usage(log[3].seq, 100).unwrap().len(), 1);
+    assert_eq!((key, units, log[1].request), (CALLS, 9, 1));
+    assert!(matches!(&log[5].about, About::Seat { fence: freed, .. } if *freed == fence));
+    assert_eq!(rig.sqlite().usage(log[4].seq, 100).unwrap().len(), 1);
     assert_eq!(rig.sqlite().usage(0, 2).unwrap(), log[..2]);
     let periods = rig.sqlite().period_usage().unwrap();
     assert_eq!((periods[0].granted, periods[0].returned), (9, 4));

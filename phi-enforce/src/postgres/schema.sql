@@ -125,7 +125,9 @@ CREATE TABLE seat_days (
     PRIMARY KEY (pool, day)
 ) WITH (fillfactor = 50);
 
--- Everything that was given out and taken back, in the transaction that did it.
+-- Everything that was given out and taken back, in the transaction that did it, and how much there
+-- was of what. A loan has its end in `label`. Terms of a quota have the license's revision in
+-- `label`, and in `units` the limit, or -1 if there is none.
 CREATE TABLE usage (
     seq BIGINT PRIMARY KEY,
     at BIGINT NOT NULL,

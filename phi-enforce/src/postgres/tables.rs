@@ -13,9 +13,9 @@ use crate::{
     desk::{millis, signed},
     ledger::{Counter, Lent, Meta, Occupied, Room, Terms},
     period::Label,
-    rows,
+    rows::{self, Logged},
     store::{Incarnation, Occupant, Pool, QuotaKey, number_of},
-    usage::{About, UsageEvent},
+    usage::UsageEvent,
 };
 
 pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
@@ -427,46 +427,17 @@ pub(super) fn remove_loan(id: u64) -> Said {
 }
 
 pub(super) fn append(all: &[UsageEvent]) -> Said {
-    let subject = |event: &UsageEvent| match &event.about {
-        About::Units { key, .. } => (key.license, i64::from(key.quota.get())),
-        About::Seat { pool, .. } | About::Loan { pool, .. } => {
-            (pool.license, i64::from(pool.limit.get()))
-        }
-    };
-    let label = |event: &UsageEvent| match &event.about {
-        About::Units { label, .. } => Some(*label),
-        About::Seat { .. } | About::Loan { .. } => None,
-    };
-    let units = |event: &UsageEvent| match &event.about {
-        About::Units { units, .. } => signed(*units),
-        About::Seat { .. } | About::Loan { .. } => 1,
-    };
-    let seat = |event: &UsageEvent| match &event.about {
-        About::Units { .. } => (None, None, None),
-        About::Seat {
-            fence, occupant, ..
-        }
-        | About::Loan {
-            fence, occupant, ..
-        } => {
-            let (holder, session) = (occupant.holder.clone(), occupant.session.clone());
-            (Some(signed(*fence)), Some(holder), Some(session))
-        }
-    };
     let node = all
         .iter()
         .map(|event| event.incarnation.as_bytes().to_vec());
-    let period = all
-        .iter()
-        .map(|event| label(event).map(|label| number_of(label.period)));
-    let number = all
-        .iter()
-        .map(|event| {
-            label(event)
-                .map(|label| label.number)
-                .or(event.about.until())
-        })
-        .map(|number| number.map(signed));
+    let logged: Vec<_> = all.iter().map(Logged::of).collect();
+    let text = |text: fn(&Occupant) -> &String| -> Value {
+        let texts = logged.iter().map(|event| event.occupant.map(text).cloned());
+        Box::new(texts.collect::<Vec<_>>())
+    };
+    let maybe = |number: fn(&Logged<'_>) -> Option<i64>| -> Value {
+        Box::new(logged.iter().map(number).collect::<Vec<_>>())
+    };
     said(
         "INSERT INTO usage SELECT * FROM
          unnest($1::bigint[], $2::bigint[], $3::bytea[], $4::bigint[], $5::bigint[], $6::bytea[],
@@ -478,14 +449,14 @@ pub(super) fn append(all: &[UsageEvent]) -> Said {
             Box::new(node.collect::<Vec<_>>()),
             ints(all.iter().map(|event| signed(event.request))),
             ints(all.iter().map(|event| event.act as i64)),
-            licenses(all.iter().map(|event| subject(event).0)),
-            ints(all.iter().map(|event| subject(event).1)),
-            Box::new(period.collect::<Vec<_>>()),
-            Box::new(number.collect::<Vec<_>>()),
-            ints(all.iter().map(units)),
-            Box::new(all.iter().map(|event| seat(event).0).collect::<Vec<_>>()),
-            Box::new(all.iter().map(|event| seat(event).1).collect::<Vec<_>>()),
-            Box::new(all.iter().map(|event| seat(event).2).collect::<Vec<_>>()),
+            licenses(logged.iter().map(|event| event.license)),
+            ints(logged.iter().map(|event| i64::from(event.code))),
+            maybe(|event| event.period),
+            maybe(|event| event.label),
+            ints(logged.iter().map(|event| event.units)),
+            maybe(|event| event.fence),
+            text(|occupant| &occupant.holder),
+            text(|occupant| &occupant.session),
         ],
     )
 }

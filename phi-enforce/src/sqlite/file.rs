@@ -14,9 +14,9 @@ use crate::{
     groups::Count,
     ledger::{Answered, Counter, LIVE, Ledger, Lent, Meta, Occupied, Room, Terms},
     period::Label,
-    rows::{self, Row},
+    rows::{self, Logged, Row},
     store::{Epoch, Incarnation, Listed, MAX_SEEN, Occupant, Pool, QuotaKey, Seen, number_of},
-    usage::{About, UsageEvent},
+    usage::UsageEvent,
 };
 
 /// The file, and which nodes were heard of.
@@ -501,48 +501,26 @@ impl Ledger for File {
     }
 
     fn append(&mut self, event: &UsageEvent) -> Result<(), StoreError> {
-        let node = event.incarnation.as_bytes();
-        let (seq, at) = (signed(event.seq), signed(event.at.millis()));
-        let (request, act) = (signed(event.request), event.act as i64);
-        let sql =
-            "INSERT INTO usage VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
-        match &event.about {
-            About::Units { key, label, units } => {
-                let (license, code) = (key.license.as_bytes(), key.quota.get());
-                let (period, number) = (number_of(label.period), signed(label.number));
-                let (units, empty) = (signed(*units), None::<&str>);
-                self.change(
-                    sql,
-                    params![
-                        seq, at, node, request, act, license, code, period, number, units, empty,
-                        empty, empty
-                    ],
-                )
-            }
-            About::Seat {
-                pool,
-                fence,
-                occupant,
-            }
-            | About::Loan {
-                pool,
-                fence,
-                occupant,
-                ..
-            } => {
-                let (license, code) = (pool.license.as_bytes(), pool.limit.get());
-                let (fence, empty) = (signed(*fence), None::<i64>);
-                let (holder, session) = (&occupant.holder, &occupant.session);
-                let until = event.about.until().map(signed);
-                self.change(
-                    sql,
-                    params![
-                        seq, at, node, request, act, license, code, empty, until, 1, fence, holder,
-                        session
-                    ],
-                )
-            }
-        }
+        let logged = Logged::of(event);
+        let occupant = logged.occupant;
+        self.change(
+            "INSERT INTO usage VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+            params![
+                signed(event.seq),
+                signed(event.at.millis()),
+                event.incarnation.as_bytes(),
+                signed(event.request),
+                event.act as i64,
+                logged.license.as_bytes(),
+                logged.code,
+                logged.period,
+                logged.label,
+                logged.units,
+                logged.fence,
+                occupant.map(|occupant| &occupant.holder),
+                occupant.map(|occupant| &occupant.session)
+            ],
+        )
         .map(drop)
     }
 }

@@ -116,7 +116,9 @@ CREATE TABLE seat_days (
     PRIMARY KEY (pool, day)
 ) STRICT, WITHOUT ROWID;
 
--- Everything that was given out and taken back, in the transaction that did it.
+-- Everything that was given out and taken back, in the transaction that did it, and how much there
+-- was of what. A loan has its end in `label`. Terms of a quota have the license's revision in
+-- `label`, and in `units` the limit, or -1 if there is none.
 CREATE TABLE usage (
     seq INTEGER PRIMARY KEY,
     at INTEGER NOT NULL,
