@@ -11,6 +11,7 @@ use std::{
 
 use phi_enforce::{
     Clock, Listed, PeriodUsage, Pool, SeatUsage, Sqlite, SqliteOptions, Store, StoreError,
+    UsageQuery, UsageReport,
 };
 #[cfg(feature = "postgres")]
 use phi_enforce::{Finding, Postgres, PostgresOptions};
@@ -162,6 +163,14 @@ impl Engine {
     /// If the store cannot be used.
     pub fn occupants(&self, pool: Pool, most: usize) -> Result<Vec<Listed>, StoreError> {
         ask!(self, store => store.occupants(pool, most))
+    }
+
+    /// What the usage log comes to over a span of time.
+    ///
+    /// # Errors
+    /// If the store cannot be used, or the report is too long.
+    pub fn report(&self, query: &UsageQuery) -> Result<UsageReport, StoreError> {
+        ask!(self, store => store.report(query))
     }
 
     /// What was used of every quota in every period.

@@ -170,4 +170,16 @@ impl Enforcement for Calls {
         let usage = self.0.usage(&client).await.map_err(status)?;
         Ok(Response::new(usage.into()))
     }
+
+    async fn get_usage_report(
+        &self,
+        request: Request<v1::GetUsageReportRequest>,
+    ) -> Answer<v1::GetUsageReportResponse> {
+        let (client, span) = asked(request)?;
+        let report = self.0.usage_report(&client, &span.from, span.to.as_deref());
+        let report = report.await.map_err(status)?;
+        let report = serde_json::to_string(&report);
+        let report = report.map_err(|error| tonic::Status::internal(error.to_string()))?;
+        Ok(Response::new(v1::GetUsageReportResponse { report }))
+    }
 }

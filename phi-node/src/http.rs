@@ -18,7 +18,7 @@ use axum::{
     routing::{get, post},
 };
 use http::{HeaderValue, StatusCode, header};
-use phi_enforce::borrowed_from_text;
+use phi_enforce::{UsageReport, borrowed_from_text};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -50,6 +50,7 @@ pub fn routes(service: Arc<Service>) -> Router {
         .route("/v1/seats/{seat}/renew", post(renew))
         .route("/v1/documents", post(documents))
         .route("/v1/usage", get(usage))
+        .route("/v1/usage/report", get(usage_report))
         .fallback(problem::no_route)
         .method_not_allowed_fallback(problem::no_method)
         .with_state(service)
@@ -314,6 +315,21 @@ async fn usage(State(service): Node, Extension(client): From) -> Result<Json<Usa
     service.usage(&client).await.map(Json)
 }
 
+/// What was used in a span of time, made of the usage log alone: the same log and the same span have
+/// the same report.
+#[utoipa::path(get, path = "/v1/usage/report", tag = "usage", params(Span), responses(
+    (status = 200, description = "The report.", body = UsageReport),
+    (status = "default", description = "Why not.", body = Problem, content_type = "application/problem+json"),
+))]
+async fn usage_report(
+    State(service): Node,
+    Extension(client): From,
+    Asked(span): Asked<Span>,
+) -> Result<Json<UsageReport>, Denied> {
+    let report = service.usage_report(&client, &span.from, span.to.as_deref());
+    report.await.map(Json)
+}
+
 /// That the process runs.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 struct Alive {
@@ -405,6 +421,17 @@ struct OfLimit {
     license: Option<String>,
     /// The name of the concurrency limit, or its number.
     limit: String,
+}
+
+/// A span of time.
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct Span {
+    /// From then on: a time of RFC 3339 in UTC, or a day.
+    from: String,
+    /// And before then; now, unless it is said.
+    to: Option<String>,
 }
 
 /// Who is on seats, and who waits.

@@ -8,6 +8,7 @@ mod denied;
 mod gauges;
 mod loans;
 mod repeats;
+mod reports;
 
 use std::{
     borrow::Cow,

@@ -39,6 +39,7 @@ use utoipa::{
         super::renew,
         super::release,
         super::usage,
+        super::usage_report,
     ),
     tags(
         (name = "decisions", description = "Flags and quotas."),

@@ -63,8 +63,36 @@ fn a_node_answers_for_its_license() {
     let usage = api.get("/v1/usage").is(200);
     assert_eq!(usage.body["quotas"][0]["quota"], "api_calls");
     assert_eq!(usage.body["seats"][0]["peak"], 1);
+    let report = api.get("/v1/usage/report?from=2020-01-01").is(200).body;
+    let used = &report["licenses"][0];
+    assert_eq!(used["license"], LICENSE.to_string());
+    assert_eq!(used["quotas"][0]["name"], "api_calls");
+    assert_eq!(used["quotas"][0]["periods"][0]["limit"], 10);
+    let held = &used["limits"][0]["days"][0];
+    assert_eq!((&held["peak"], &held["acquired"]), (&json!(1), &json!(2)));
+    for span in [
+        "from=now",
+        "from=2020-01-01&to=2019-12-31",
+        "since=2020-01-01",
+    ] {
+        let path = format!("/v1/usage/report?{span}");
+        assert_eq!(api.get(&path).status, 400, "{span}");
+    }
     node.stop();
     assert_eq!(home.charged(), 10);
+    let printed = home.run(&[
+        "--json",
+        "usage",
+        "--store",
+        "sqlite:usage.db",
+        "--from",
+        "2020-01-01",
+        "--dangerous-on-any-disk",
+    ]);
+    let printed: serde_json::Value = serde_json::from_slice(&printed.stdout).unwrap();
+    let period = &printed["licenses"][0]["quotas"][0]["periods"][0];
+    assert_eq!(period["used"], 10);
+    assert_eq!(printed["store"], report["store"]);
 }
 
 #[test]
