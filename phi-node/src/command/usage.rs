@@ -66,7 +66,8 @@ impl Usage {
         let engine = Engine::open(&opening, Arc::new(SystemClock));
         let engine = engine.map_err(StartError::from)?;
         if let Some(from) = self.from {
-            let now = SystemClock.wall().second();
+            // The second that it is now is in it.
+            let now = SystemClock.wall().second().plus(1);
             let query = UsageQuery::new(from, self.to.unwrap_or(now));
             return print_report(&engine.report(&query?)?, json);
         }

@@ -25,7 +25,8 @@ impl Service {
         let invalid = |what| Denied::invalid(what, "is no time such as 2031-01-04T00:00:00Z");
         let from = parse_time(from).map_err(|_| invalid("from"))?;
         let to = to.map(parse_time).transpose().map_err(|_| invalid("to"))?;
-        let query = self.span(client, from, to.unwrap_or_else(|| self.now()))?;
+        // The second that it is now is in it.
+        let query = self.span(client, from, to.unwrap_or_else(|| self.now().plus(1)))?;
         let mut report = self.ask_store(move |engine| engine.report(&query)).await?;
         name(&mut report, &self.licenses.shelf());
         Ok(report)
