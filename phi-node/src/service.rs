@@ -451,9 +451,10 @@ impl Service {
         let report = report.map_err(|error| Denied::NotAnObject(Box::new(error)))?;
         for part in &report.parts {
             let (client, name, outcome) = (client.name(), &part.name, part.outcome.name());
-            match part.outcome.error() {
-                Some(error) => warn!("{client} handed in {name}: {outcome}: {error}"),
-                None => info!("{client} handed in {name}: {outcome}"),
+            if let Some(error) = part.outcome.error() {
+                warn!("{client} handed in {name}: {outcome}: {error}");
+            } else {
+                info!("{client} handed in {name}: {outcome}");
             }
         }
         Ok(DocumentAnswer::of(&report))

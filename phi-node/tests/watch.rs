@@ -244,7 +244,8 @@ fn a_scrape_has_what_was_decided_and_how_the_node_is() {
     let seat = seat["seat"].as_str().unwrap();
     for letters in 1..20 {
         let (coded, rest) = seat.split_at(letters);
-        let coded: String = coded.bytes().map(|byte| format!("%{byte:x}")).collect();
+        let spelled = |text, byte| format!("{text}%{byte:x}");
+        let coded = coded.bytes().fold(String::new(), spelled);
         let renew = format!("POST /v1/seats/{coded}{rest}/renew");
         let headers = format!("authorization: Bearer {}\r\n", node.key);
         let text = node.ask_as(&renew, "application/grpc", &headers, "").1;

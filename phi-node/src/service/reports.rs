@@ -26,20 +26,20 @@ impl Service {
         let from = parse_time(from).map_err(|_| invalid("from"))?;
         let to = to.map(parse_time).transpose().map_err(|_| invalid("to"))?;
         // The second that it is now is in it.
-        let query = self.span(client, from, to.unwrap_or_else(|| self.now().plus(1)))?;
+        let query = span(client, from, to.unwrap_or_else(|| self.now().plus(1)))?;
         let mut report = self.ask_store(move |engine| engine.report(&query)).await?;
         name(&mut report, &self.licenses.shelf());
         Ok(report)
     }
+}
 
-    fn span(&self, client: &Client, from: UnixTime, to: UnixTime) -> Result<UsageQuery, Denied> {
-        let query = UsageQuery::new(from, to);
-        let query = query.map_err(|_| Denied::invalid("to", "is not after from"))?;
-        Ok(match client.scopes().licenses() {
-            Some(licenses) => query.of(licenses.iter().copied()),
-            None => query,
-        })
-    }
+fn span(client: &Client, from: UnixTime, to: UnixTime) -> Result<UsageQuery, Denied> {
+    let query = UsageQuery::new(from, to);
+    let query = query.map_err(|_| Denied::invalid("to", "is not after from"))?;
+    Ok(match client.scopes().licenses() {
+        Some(licenses) => query.of(licenses.iter().copied()),
+        None => query,
+    })
 }
 
 /// Puts names into a report, as far as there are catalogs.
