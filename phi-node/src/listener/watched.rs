@@ -1,10 +1,11 @@
 //! What moves on a connection, and since when nothing does.
 
 use std::{
+    collections::BTreeMap,
     io,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     task::{Context, Poll},
@@ -39,6 +40,10 @@ pub(super) struct Activity {
     /// Requests whose answer is not sent.
     running: AtomicUsize,
     requests: AtomicU64,
+    /// Answers of which the peer has yet to take something, by number, and since when. Over HTTP/2
+    /// other bytes move meanwhile.
+    owed: Mutex<BTreeMap<u64, u64>>,
+    answers: AtomicU64,
     /// Requests that were given up, less those that were answered.
     abandoned: AtomicU64,
     too_many_abandoned: Notify,
@@ -65,6 +70,8 @@ impl Activity {
             quiet: AtomicU64::new(0),
             running: AtomicUsize::new(0),
             requests: AtomicU64::new(0),
+            owed: Mutex::default(),
+            answers: AtomicU64::new(0),
             abandoned: AtomicU64::new(0),
             too_many_abandoned: Notify::new(),
         }
@@ -113,7 +120,19 @@ impl Activity {
             return Verdict::Cut("stalled");
         }
         let stalled = stalled.max(age + limits.stall / 4);
+        if let Some(since) = self.owed().values().min() {
+            let untaken = at(*since) + limits.stall;
+            if age >= untaken {
+                return Verdict::Cut("stalled");
+            }
+            next = next.min(untaken);
+        }
         Verdict::GoesOn(self.began + next.min(stalled))
+    }
+
+    fn owed(&self) -> MutexGuard<'_, BTreeMap<u64, u64>> {
+        // It is changed by steps that cannot panic.
+        self.owed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn now(&self) -> u64 {
@@ -142,9 +161,12 @@ impl Running {
         let less = |count: u64| Some(count.saturating_sub(1));
         // The closure always gives a value.
         let _ = self.activity.abandoned.fetch_update(Relaxed, Relaxed, less);
+        let number = self.activity.answers.fetch_add(1, Relaxed);
+        self.activity.owed().insert(number, self.activity.now());
         Sending {
             body,
-            _running: self,
+            number,
+            running: self,
         }
     }
 }
@@ -166,7 +188,14 @@ impl Drop for Running {
 #[derive(Debug)]
 pub(super) struct Sending {
     body: Body,
-    _running: Running,
+    number: u64,
+    running: Running,
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        self.running.activity.owed().remove(&self.number);
+    }
 }
 
 impl http_body::Body for Sending {
@@ -177,7 +206,19 @@ impl http_body::Body for Sending {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        // It is asked for more when the peer has room for it.
+        let activity = &self.running.activity;
+        match &polled {
+            Poll::Ready(Some(Ok(_))) => {
+                activity.owed().insert(self.number, activity.now());
+            }
+            // It is the peer that waits.
+            Poll::Pending | Poll::Ready(_) => {
+                activity.owed().remove(&self.number);
+            }
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

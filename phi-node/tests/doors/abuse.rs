@@ -347,3 +347,24 @@ async fn who_takes_nothing_is_cut_off() {
     within(server.waiting.acquire()).await.unwrap().forget();
     assert_eq!(rest_of(&mut stream).await, "");
 }
+
+/// Over HTTP/2 pings go on while an answer is not taken.
+#[tokio::test]
+async fn who_takes_no_answer_of_http2_is_cut_off() {
+    let server = Server::start(limited(|limits| {
+        limits.stall = SHORT;
+        limits.ping = SHORT / 5;
+    }));
+    let mut without_room = h2::client::Builder::new();
+    without_room.initial_window_size(0);
+    let opened = without_room.handshake::<_, axum::body::Bytes>(server.connect().await);
+    let (sender, connection) = opened.await.unwrap();
+    let connection = tokio::spawn(connection);
+    let mut sender = within(sender.ready()).await.unwrap();
+    let asked = sender.send_request(request(&server, "/livez"), true);
+    let (answer, _) = asked.unwrap();
+    let answer = within(answer).await.unwrap();
+    let _ = within(connection).await;
+    drop(answer);
+    assert!(sender.ready().await.is_err());
+}
