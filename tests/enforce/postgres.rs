@@ -2,6 +2,7 @@
 
 mod failover;
 mod faults;
+mod network;
 
 use std::{collections::BTreeSet, sync::Arc, thread};
 
