@@ -402,12 +402,7 @@ impl Snapshot {
 
 impl Counted {
     /// A decision, from what the store said last.
-    fn taken(&self, in_hand: u64) -> Taken {
-        let left = self
-            .slot
-            .remaining
-            .load(Ordering::Relaxed)
-            .saturating_add(in_hand);
+    fn taken(&self, left: u64) -> Taken {
         Taken {
             left,
             resets: self.resets(),
@@ -466,13 +461,21 @@ impl Ward {
         let slot = &*counted.slot;
         match slot.slice.spend(units, now) {
             Spend::Done(left) => {
-                if slot.is_low(left) {
+                if slot.is_low(left.in_hand) {
                     self.hub.refill(slot);
                 }
-                Ok(counted.taken(left))
+                let in_all = left.in_all.unwrap_or_else(|| self.left_in_all(slot));
+                Ok(counted.taken(in_all))
             }
             Spend::Short(_) | Spend::Late => self.ask_for(counted, units, now),
         }
+    }
+
+    /// What is left, without an answer that comes meanwhile.
+    #[cold]
+    fn left_in_all(&self, slot: &Slot) -> u64 {
+        let _answers_wait = self.hub.agent();
+        slot.slice.in_all()
     }
 
     /// What the hand does not have is asked of the store.
@@ -485,12 +488,11 @@ impl Ward {
         }
         // Units may have come while the lock was waited for.
         if let Spend::Done(left) = slot.slice.spend(units, now) {
-            return Ok(counted.taken(left));
+            return Ok(counted.taken(left.in_all.unwrap_or_else(|| slot.slice.in_all())));
         }
-        let left = || slot.remaining.load(Ordering::Relaxed) + slot.slice.left();
         let exhausted = |retry_after| {
             Untaken::Refused(Refusal::Exhausted {
-                left: left(),
+                left: slot.slice.in_all(),
                 resets: counted.resets(),
                 retry_after,
             })

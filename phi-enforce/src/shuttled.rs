@@ -44,7 +44,7 @@ trait Hand: Default + Send + Sync {
 
 impl Hand for Slice {
     fn add(&self, units: u64, until: u64) {
-        self.add(units, Boot::from_nanos(until));
+        self.add(units, Boot::from_nanos(until), 0);
     }
 
     fn drain(&self) -> u64 {

@@ -51,14 +51,11 @@ pub(crate) struct Slot {
     pub(crate) slice: Slice,
     /// Below this much, more is asked for; nothing once it is.
     low: AtomicU64,
-    /// What the store had left at its last answer.
-    pub(crate) remaining: AtomicU64,
     /// When the period ends, in seconds; the greatest number if it does not.
     pub(crate) resets: AtomicU64,
     /// Tells callers who found too little that something came of what was asked for them, after it
     /// was counted.
     pub(crate) heard: Event,
-    answers: AtomicU64,
 }
 
 impl Slot {
@@ -80,7 +77,7 @@ impl Awaited {
     /// The next answer. Made while the agent is locked, none is missed.
     pub(crate) fn new(slot: &Arc<Slot>) -> Self {
         Self {
-            known: slot.answers.load(Ordering::Acquire),
+            known: slot.slice.answers(),
             slot: Arc::clone(slot),
         }
     }
@@ -95,7 +92,7 @@ impl Awaited {
     /// Listens for it, unless it came.
     pub(crate) fn listen(&self) -> Option<EventListener> {
         let listener = self.slot.heard.listen();
-        (self.slot.answers.load(Ordering::Acquire) == self.known).then_some(listener)
+        (self.slot.slice.answers() == self.known).then_some(listener)
     }
 }
 
@@ -170,7 +167,7 @@ impl Account {
 
     /// Counts an answer, and says whose callers wait for it.
     fn tell(&self) -> Arc<Slot> {
-        self.slot.answers.fetch_add(1, Ordering::Release);
+        self.slot.slice.count_answer();
         Arc::clone(&self.slot)
     }
 
@@ -267,10 +264,9 @@ impl Account {
         });
         let resets = grant.label.ends().map_or(u64::MAX, |ends| ends.seconds());
         slot.resets.store(resets, Ordering::Relaxed);
-        slot.remaining.store(grant.remaining, Ordering::Relaxed);
         self.held = self.held.saturating_add(grant.units);
+        slot.slice.add(grant.units, until, grant.remaining);
         if grant.units > 0 {
-            slot.slice.add(grant.units, until);
             self.seen_left = slot.slice.left();
             self.seen_at = now;
         }
@@ -352,10 +348,8 @@ impl Quotas {
             index,
             slice: Slice::default(),
             low: AtomicU64::new(0),
-            remaining: AtomicU64::new(0),
             resets: AtomicU64::new(u64::MAX),
             heard: Event::new(),
-            answers: AtomicU64::new(0),
         });
         self.accounts.push(Account {
             key,
